@@ -1,0 +1,1 @@
+"""Motion correction and CTF estimation that keep up with electron microscopes."""

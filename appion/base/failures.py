@@ -1,0 +1,84 @@
+"""The four classes of failure, each with its own answer from the loop.
+
+Calculation functions raise them on a worker; they travel back through Dask, so every one can be pickled. Anything else
+that is raised is sorted by :func:`classifyException`.
+"""
+
+from __future__ import annotations
+
+import errno
+import traceback
+from dataclasses import dataclass
+
+
+@dataclass
+class Failure(Exception):
+    """Why an exposure was not done.
+
+    Attributes:
+        reason: one line: what is wrong, with the name and the value.
+        remedy: one line: what to do about it; empty if nothing can be said.
+        command: the program's command line, if one was run.
+        host: where it happened.
+        log_tail: the last lines of the program's output or the traceback.
+    """
+
+    reason: str
+    remedy: str = ""
+    command: str = ""
+    host: str = ""
+    log_tail: str = ""
+
+    kind = "image"
+
+    def __str__(self) -> str:
+        return f"{self.reason} ({self.remedy})" if self.remedy else self.reason
+
+    def __reduce__(self):
+        return type(self), (self.reason, self.remedy, self.command, self.host, self.log_tail)
+
+
+class NotReady(Failure):
+    """The input is missing, still growing or truncated: wait, it costs no attempt."""
+
+    kind = "not ready"
+
+
+class ImageFailure(Failure):
+    """The program failed on this image: back off, try again a few times, then set it aside with the reason."""
+
+    kind = "image"
+
+
+class InfrastructureFailure(Failure):
+    """A worker, node, GPU, disk or database failed: try elsewhere or pause; the image is never blamed."""
+
+    kind = "infrastructure"
+
+
+class ConfigurationFailure(Failure):
+    """A program, calibration or option is missing or wrong: stop early and say what to do."""
+
+    kind = "configuration"
+
+
+#: Errors of the operating system that say nothing about the image that met them.
+INFRASTRUCTURE_ERRNOS = frozenset(
+    {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ESTALE, errno.ENOMEM, errno.EROFS, errno.EMFILE, errno.ENFILE,
+     errno.EAGAIN, errno.ETIMEDOUT, errno.ECONNREFUSED, errno.ECONNRESET, errno.EHOSTDOWN, errno.EHOSTUNREACH}
+)
+
+
+def classifyException(error: BaseException, host: str = "") -> Failure:
+    """Return `error` as one of the four classes; a :class:`Failure` is returned as it is.
+
+    Operating system errors in :data:`INFRASTRUCTURE_ERRNOS` and a lack of memory are infrastructure; everything else is
+    held against the image, with the end of the traceback as its log tail.
+    """
+    if isinstance(error, Failure):
+        return error
+    tail = "".join(traceback.format_exception(error))[-4000:]
+    reason = f"{type(error).__name__}: {error}".splitlines()[0]
+    if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno in INFRASTRUCTURE_ERRNOS):
+        return InfrastructureFailure(reason, host=host, log_tail=tail)
+    return ImageFailure(reason, host=host, log_tail=tail)

@@ -1,0 +1,57 @@
+"""What a processing step (motion correction, CTF estimation) hands to the loop: a few functions and its names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from appion.base.failures import Failure
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """An image that the step may process, as the selection query found it.
+
+    Attributes:
+        image_id: `AcquisitionImageData.DEF_id`.
+        filename: the image's name without directory and extension.
+    """
+
+    image_id: int
+    filename: str
+
+
+@dataclass(frozen=True)
+class Step:
+    """The functions of one step. All but `calc` run in the daemon; none keeps state between exposures.
+
+    Attributes:
+        name: short name used in events and status, e.g. ``motioncorrection``.
+        retrieveCandidates: images with an id above the given one (0: all of them), any order; tilt, id range, preset and
+            `save frames` are applied, rejects and what is done are not.
+        retrieveRejected: ids that are rejected at this moment (hidden, trashed, assessed bad, not exemplar, whatever the
+            options ask for); asked afresh at each poll.
+        retrieveDone: ids for which every expected row of this run is stored; asked at start only.
+        retrieveParams: the frozen records of any number of images in a constant number of queries; a value may be a
+            Failure where an image's record cannot be made.
+        checkReady: raises NotReady while an image's input is missing, growing or truncated. Touches files only.
+        prepare: last thing before submission, e.g. writes reference files once per distinct content; returns the record.
+        calc: module-level function that runs on a worker; returns the result record, having written its journal record.
+        store: files and rows of one result, in marker-last order, safe to repeat.
+        encode, decode: a result record to and from a JSON-able dict (the journal).
+        report: what the step says about a stored result beyond its rows (one line), or an empty string.
+    """
+
+    name: str
+    retrieveCandidates: Callable[[int], Sequence[Candidate]]
+    retrieveRejected: Callable[[], set[int]]
+    retrieveDone: Callable[[], set[int]]
+    retrieveParams: Callable[[Sequence[int]], dict[int, Any | Failure]]
+    checkReady: Callable[[Any], None]
+    prepare: Callable[[Any], Any]
+    calc: Callable[[Any], Any]
+    store: Callable[[Any], None]
+    encode: Callable[[Any], dict[str, Any]]
+    decode: Callable[[dict[str, Any]], Any]
+    report: Callable[[Any], str] = lambda result: ""
