@@ -1,0 +1,214 @@
+"""Reference files for the program, made once per distinct content in ``<rundir>/references``.
+
+The gain reference is used where it lies; the dark reference has to be divided by its number of frames and bad pixels have
+to be drawn as a map, so both become files of the run. Their names hold a hash of what they are made from: whoever needs
+the same content finds the file, and a dry run can name it without writing it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import warnings
+from collections.abc import Callable
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
+
+import mrcfile
+import numpy
+
+from appion.base.failures import ConfigurationFailure, InfrastructureFailure, classifyException
+from appion.motioncorrection.calc.internal.defects import calcDefectMap
+from appion.motioncorrection.records import MotionCorrectionParams
+from appion.motioncorrection.retrieve.movies import readMovieHeader
+
+log = logging.getLogger(__name__)
+
+#: The only MRC mode (32-bit real) that every version of every program takes as a gain reference.
+GAIN_MODE = 2
+
+#: Size and time of change (ns) of a file: enough to tell that it is still the one that was read.
+Identity = tuple[int, int]
+
+#: Combinations of gain reference and camera setting that were found to fit.
+_fitting: set[tuple[object, ...]] = set()
+
+
+def constructReferenceNames(params: MotionCorrectionParams) -> MotionCorrectionParams:
+    """Return `params` with the paths of the reference files that belong to them; nothing is written.
+
+    `dark` is empty if there is no dark image or it is zero everywhere; `gain` changes only if it has to be converted.
+    Dark and defects are left out where the program is not to use them: dark without gain or for EER, defects with
+    ``--force_cpu_flat``.
+
+    Raises:
+        ConfigurationFailure: the gain reference is missing or unreadable.
+    """
+    folder = Path(params.rundir) / "references"
+    gain = params.gain
+    if gain and isMrc(gain) and readGainHeader(gain, readGainIdentity(gain))[0] != GAIN_MODE:
+        gain = str(folder / f"gain-{calcHash(gain, readGainIdentity(gain))}.mrc")
+    dark = ""
+    if params.gain and params.dark_source and not params.is_eer:
+        identity = readDarkIdentity(params.dark_source)
+        if identity and hasSignal(params.dark_source, identity):
+            dark = str(folder / f"dark-{calcHash(params.dark_source, identity, params.dark_nframes)}.mrc")
+    defect_map = ""
+    if params.defects and not params.options.force_cpu_flat:
+        content = calcHash(params.defects, bool(params.frame_flip), params.frame_rotate % 4)
+        defect_map = str(folder / f"defects-{content}.mrc")
+    return replace(params, gain=gain, dark=dark, defect_map=defect_map)
+
+
+def saveReferences(params: MotionCorrectionParams) -> MotionCorrectionParams:
+    """Write the reference files of one exposure, unless they are there, and return `params` with their paths.
+
+    Raises:
+        ConfigurationFailure: the gain reference is missing, unreadable or does not fit the movie's frames.
+        InfrastructureFailure: a file cannot be written.
+    """
+    named = constructReferenceNames(params)
+    checkGain(params)
+    if named.gain != params.gain:
+        saveOnce(named.gain, lambda: readImage(params.gain).astype(numpy.float32))
+    if named.dark:
+        saveOnce(named.dark, lambda: readImage(params.dark_source).astype(numpy.float32) / max(1, params.dark_nframes))
+    if named.defect_map:
+        saveOnce(named.defect_map, lambda: calcDefectMap(params.defects, params.frame_flip, params.frame_rotate))
+    return named
+
+
+def checkGain(params: MotionCorrectionParams) -> None:
+    """Raise ConfigurationFailure if the gain reference, turned as the frames are, does not divide them evenly.
+
+    One movie of each camera setting is looked at. References in other formats than MRC are left to the program.
+    """
+    if not params.gain or not isMrc(params.gain):
+        return
+    identity = readGainIdentity(params.gain)
+    rotate = 0 if params.options.force_cpu_flat else params.frame_rotate % 2
+    upsampling = params.options.eer_sampling if params.is_eer else 1
+    setting = (params.gain, identity, rotate, upsampling, params.movie_format, params.camera_dimension,
+               params.camera_binning)
+    if setting in _fitting:
+        return
+    shape = readGainHeader(params.gain, identity)[1]
+    rows, cols = reversed(shape) if rotate else shape
+    frame = tuple(side * upsampling for side in readMovieHeader(params.movie).shape)
+    if frame[0] % rows or frame[1] % cols or frame[0] // rows != frame[1] // cols:
+        raise ConfigurationFailure(
+            f"gain reference {params.gain}, turned as the frames are, has {cols} x {rows} pixels, which do not evenly divide "
+            f"the {frame[1]} x {frame[0]} pixels of {params.movie}",
+            "give the right reference with --gainfile or --refimgid, or correct the camera's frame rotation in Leginon",
+        )
+    _fitting.add(setting)
+
+
+def isMrc(path: str) -> bool:
+    return path.lower().endswith((".mrc", ".mrcs"))
+
+
+def readGainIdentity(path: str) -> Identity:
+    try:
+        return readIdentity(path)
+    except FileNotFoundError as error:
+        raise ConfigurationFailure(
+            f"gain reference {path} does not exist", "restore it, or give another with --gainfile or --refimgid"
+        ) from error
+
+
+@lru_cache(maxsize=64)
+def readGainHeader(path: str, _identity: Identity) -> tuple[int, tuple[int, int]]:
+    """Return mode and shape (rows, columns) of a gain reference in MRC format.
+
+    Raises:
+        ConfigurationFailure: it is not a complete MRC file.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about Leginon's old headers, which lack the format's later marks
+            with mrcfile.open(path, permissive=True, header_only=True) as mrc:
+                header = mrc.header
+                mode, shape = int(header.mode), (int(header.ny), int(header.nx))
+                needed = 1024 + int(header.nsymbt) + shape[0] * shape[1] * mrcfile.utils.dtype_from_mode(mode).itemsize
+    except ValueError as error:
+        raise ConfigurationFailure(f"gain reference {path} is not a readable MRC file: {error}",
+                                   "restore it, or give another with --gainfile") from error
+    if min(shape) < 1 or os.path.getsize(path) < needed:
+        raise ConfigurationFailure(
+            f"gain reference {path} is incomplete: {os.path.getsize(path)} bytes instead of {needed}",
+            "restore it, or give another with --gainfile",
+        )
+    return mode, shape
+
+
+@lru_cache(maxsize=64)
+def readDarkIdentity(path: str) -> Identity | None:
+    """Return the identity of a dark image, None (with a warning) if it is not there."""
+    try:
+        return readIdentity(path)
+    except FileNotFoundError:
+        log.warning("dark reference %s does not exist; movies are corrected without one", path)
+        return None
+
+
+@lru_cache(maxsize=64)
+def hasSignal(path: str, _identity: Identity) -> bool:
+    """Return whether any pixel of a dark image differs from zero; an unreadable image counts as zero, with a warning."""
+    try:
+        return bool(readImage(path).any())
+    except ValueError as error:
+        log.warning("dark reference %s cannot be read (%s); movies are corrected without one", path, error)
+        return False
+
+
+def readIdentity(path: str) -> Identity:
+    """Return size and time of change of a file; a disk that does not answer is an InfrastructureFailure."""
+    try:
+        status = os.stat(path)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise classifyException(error) from error
+    return status.st_size, status.st_mtime_ns
+
+
+def readImage(path: str) -> numpy.ndarray:
+    """Return the (first) image of an MRC file as (rows, columns); ValueError if it cannot be read."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with mrcfile.open(path, permissive=True) as mrc:
+            if mrc.data is None:
+                raise ValueError("no image in the file")
+            return numpy.array(mrc.data if mrc.data.ndim == 2 else mrc.data[0])
+
+
+def calcHash(*content: object) -> str:
+    """Return 12 hexadecimal digits that stand for `content` (plain values and records of them)."""
+    return hashlib.sha256(repr(content).encode()).hexdigest()[:12]
+
+
+def saveOnce(path: str, construct: Callable[[], numpy.ndarray]) -> None:
+    """Write an image as MRC unless the file exists; a file of that name is always complete.
+
+    Raises:
+        InfrastructureFailure: the folder cannot be written to.
+    """
+    target = Path(path)
+    if target.exists():
+        return
+    temporary = target.with_name(f".{target.name}.{os.getpid()}")
+    image = construct()
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with mrcfile.new(temporary, overwrite=True) as mrc:
+            mrc.set_data(image)
+        os.replace(temporary, target)
+    except OSError as error:
+        raise InfrastructureFailure(
+            f"cannot write reference {path}: {error}", "make room or permit writing; the run goes on by itself"
+        ) from error
+    finally:
+        temporary.unlink(missing_ok=True)
