@@ -1,0 +1,152 @@
+"""The settings: shipped defaults, a site's files, environment and command line, all in Dask's configuration."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from importlib import resources
+from typing import Any
+
+import dask.config
+import yaml  # type: ignore[import-untyped]
+
+from appion.base.failures import ConfigurationFailure
+
+PREFIX = "DASK_APPION__"
+
+#: Settings whose default is null and that are no numbers otherwise.
+NULLABLE: dict[str, type] = {"dashboard": str, "motioncorrection.undo_eer_flip": bool}
+
+#: What the command line set: dotted key -> (value, option).
+_commandline: dict[str, tuple[Any, str]] = {}
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One setting: dotted `key` without the leading ``appion.``, its `value` and its `origin`.
+
+    The origin is ``default``, the path of a file, the name of an environment variable, or the command-line option.
+    """
+
+    key: str
+    value: Any
+    origin: str
+
+
+def readDefaults() -> dict[str, Any]:
+    """The shipped appion.yaml as nested dictionaries."""
+    text = resources.files("appion").joinpath("appion.yaml").read_text(encoding="utf-8")
+    return yaml.safe_load(text)["appion"]
+
+
+def _flatten(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in tree.items():
+        name = f"{prefix}{str(key).replace('-', '_')}"
+        if isinstance(value, Mapping) and value:
+            yield from _flatten(value, name + ".")
+        else:
+            yield name, value
+
+
+DEFAULTS: dict[str, Any] = dict(_flatten(readDefaults()))
+dask.config.update_defaults({"appion": readDefaults()})
+
+
+def setting(key: str) -> Any:
+    """The value of one setting, e.g. ``setting('poll')``.
+
+    Raises:
+        ConfigurationFailure: unknown key, or a value of the wrong kind.
+    """
+    if key not in DEFAULTS:
+        raise _unknown(key, "the program")
+    value = dask.config.get(f"appion.{key}")
+    problem = _findProblem(key, value)
+    if problem:
+        raise ConfigurationFailure(f"setting appion.{key} is {value!r} (from {_findOrigin(key)})", problem)
+    return value
+
+
+def overrideSettings(values: Mapping[str, Any], option: str = "command line") -> None:
+    """Let command-line options win: dotted keys without the leading ``appion.``."""
+    for key, value in values.items():
+        if key not in DEFAULTS:
+            raise _unknown(key, option)
+        _commandline[key] = (value, option)
+        dask.config.set({f"appion.{key}": value})
+
+
+def checkSettings() -> None:
+    """Raise ConfigurationFailure for an unknown key anywhere, with a suggestion, or for a value of the wrong kind."""
+    for path, tree in _readFiles():
+        for key in tree:
+            if key not in DEFAULTS:
+                raise _unknown(key, path)
+    for name in os.environ:
+        if name.startswith(PREFIX) and _keyOfVariable(name) not in DEFAULTS:
+            raise _unknown(_keyOfVariable(name), f"environment variable {name}")
+    for key in DEFAULTS:
+        setting(key)
+
+
+def describeSettings() -> list[Setting]:
+    """Every setting in the order of the shipped file."""
+    return [Setting(key, dask.config.get(f"appion.{key}"), _findOrigin(key)) for key in DEFAULTS]
+
+
+def _keyOfVariable(name: str) -> str:
+    return name.removeprefix(PREFIX).lower().replace("__", ".").replace("-", "_")
+
+
+def _readFiles() -> list[tuple[str, dict[str, Any]]]:
+    """(path, flattened settings) of each of the site's files with a key `appion`, later ones win."""
+    files = []
+    for tree, path in _collectYaml():
+        own = tree.get("appion") if isinstance(tree, Mapping) else None
+        if own is None:
+            continue
+        if not isinstance(own, Mapping):
+            raise ConfigurationFailure(f"{path}: the value of `appion` is {own!r}", "put settings below it, one a line")
+        files.append((str(path), dict(_flatten(own))))
+    return files
+
+
+def _collectYaml() -> Iterator[tuple[Any, Any]]:
+    for item in dask.config.collect_yaml(dask.config.paths, return_paths=True):
+        yield item[1], item[0]
+
+
+def _findOrigin(key: str) -> str:
+    if key in _commandline:
+        return _commandline[key][1]
+    for name in os.environ:
+        if name.startswith(PREFIX) and _keyOfVariable(name) == key:
+            return f"environment variable {name}"
+    for path, tree in reversed(_readFiles()):
+        if key in tree:
+            return path
+    return "default" if dask.config.get(f"appion.{key}") == DEFAULTS[key] else "set by the program"
+
+
+def _unknown(key: str, origin: str) -> ConfigurationFailure:
+    near = difflib.get_close_matches(key, DEFAULTS, n=1)
+    hint = f"did you mean appion.{near[0]}?" if near else "--print-config lists all settings"
+    return ConfigurationFailure(f"unknown setting appion.{key} (from {origin})", hint)
+
+
+def _findProblem(key: str, value: Any) -> str:
+    """What is wrong with a value, judged by the kind of its default; empty if nothing is."""
+    default = DEFAULTS[key]
+    if default is None and value is None:
+        return ""
+    kind = NULLABLE.get(key, float) if default is None else type(default)
+    null = ", or null" if default is None else ""
+    if kind is bool:
+        return "" if isinstance(value, bool) else f"write true or false{null}"
+    if kind is str:
+        return "" if isinstance(value, str) else f"write text{null}"
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or value < 0:
+        return f"write a number that is not negative{null}"
+    return "a share lies between 0 and 1" if key.endswith("_share") and value > 1 else ""

@@ -1,0 +1,92 @@
+"""Files that are whole or not there: writing under a temporary name, placing without overwriting."""
+
+from __future__ import annotations
+
+import contextlib
+import filecmp
+import itertools
+import os
+import shutil
+import threading
+from pathlib import Path
+
+_counter = itertools.count()
+
+
+def _constructTemporary(path: Path) -> Path:
+    """A name beside `path` that no other process or thread uses; hidden, and ending in ``.tmp``."""
+    host = os.uname().nodename.split(".")[0]
+    return path.with_name(f".{path.name[:150]}.{host}-{os.getpid()}-{threading.get_ident()}-{next(_counter)}.tmp")
+
+
+def _sync(path: Path) -> None:
+    """Have the disk keep what was written: a rename may survive a power cut that the contents did not."""
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def writeAtomically(path: Path | str, content: str | bytes) -> None:
+    """Replace `path` by `content` (text as UTF-8): a reader sees the old file or the new one, never a part.
+
+    Raises:
+        OSError: as the system gives it; the old file is then untouched and no temporary file is left.
+    """
+    path = Path(path)
+    data = content.encode("utf-8") if isinstance(content, str) else content
+    temporary = _constructTemporary(path)
+    try:
+        with open(temporary, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise
+
+
+def placeFile(source: Path | str, target: Path | str) -> None:
+    """Give the file `source` the further name `target`: a hard link, or a copy where a link is not possible.
+
+    Placing the same file a second time does nothing, so that an interrupted store can be repeated.
+
+    Raises:
+        FileExistsError: `target` is there and is something else; it is left alone.
+        OSError: as the system gives it; no partial target is left.
+    """
+    source, target = Path(source), Path(target)
+    try:
+        os.link(source, target)
+        return
+    except FileExistsError:
+        _checkSame(source, target)
+        return
+    except FileNotFoundError:
+        raise
+    except OSError:
+        pass  # another device, or a file system without links
+    if target.exists():
+        _checkSame(source, target)
+        return
+    temporary = _constructTemporary(target)
+    try:
+        shutil.copy2(source, temporary)
+        _sync(temporary)
+        try:
+            os.link(temporary, target)
+        except FileExistsError:
+            _checkSame(source, target)
+        except OSError:
+            os.rename(temporary, target)
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+
+
+def _checkSame(source: Path, target: Path) -> None:
+    if not (os.path.samefile(source, target) or filecmp.cmp(source, target, shallow=False)):
+        raise FileExistsError(f"{target} exists and is not {source}: it is kept; move it away to go on")

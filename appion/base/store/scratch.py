@@ -1,0 +1,147 @@
+"""Scratch folders: one per attempt, with a note of who works there, so that what a killed daemon left can go."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import itertools
+import json
+import os
+import shutil
+import signal
+import time
+from pathlib import Path
+
+from appion.base.store.files import writeAtomically
+
+OWNER = "owner.json"
+_counter = itertools.count()
+
+
+def calcScratchRoot(rundir: Path | str, tempdir: Path | str | None = None) -> Path:
+    """The folder under which all scratch folders of a run lie: in `tempdir`, or inside the run folder."""
+    rundir = Path(rundir).absolute()
+    if tempdir is None:
+        return rundir / ".appion" / "scratch"
+    return Path(tempdir) / f"appion-{hashlib.sha256(str(rundir).encode()).hexdigest()[:12]}"
+
+
+def makeScratch(root: Path | str, image_id: int) -> Path:
+    """Make the folder ``<root>/<image id>-<host>-<pid>-<n>`` and note this process as its owner.
+
+    Raises:
+        OSError: as the system gives it.
+    """
+    host = os.uname().nodename
+    while True:
+        scratch = Path(root) / f"{image_id}-{host.split('.')[0]}-{os.getpid()}-{next(_counter)}"
+        try:
+            scratch.mkdir(parents=True)
+            break
+        except FileExistsError:
+            continue
+    saveOwner(scratch)
+    return scratch
+
+
+def saveOwner(scratch: Path, program: int | None = None) -> None:
+    """Note who works in `scratch`: this process and, once it has started, the program (leader of its process group)."""
+    owner = {
+        "host": os.uname().nodename,
+        "pid": os.getpid(),
+        "started": readStartTime(os.getpid()),
+        "program": program,
+        "program_started": readStartTime(program) if program else None,
+        "since": time.time(),
+    }
+    writeAtomically(scratch / OWNER, json.dumps(owner))
+
+
+def readStartTime(pid: int) -> int | None:
+    """When a process started, in clock ticks since boot; None if there is no such process.
+
+    With the process id it tells a process from a later one that was given the same id.
+    """
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return None
+    return int(text.rpartition(")")[2].split()[19])
+
+
+def cleanScratch(root: Path | str) -> list[str]:
+    """Remove the scratch folders that processes of this host left under `root`, ending what still runs in them.
+
+    To be called by whoever holds the lock of the run. Folders of other hosts and of this very process are left alone.
+
+    Returns:
+        One line for each folder: what was done.
+    """
+    lines = []
+    for scratch in sorted(Path(root).glob("*")):
+        if not scratch.is_dir():
+            continue
+        try:
+            owner = json.loads((scratch / OWNER).read_bytes())
+            host, pid = owner["host"], int(owner["pid"])
+        except (OSError, ValueError, KeyError, TypeError):
+            host, pid, owner = _hostOfName(scratch.name), 0, {}
+        if host.split(".")[0] != os.uname().nodename.split(".")[0] or pid == os.getpid():
+            continue
+        killed = [
+            what
+            for what, leader, started in (
+                ("worker", owner.get("pid"), owner.get("started")),
+                ("program", owner.get("program"), owner.get("program_started")),
+            )
+            if leader and _endProcess(leader, started, scratch, group=what == "program")
+        ]
+        shutil.rmtree(scratch, ignore_errors=True)
+        lines.append(f"removed {scratch}" + (f", ended its {' and '.join(killed)}" if killed else ""))
+    return lines
+
+
+def _hostOfName(name: str) -> str:
+    """The host part of ``<image id>-<host>-<pid>-<n>``; empty if the name is something else."""
+    head, _, rest = name.partition("-")
+    return rest.rsplit("-", 2)[0] if head.isdecimal() and rest.count("-") >= 2 else ""
+
+
+def _endProcess(pid: int, started: int | None, scratch: Path, group: bool) -> bool:
+    """Kill a left-over process, or its whole group, and wait until it is gone. False if it was gone already."""
+    now_started = readStartTime(pid)
+    members = _findGroup(pid, scratch) if group else []
+    if now_started is None and not members:
+        return False
+    if now_started is not None and now_started != started:
+        return False  # the id belongs to somebody else by now
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        if group:
+            os.killpg(pid, signal.SIGKILL)
+        else:
+            os.kill(pid, signal.SIGKILL)
+    deadline = time.monotonic() + 5
+    while time.monotonic() < deadline and (_isRunning(pid) or any(_isRunning(member) for member in members)):
+        time.sleep(0.02)
+    return True
+
+
+def _isRunning(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False
+
+
+def _findGroup(pgid: int, scratch: Path) -> list[int]:
+    """Processes of a group whose leader may be gone; only such as work inside `scratch`, so that no stranger is hit."""
+    members = []
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdecimal():
+            continue
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            if int((entry / "stat").read_text().rpartition(")")[2].split()[2]) == pgid:
+                folder = os.readlink(entry / "cwd")
+                if folder == str(scratch) or folder.startswith(f"{scratch}/"):
+                    members.append(int(entry.name))
+    return members
