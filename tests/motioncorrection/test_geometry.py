@@ -19,7 +19,8 @@ counting = CameraGeometry((5760, 4092), (2, 2), (0, 0))
         (superres, {"bin": 2.0, "square": True}, (4092, 5760), ((4092, 4092), (2, 2), (834, 0))),
         (superres, {"bin": 2.0, "trim": 8}, (4092, 5760), ((5752, 4084), (2, 2), (4, 4))),
         # Half of the sensor, read from pixel 1000 on: the window stays where it is.
-        (CameraGeometry((2000, 2000), (1, 1), (1000, 500)), {"bin": 2.0}, (1000, 1000), ((1000, 1000), (2, 2), (500, 250))),
+        (CameraGeometry((2000, 2000), (1, 1), (1000, 500)), {"bin": 2.0}, (1000, 1000),
+         ((1000, 1000), (2, 2), (500, 250))),
         # 11520 / 1.5 = 7680, 8184 / 1.5 = 5456; the column holds whole numbers.
         (superres, {"bin": 1.5}, (5456, 7680), ((7680, 5456), (2, 2), (0, 0))),
         # The program made the width even: the row tells the true size, the centre stays.
@@ -34,7 +35,8 @@ def test_geometry(source, options, shape, expected):
 
 @pytest.mark.parametrize(
     ("start", "number", "expected"),
-    [(0, None, None), (0, 5, None), (0, 9, None), (2, None, [2, 3, 4]), (0, 3, [0, 1, 2]), (1, 2, [1, 2]), (3, 9, [3, 4])],
+    [(0, None, None), (0, 5, None), (0, 9, None), (2, None, [2, 3, 4]), (0, 3, [0, 1, 2]), (1, 2, [1, 2]),
+     (3, 9, [3, 4])],
 )
 def test_usedFrames(start, number, expected):
     assert calcUsedFrames(MotionCorrectionOptions(startframe=start, nframe=number), 5) == expected

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from statistics import median
 
 from appion.motioncorrection.records import MotionCorrectionOptions
@@ -17,7 +18,7 @@ MAX_STORED_POSITIONS = 20
 
 @dataclass(frozen=True)
 class CameraGeometry:
-    """What part of the sensor an image shows, each as (x, y): pixels, binning, and first pixel in units of binned pixels."""
+    """The part of the sensor that an image shows, each as (x, y): pixels, binning, first pixel (in binned pixels)."""
 
     dimension: Pair
     binning: Pair
@@ -30,8 +31,8 @@ class Drift:
 
     Attributes:
         positions: (x, y) of every frame relative to the middle one, as the log prints them (five decimals).
-        top: the three largest shifts as (value, index), where shift j is the move from frame j to frame j+1; equal values
-            have the index of the first. (None, None) fills up for a movie with fewer than four frames.
+        top: the three largest shifts as (value, index), where shift j is the move from frame j to frame j+1; equal
+            values have the index of the first. (None, None) fills up for a movie with fewer than four frames.
         median: median shift, None with fewer than two frames.
     """
 
@@ -57,11 +58,14 @@ def calcAlignedGeometry(source: CameraGeometry, options: MotionCorrectionOptions
         pixels = (min(source.dimension),) * 2 if options.square else source.dimension
         x, y = (round((pixels[axis] * source.binning[axis] - 2 * options.trim) / binning) for axis in (0, 1))
         dimension = (x, y)
-    x, y = (
-        round(((2 * source.offset[axis] + source.dimension[axis]) * source.binning[axis] / binning - dimension[axis]) / 2)
-        for axis in (0, 1)
-    )
+    x, y = (calcCentredOffset(source, axis, binning, dimension[axis]) for axis in (0, 1))
     return CameraGeometry(dimension, (round(binning),) * 2, (x, y))
+
+
+def calcCentredOffset(source: CameraGeometry, axis: int, binning: float, length: int) -> int:
+    """Return the first pixel of `length` pixels binned by `binning` that have the same centre as the source image."""
+    twice_centre = (2 * source.offset[axis] + source.dimension[axis]) * source.binning[axis] / binning
+    return round((twice_centre - length) / 2)
 
 
 def calcUsedFrames(options: MotionCorrectionOptions, nframes: int) -> list[int] | None:
@@ -74,7 +78,7 @@ def calcDrift(positions: Sequence[tuple[float, float]]) -> Drift:
     """Return positions, largest shifts and median shift of an exposure from its frames' positions (pixels)."""
     # Adding zero turns -0.0 into 0.0.
     rounded = tuple((round(float(x), 5) + 0.0, round(float(y), 5) + 0.0) for x, y in positions)
-    shifts = [math.dist(here, there) for here, there in zip(rounded, rounded[1:], strict=False)]
+    shifts = [math.dist(here, there) for here, there in pairwise(rounded)]
     top: list[tuple[float | None, int | None]] = [
         (value, shifts.index(value)) for value in sorted(shifts, reverse=True)[:3]
     ]

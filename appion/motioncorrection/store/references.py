@@ -1,8 +1,8 @@
 """Reference files for the program, made once per distinct content in ``<rundir>/references``.
 
-The gain reference is used where it lies; the dark reference has to be divided by its number of frames and bad pixels have
-to be drawn as a map, so both become files of the run. Their names hold a hash of what they are made from: whoever needs
-the same content finds the file, and a dry run can name it without writing it.
+The gain reference is used where it lies; the dark reference has to be divided by its number of frames and bad pixels
+have to be drawn as a map, so both become files of the run. Their names hold a hash of what they are made from: whoever
+needs the same content finds the file, and a dry run can name it without writing it.
 """
 
 from __future__ import annotations
@@ -99,8 +99,8 @@ def checkGain(params: MotionCorrectionParams) -> None:
     frame = tuple(side * upsampling for side in readMovieHeader(params.movie).shape)
     if frame[0] % rows or frame[1] % cols or frame[0] // rows != frame[1] // cols:
         raise ConfigurationFailure(
-            f"gain reference {params.gain}, turned as the frames are, has {cols} x {rows} pixels, which do not evenly divide "
-            f"the {frame[1]} x {frame[0]} pixels of {params.movie}",
+            f"gain reference {params.gain}, turned as the frames are, has {cols} x {rows} pixels, which do not evenly "
+            f"divide the {frame[1]} x {frame[0]} pixels of {params.movie}",
             "give the right reference with --gainfile or --refimgid, or correct the camera's frame rotation in Leginon",
         )
     _fitting.add(setting)
@@ -144,24 +144,28 @@ def readGainHeader(path: str, _identity: Identity) -> tuple[int, tuple[int, int]
     return mode, shape
 
 
-@lru_cache(maxsize=64)
 def readDarkIdentity(path: str) -> Identity | None:
     """Return the identity of a dark image, None (with a warning) if it is not there."""
     try:
         return readIdentity(path)
     except FileNotFoundError:
-        log.warning("dark reference %s does not exist; movies are corrected without one", path)
+        warnOnce(f"dark reference {path} does not exist; movies are corrected without one")
         return None
 
 
 @lru_cache(maxsize=64)
 def hasSignal(path: str, _identity: Identity) -> bool:
-    """Return whether any pixel of a dark image differs from zero; an unreadable image counts as zero, with a warning."""
+    """Return whether any pixel of a dark image differs from zero; an unreadable one counts as zero, with a warning."""
     try:
         return bool(readImage(path).any())
     except ValueError as error:
-        log.warning("dark reference %s cannot be read (%s); movies are corrected without one", path, error)
+        warnOnce(f"dark reference {path} cannot be read ({error}); movies are corrected without one")
         return False
+
+
+@lru_cache(maxsize=64)
+def warnOnce(message: str) -> None:
+    log.warning("%s", message)
 
 
 def readIdentity(path: str) -> Identity:
