@@ -1,0 +1,71 @@
+"""The whole-frame shifts in the output of MotionCor2, MotionCor3 and motioncor-cpu.
+
+Two layouts of the table are in use, told apart by content and not by version: MotionCor2 up to 1.5, MotionCor3 and
+motioncor-cpu print one ``...... Frame (  1) shift:`` line per frame under ``Full-frame alignment shift``; MotionCor2 1.6
+prints a table with the columns Frame, x Shift, y Shift under ``Full-frame alignment``. Which frame is the zero differs
+as well (the middle one in MotionCor2 1.5, the first in the others), so only differences between frames mean something.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+
+from appion.base.failures import ImageFailure
+
+ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
+NUMBER = r"([-+]?(?:\d+\.?\d*(?:[eE][-+]?\d+)?|\.\d+|nan|inf))"
+DOTTED_HEADER = re.compile(r"Full-frame alignment shift", re.IGNORECASE)
+DOTTED_ROW = re.compile(rf"\.{{6}} Frame \(\s*(\d+)\s*\) shift:\s+{NUMBER}\s+{NUMBER}", re.IGNORECASE)
+TABLE_HEADER = re.compile(r"Full-frame alignment", re.IGNORECASE)
+TABLE_COLUMNS = re.compile(r"Frame\s+x Shift\s+y Shift", re.IGNORECASE)
+TABLE_ROW = re.compile(rf"(\d+)\s+{NUMBER}\s+{NUMBER}", re.IGNORECASE)
+#: Lines that a batch system puts anywhere into the output.
+BATCH_LINE = re.compile(r"(salloc|srun|slurmstepd): ")
+
+
+def parseMotionCorLog(text: str) -> list[tuple[float, float]]:
+    """Return the (x, y) shift of each frame in pixels of the rendered frames, as the program printed them.
+
+    Terminal colours, carriage returns and whatever stands around the table are ignored; the table ends at the first line
+    that is not a row of it.
+
+    Raises:
+        ImageFailure: there is no such table, its frames are not numbered 1, 2, 3…, or a shift is not a finite number.
+    """
+    lines = [line.strip() for line in ANSI.sub("", text).replace("\r\n", "\n").replace("\r", "\n").split("\n")]
+    lines = [line for line in lines if not BATCH_LINE.match(line)]
+    for number, line in enumerate(lines):
+        if DOTTED_HEADER.fullmatch(line):
+            rows = _readRows(lines, number + 1, DOTTED_ROW)
+        elif TABLE_HEADER.fullmatch(line) and TABLE_COLUMNS.fullmatch("".join(lines[number + 1 : number + 2])):
+            rows = _readRows(lines, number + 2, TABLE_ROW)
+        else:
+            continue
+        if rows:
+            return _checkRows(rows)
+    raise ImageFailure(
+        "the program's log has no table of whole-frame shifts",
+        "looked for 'Full-frame alignment shift' followed by '...... Frame (  1) shift:' and for 'Full-frame alignment'"
+        " followed by 'Frame   x Shift   y Shift'",
+        log_tail="\n".join(lines[-40:])[-4000:],
+    )
+
+
+def _readRows(lines: list[str], start: int, pattern: re.Pattern[str]) -> list[tuple[int, float, float]]:
+    rows = []
+    for line in lines[start:]:
+        match = pattern.fullmatch(line)
+        if not match:
+            break
+        rows.append((int(match[1]), float(match[2]), float(match[3])))
+    return rows
+
+
+def _checkRows(rows: list[tuple[int, float, float]]) -> list[tuple[float, float]]:
+    for expected, (frame, x, y) in enumerate(rows, 1):
+        if frame != expected:
+            raise ImageFailure(f"the table of whole-frame shifts has frame {frame} where frame {expected} belongs")
+        if not (math.isfinite(x) and math.isfinite(y)):
+            raise ImageFailure(f"the whole-frame shift of frame {frame} is {x}, {y}: not a finite number")
+    return [(x, y) for _, x, y in rows]

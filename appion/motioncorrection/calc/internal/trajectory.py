@@ -1,0 +1,32 @@
+"""Where the specimen was in each frame: from the program's shifts to positions, and the log the web viewer reads."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+Shifts = Sequence[tuple[float, float]]
+
+
+def calcPositions(shifts: Shifts, factor: float) -> list[tuple[float, float]]:
+    """Return the (x, y) positions in pixels of the aligned image, relative to the middle frame (number N // 2 from 0).
+
+    `shifts` are the programs' corrections in pixels of the rendered frames, so positions are their negative; `factor`
+    is by how much smaller the aligned image is than the rendered frames (-FtBin, upsampling of EER included).
+    """
+    if not shifts:
+        return []
+    middle_x, middle_y = shifts[len(shifts) // 2]
+    return [(-(x - middle_x) / factor, -(y - middle_y) / factor) for x, y in shifts]
+
+
+def constructShiftLog(positions: Shifts, rendered: int, throw: int) -> str:
+    """Return the log in the format of the first MotionCorr, which the web viewer reads.
+
+    `rendered` is the number of rendered frames, `throw` how many of them were left out at the start.
+    """
+    lines = [f"Sum Frame #{0:03d} - #{rendered:03d} (Reference Frame #{rendered // 2:03d}):\n"]
+    lines += [
+        f"......Add Frame #{number:03d} with xy shift: {x:.5f} {y:.5f}\n"
+        for number, (x, y) in enumerate(positions, throw)
+    ]
+    return "".join(lines)
