@@ -1,7 +1,8 @@
-"""The command line of MotionCor2, MotionCor3 and motioncor-cpu: one argument per item, in classic Appion's order and format.
+"""The command line of MotionCor2, MotionCor3 and motioncor-cpu, in classic Appion's order and format.
 
-The three programs share their options, with these differences. MotionCor3 knows no -MaskSize and -MaskCent and estimates
-the CTF of every sum unless the spherical aberration is 0, which belongs to a later step here: it gets `-Cs 0` instead.
+The three programs share their options, with these differences. MotionCor3 knows no -MaskSize and -MaskCent and
+estimates the CTF of every sum unless the spherical aberration is 0; that belongs to a later step here, so it gets
+`-Cs 0` instead.
 
 Output and integration file are named relative to the folder the program runs in, and a movie with a long path is linked
 there: the programs copy each argument into 256 bytes, and cut the output's name at the first ".mrc" of its path.
@@ -9,6 +10,7 @@ there: the programs copy each argument into 256 bytes, and cut the output's name
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 from appion.base.failures import ConfigurationFailure
@@ -64,7 +66,7 @@ def constructIntFile(params: MotionCorrectionParams) -> str:
 
 
 def constructInputName(params: MotionCorrectionParams) -> str:
-    """Return how the movie is named to the program: its path, or the name of a link in the scratch folder if too long."""
+    """Return how the movie is named to the program: its path, or a link in the scratch folder if that is too long."""
     if len(params.movie.encode()) <= MAX_PATH:
         return params.movie
     return f"{params.filename[-(MAX_PATH - 20):]}_st{Path(params.movie).suffix}"
@@ -151,7 +153,7 @@ def _constructDose(params: MotionCorrectionParams) -> list[str]:
 
 
 def _checkLengths(command: list[str]) -> None:
-    for flag, value in zip(command, command[1:], strict=False):
+    for flag, value in pairwise(command):
         if flag.startswith("-") and len(value.encode()) > MAX_PATH:
             raise ConfigurationFailure(
                 f"the path after {flag} is longer than {MAX_PATH} bytes, which the program would cut: {value}",

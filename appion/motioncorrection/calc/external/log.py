@@ -1,9 +1,9 @@
 """The whole-frame shifts in the output of MotionCor2, MotionCor3 and motioncor-cpu.
 
 Two layouts of the table are in use, told apart by content and not by version: MotionCor2 up to 1.5, MotionCor3 and
-motioncor-cpu print one ``...... Frame (  1) shift:`` line per frame under ``Full-frame alignment shift``; MotionCor2 1.6
-prints a table with the columns Frame, x Shift, y Shift under ``Full-frame alignment``. Which frame is the zero differs
-as well (the middle one in MotionCor2 1.5, the first in the others), so only differences between frames mean something.
+motioncor-cpu print one ``...... Frame (  1) shift:`` line per frame under ``Full-frame alignment shift``; MotionCor2
+1.6 prints a table with the columns Frame, x Shift, y Shift under ``Full-frame alignment``. Which frame is the zero
+differs as well (the middle one in MotionCor2 1.5, the first in the others), so only differences mean something.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ BATCH_LINE = re.compile(r"(salloc|srun|slurmstepd): ")
 def parseMotionCorLog(text: str) -> list[tuple[float, float]]:
     """Return the (x, y) shift of each frame in pixels of the rendered frames, as the program printed them.
 
-    Terminal colours, carriage returns and whatever stands around the table are ignored; the table ends at the first line
-    that is not a row of it.
+    Terminal colours, carriage returns and whatever stands around the table are ignored; the table ends at the first
+    line that is not a row of it.
 
     Raises:
         ImageFailure: there is no such table, its frames are not numbered 1, 2, 3…, or a shift is not a finite number.

@@ -9,7 +9,7 @@ from appion.motioncorrection.calc.internal.geometry import orientToFrames
 from appion.motioncorrection.records import Defects
 
 
-def constructDefectMap(defects: Defects, flip: bool, rotate: int) -> NDArray[np.int8]:
+def calcDefectMap(defects: Defects, flip: bool, rotate: int) -> NDArray[np.int8]:
     """Return an int8 array of the shape of the raw frames, 1 where the camera is bad.
 
     `defects` is in Leginon's orientation; rows, columns and (x, y) pixels outside the camera are left out.
