@@ -1,0 +1,39 @@
+# make demo   a simulated microscope beside the real daemon: about a minute and a half, then a table and demo/demo.png
+# make test   every test; those that need a MariaDB server start one of their own
+# make lint   ruff and mypy
+# make bench  every benchmark, one after another
+#
+# The first of them builds .venv; all it needs is Python 3.11 or later with its venv module.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+DEMO ?= demo
+
+.PHONY: help demo test lint bench clean
+
+help:
+	@sed -n 's/^# \(make.*\)/\1/p' Makefile
+
+$(VENV)/.ready: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed and %s is %s: make PYTHON=python3.x" % (sys.executable, sys.version.split()[0]) or 0)'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: $(VENV)/.ready
+	$(BIN)/appion demo --dir $(DEMO)
+
+test: $(VENV)/.ready
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.ready
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+bench: $(VENV)/.ready
+	@set -e; for bench in benchmarks/*.py; do echo "== $$bench"; $(BIN)/python $$bench; done
+
+clean:
+	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

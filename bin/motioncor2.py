@@ -1,0 +1,6 @@
+#!/usr/bin/env python3
+"""Motion correction of every new exposure of a session."""
+
+from _checkout import run
+
+run("appion.motioncorrection.cli.main")
