@@ -7,22 +7,29 @@ needs the same content finds the file, and a dry run can name it without writing
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import logging
 import os
-import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
 import mrcfile
-import numpy
+import numpy as np
 
-from appion.base.failures import ConfigurationFailure, InfrastructureFailure, classifyException
+from appion.base.failures import (
+    ConfigurationFailure,
+    ImageFailure,
+    InfrastructureFailure,
+    NotReady,
+    classifyException,
+)
 from appion.motioncorrection.calc.internal.defects import calcDefectMap
+from appion.motioncorrection.calc.internal.frames import EER_FACTORS
 from appion.motioncorrection.records import MotionCorrectionParams
-from appion.motioncorrection.retrieve.movies import readMovieHeader
+from appion.motioncorrection.retrieve.movies import MovieHeader, readFrames, readMovieHeader
 
 log = logging.getLogger(__name__)
 
@@ -48,13 +55,16 @@ def constructReferenceNames(params: MotionCorrectionParams) -> MotionCorrectionP
     """
     folder = Path(params.rundir) / "references"
     gain = params.gain
-    if gain and isMrc(gain) and readGainHeader(gain, readGainIdentity(gain))[0] != GAIN_MODE:
-        gain = str(folder / f"gain-{calcHash(gain, readGainIdentity(gain))}.mrc")
+    if gain and isReadable(gain):
+        identity = readGainIdentity(gain)
+        header = readGainHeader(gain, identity)
+        if header.format == "mrc" and (header.mode != GAIN_MODE or header.offset < 0):  # negative: big-endian
+            gain = str(folder / f"gain-{calcHash(gain, identity)}.mrc")
     dark = ""
     if params.gain and params.dark_source and not params.is_eer:
-        identity = readDarkIdentity(params.dark_source)
-        if identity and hasSignal(params.dark_source, identity):
-            dark = str(folder / f"dark-{calcHash(params.dark_source, identity, params.dark_nframes)}.mrc")
+        dark_identity = readDarkIdentity(params.dark_source)
+        if dark_identity and hasSignal(params.dark_source, dark_identity):
+            dark = str(folder / f"dark-{calcHash(params.dark_source, dark_identity, params.dark_nframes)}.mrc")
     defect_map = ""
     if params.defects and not params.options.force_cpu_flat:
         content = calcHash(params.defects, bool(params.frame_flip), params.frame_rotate % 4)
@@ -72,9 +82,9 @@ def saveReferences(params: MotionCorrectionParams) -> MotionCorrectionParams:
     named = constructReferenceNames(params)
     checkGain(params)
     if named.gain != params.gain:
-        saveOnce(named.gain, lambda: readImage(params.gain).astype(numpy.float32))
+        saveOnce(named.gain, lambda: readImage(params.gain).astype(np.float32))
     if named.dark:
-        saveOnce(named.dark, lambda: readImage(params.dark_source).astype(numpy.float32) / max(1, params.dark_nframes))
+        saveOnce(named.dark, lambda: readImage(params.dark_source).astype(np.float32) / max(1, params.dark_nframes))
     if named.defect_map:
         saveOnce(named.defect_map, lambda: calcDefectMap(params.defects, params.frame_flip, params.frame_rotate))
     return named
@@ -83,18 +93,18 @@ def saveReferences(params: MotionCorrectionParams) -> MotionCorrectionParams:
 def checkGain(params: MotionCorrectionParams) -> None:
     """Raise ConfigurationFailure if the gain reference, turned as the frames are, does not divide them evenly.
 
-    One movie of each camera setting is looked at. References in other formats than MRC are left to the program.
+    One movie of each camera setting is looked at. Other formats than MRC and TIFF are left to the program.
     """
-    if not params.gain or not isMrc(params.gain):
+    if not params.gain or not isReadable(params.gain):
         return
     identity = readGainIdentity(params.gain)
     rotate = 0 if params.options.force_cpu_flat else params.frame_rotate % 2
-    upsampling = params.options.eer_sampling if params.is_eer else 1
+    upsampling = EER_FACTORS[params.options.eer_sampling] if params.is_eer else 1
     setting = (params.gain, identity, rotate, upsampling, params.movie_format, params.camera_dimension,
                params.camera_binning)
     if setting in _fitting:
         return
-    shape = readGainHeader(params.gain, identity)[1]
+    shape = readGainHeader(params.gain, identity).shape
     rows, cols = reversed(shape) if rotate else shape
     frame = tuple(side * upsampling for side in readMovieHeader(params.movie).shape)
     if frame[0] % rows or frame[1] % cols or frame[0] // rows != frame[1] // cols:
@@ -106,8 +116,8 @@ def checkGain(params: MotionCorrectionParams) -> None:
     _fitting.add(setting)
 
 
-def isMrc(path: str) -> bool:
-    return path.lower().endswith((".mrc", ".mrcs"))
+def isReadable(path: str) -> bool:
+    return path.lower().endswith((".mrc", ".mrcs", ".tif", ".tiff"))
 
 
 def readGainIdentity(path: str) -> Identity:
@@ -120,28 +130,18 @@ def readGainIdentity(path: str) -> Identity:
 
 
 @lru_cache(maxsize=64)
-def readGainHeader(path: str, _identity: Identity) -> tuple[int, tuple[int, int]]:
-    """Return mode and shape (rows, columns) of a gain reference in MRC format.
+def readGainHeader(path: str, _identity: Identity) -> MovieHeader:
+    """Return what a gain reference (MRC or TIFF) is.
 
     Raises:
-        ConfigurationFailure: it is not a complete MRC file.
+        ConfigurationFailure: it is not a complete image.
     """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about Leginon's old headers, which lack the format's later marks
-            with mrcfile.open(path, permissive=True, header_only=True) as mrc:
-                header = mrc.header
-                mode, shape = int(header.mode), (int(header.ny), int(header.nx))
-                needed = 1024 + int(header.nsymbt) + shape[0] * shape[1] * mrcfile.utils.dtype_from_mode(mode).itemsize
-    except ValueError as error:
-        raise ConfigurationFailure(f"gain reference {path} is not a readable MRC file: {error}",
-                                   "restore it, or give another with --gainfile") from error
-    if min(shape) < 1 or os.path.getsize(path) < needed:
+        return readMovieHeader(path)
+    except (NotReady, ImageFailure) as error:
         raise ConfigurationFailure(
-            f"gain reference {path} is incomplete: {os.path.getsize(path)} bytes instead of {needed}",
-            "restore it, or give another with --gainfile",
-        )
-    return mode, shape
+            f"gain reference cannot be used: {error.reason}", "restore it, or give another with --gainfile"
+        ) from error
 
 
 def readDarkIdentity(path: str) -> Identity | None:
@@ -158,8 +158,8 @@ def hasSignal(path: str, _identity: Identity) -> bool:
     """Return whether any pixel of a dark image differs from zero; an unreadable one counts as zero, with a warning."""
     try:
         return bool(readImage(path).any())
-    except ValueError as error:
-        warnOnce(f"dark reference {path} cannot be read ({error}); movies are corrected without one")
+    except (NotReady, ImageFailure) as error:
+        warnOnce(f"dark reference cannot be read ({error.reason}); movies are corrected without one")
         return False
 
 
@@ -179,14 +179,9 @@ def readIdentity(path: str) -> Identity:
     return status.st_size, status.st_mtime_ns
 
 
-def readImage(path: str) -> numpy.ndarray:
-    """Return the (first) image of an MRC file as (rows, columns); ValueError if it cannot be read."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        with mrcfile.open(path, permissive=True) as mrc:
-            if mrc.data is None:
-                raise ValueError("no image in the file")
-            return numpy.array(mrc.data if mrc.data.ndim == 2 else mrc.data[0])
+def readImage(path: str) -> np.ndarray:
+    """Return the (first) image of a file as (rows, columns); NotReady or ImageFailure if it cannot be read."""
+    return next(readFrames(readMovieHeader(path)))
 
 
 def calcHash(*content: object) -> str:
@@ -194,7 +189,7 @@ def calcHash(*content: object) -> str:
     return hashlib.sha256(repr(content).encode()).hexdigest()[:12]
 
 
-def saveOnce(path: str, construct: Callable[[], numpy.ndarray]) -> None:
+def saveOnce(path: str, construct: Callable[[], np.ndarray]) -> None:
     """Write an image as MRC unless the file exists; a file of that name is always complete.
 
     Raises:
@@ -215,4 +210,5 @@ def saveOnce(path: str, construct: Callable[[], numpy.ndarray]) -> None:
             f"cannot write reference {path}: {error}", "make room or permit writing; the run goes on by itself"
         ) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink()
