@@ -1,4 +1,4 @@
-"""Running a program so that it always ends: own process group, time limit, and no survivor of a worker that was killed."""
+"""Running a program so that it always ends: own process group, time limit, no survivor of a killed worker."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from appion.base.failures import ConfigurationFailure, InfrastructureFailure, classifyException
 
@@ -35,12 +36,12 @@ def runProgram(
     cwd: Path,
     output: Path,
     timeout: float,
-    noteStart: Callable[[int], None] = lambda pid: None,
+    noteStart: Callable[[int], object],
 ) -> Run:
     """Run a program in `cwd` with its output and errors in the file `output`, for at most `timeout` seconds.
 
-    When this function returns or raises, no process of the program's group is left; if this process is killed meanwhile,
-    the group is killed too. `noteStart` is told the process id, which is the id of the group as well.
+    When this function returns or raises, no process of the program's group is left; if this process is killed
+    meanwhile, the group is killed too. `noteStart` is told the process id, which is the id of the group as well.
 
     Raises:
         ConfigurationFailure: the program is missing or cannot be executed.
@@ -60,25 +61,28 @@ def runProgram(
 
 
 @contextlib.contextmanager
-def _startGuard():
+def _startGuard() -> Iterator[IO[str]]:
+    """Start the guard and yield the pipe on which it listens."""
     try:
         guard = subprocess.Popen(
             ["/bin/sh", "-c", GUARD], stdin=subprocess.PIPE, start_new_session=True, cwd="/", text=True
         )
     except OSError as error:
         raise InfrastructureFailure(f"cannot start a process: {error}", host=os.uname().nodename) from error
+    pipe = guard.stdin
+    assert pipe is not None
     try:
-        yield guard
+        yield pipe
     finally:
         with contextlib.suppress(OSError):
-            guard.stdin.close()
+            pipe.close()
         guard.wait()
 
 
-def _tellGuard(guard: subprocess.Popen, line: str) -> None:
+def _tellGuard(guard: IO[str], line: str) -> None:
     with contextlib.suppress(OSError):
-        guard.stdin.write(line + "\n")  # type: ignore[union-attr]
-        guard.stdin.flush()  # type: ignore[union-attr]
+        guard.write(line + "\n")
+        guard.flush()
 
 
 def _startProgram(command: Sequence[str], cwd: Path, output: Path) -> subprocess.Popen:
@@ -110,7 +114,7 @@ def _awaitEnd(process: subprocess.Popen, timeout: float) -> bool:
 
 
 def _endGroup(process: subprocess.Popen) -> None:
-    """End every process of the group: politely first if the leader still runs, then by force; return when it is gone."""
+    """End every process of the group, politely first, then by force; return when all are gone."""
     for sign in (signal.SIGTERM, signal.SIGKILL):
         if not _isGroupAlive(process):
             break

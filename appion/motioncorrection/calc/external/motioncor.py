@@ -1,0 +1,222 @@
+"""The motion correction of one exposure on a worker: run the program, check what it made, turn it, note the result."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from pathlib import Path
+
+from numpy.typing import NDArray
+
+from appion.base.failures import Failure, ImageFailure, NotReady, classifyException
+from appion.base.store.files import writeAtomically
+from appion.base.store.journal import saveResult
+from appion.base.store.scratch import makeScratch, saveOwner
+from appion.motioncorrection.calc.external.command import (
+    INTFILE,
+    calcReduction,
+    calcUpsampling,
+    constructInputName,
+    constructIntFile,
+    constructMotionCorCmd,
+    constructOutputName,
+    isWeighted,
+    selectFrames,
+)
+from appion.motioncorrection.calc.external.failure import classifyRun, explainFailure
+from appion.motioncorrection.calc.external.log import parseMotionCorLog
+from appion.motioncorrection.calc.external.run import runProgram
+from appion.motioncorrection.calc.external.sums import moveFile, readMrc, readSum, saveSum
+from appion.motioncorrection.calc.internal.encoding import encodeResult
+from appion.motioncorrection.calc.internal.frames import calcRenderedFrameCount, isIntegrated
+from appion.motioncorrection.calc.internal.geometry import calcOrientation, orientToLeginon
+from appion.motioncorrection.calc.internal.trajectory import calcPositions, constructShiftLog
+from appion.motioncorrection.records import MotionCorrectionParams, MotionCorrectionResult
+from appion.motioncorrection.retrieve.movies import MovieHeader, readMovieHeader
+
+#: Output of the program in the scratch folder.
+OUTPUT = "output.txt"
+
+#: The eight orientations in words.
+ORIENTATIONS = tuple(
+    " and ".join(filter(None, ("flipped upside down" * (index > 3), f"turned by {index % 4 * 90}°" * (index % 4 > 0))))
+    for index in range(8)
+)
+
+
+def calcMotionCorrection(params: MotionCorrectionParams) -> MotionCorrectionResult:
+    """Correct the motion of one exposure and return what was made.
+
+    The program runs in a scratch folder of its own. Its sums, turned into Leginon's orientation, and both logs go to
+    the run folder as ``<image>_c.mrc``, ``<image>_c-DW.mrc`` (with a dose), ``<image>_st_Log.txt`` and
+    ``<image>_st_Log.motioncor2.txt``; then the result is written to the journal. The environment variable APPION_GPU
+    says which GPU to use.
+
+    Raises:
+        NotReady: the movie is missing or incomplete.
+        ImageFailure: the program failed on this movie, or what it made is not right.
+        InfrastructureFailure: the host, its GPU or a disk failed.
+        ConfigurationFailure: the program is missing, or an option is impossible for this movie.
+    """
+    host = os.uname().nodename
+    try:
+        scratch = makeScratch(params.scratch, params.image_id)
+        try:
+            return _correct(params, scratch, host)
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
+    except Exception as error:
+        failure = classifyException(error, host)
+        failure.host = failure.host or host
+        if failure is error:
+            raise
+        raise failure from error
+
+
+def _correct(params: MotionCorrectionParams, scratch: Path, host: str) -> MotionCorrectionResult:
+    header = readMovieHeader(params.movie)
+    if header.nframes < params.nframes:
+        raise NotReady(f"{params.movie} has {header.nframes} frames, the camera saved {params.nframes}")
+    argv = _prepareScratch(params, scratch)
+    started = time.time()
+    try:
+        shifts, images = _runProgram(params, header, argv, scratch)
+    except Failure as failure:
+        failure.command = failure.command or " ".join(argv)
+        raise
+    finally:
+        program_log = Path(params.rundir) / f"{params.filename}_st_Log.motioncor2.txt"
+        if (scratch / OUTPUT).exists():
+            moveFile(scratch / OUTPUT, program_log)
+    images = [_turn(params, image) for image in images]
+    pixelsize = params.pixelsize * params.options.bin
+    sum_files = [Path(params.rundir) / f"{params.filename}{end}" for end in ("_c.mrc", "_c-DW.mrc")][: len(images)]
+    for path, image in zip(sum_files, images, strict=True):
+        saveSum(path, image, pixelsize)
+    positions = calcPositions(shifts, calcReduction(params))
+    frames = selectFrames(params)
+    log_file = Path(params.rundir) / f"{params.filename}_st_Log.txt"
+    writeAtomically(log_file, constructShiftLog(positions, frames.rendered, frames.throw))
+    orientation, scores, warnings = _checkOrientation(params, images[0])
+    result = MotionCorrectionResult(
+        params=params,
+        argv=tuple(argv),
+        host=host,
+        started=started,
+        seconds=round(time.time() - started, 3),
+        shifts=tuple(shifts),
+        positions=tuple(positions),
+        sum_file=str(sum_files[0]),
+        dw_file=str(sum_files[1]) if len(sum_files) > 1 else "",
+        shape=images[0].shape,
+        log_file=str(log_file),
+        program_log_file=str(program_log),
+        orientation=orientation,
+        orientation_scores=scores,
+        warnings=(*_compareFrames(params, header), *warnings),
+    )
+    saveResult(params.rundir, params.image_id, encodeResult(result))
+    return result
+
+
+def _prepareScratch(params: MotionCorrectionParams, scratch: Path) -> list[str]:
+    """Put what the program needs into the scratch folder; return its command line."""
+    name = constructInputName(params)
+    if name != params.movie:
+        (scratch / name).symlink_to(params.movie)
+    text = constructIntFile(params)
+    if text:
+        (scratch / INTFILE).write_text(text)
+    gpu = os.environ.get("APPION_GPU") or None
+    return constructMotionCorCmd(params, name, constructOutputName(params), INTFILE if text else "", gpu)
+
+
+def _runProgram(
+    params: MotionCorrectionParams, header: MovieHeader, argv: list[str], scratch: Path
+) -> tuple[list[tuple[float, float]], list[NDArray]]:
+    """Run the program; return the shifts and the one or two sums as it made them."""
+    output = scratch / OUTPUT
+    run = runProgram(argv, scratch, output, params.timeout, lambda pid: saveOwner(scratch, pid))
+    text = output.read_bytes().decode("utf-8", "replace")
+    failure = classifyRun(run, params.program.kind, text, params.timeout)
+    if failure:
+        raise failure
+    try:
+        shifts = parseMotionCorLog(text)
+        _checkShiftCount(params, header, len(shifts))
+        return shifts, _readSums(params, header, scratch)
+    except ImageFailure as error:
+        # exit code 0 says little: what the program wrote about its trouble decides whose fault it is
+        raise explainFailure(error.reason, text) from error
+
+
+def _checkShiftCount(params: MotionCorrectionParams, header: MovieHeader, found: int) -> None:
+    """Raise ImageFailure unless there are as many shifts as frames that were used.
+
+    A movie may have a frame more than the camera row tells, which the program uses as well; grouped frames may be
+    reported one by one or by group.
+    """
+    frames = selectFrames(params)
+    size = params.options.rendered_frame_size if isIntegrated(params.is_eer, params.options.rendered_frame_size) else 1
+    counts = {frames.used, calcRenderedFrameCount(header.nframes, size) - frames.throw - frames.trunc}
+    group = max(1, params.options.nrw)
+    counts |= {one for count in counts for one in (count // group, -(-count // group))}
+    if found not in counts:
+        raise ImageFailure(f"the program's log has {found} shifts for {frames.used} frames")
+
+
+def _readSums(params: MotionCorrectionParams, header: MovieHeader, scratch: Path) -> list[NDArray]:
+    rows, cols = (side / params.options.bin for side in header.shape)
+    pixelsizes: tuple[float, ...] = ()
+    if isWeighted(params):
+        given = params.pixelsize / calcUpsampling(params)
+        pixelsizes = (params.pixelsize * params.options.bin, given)
+    path = scratch / constructOutputName(params)
+    images = [readSum(path, "sum", (rows, cols), pixelsizes)]
+    if isWeighted(params):
+        weighted = path.with_name(path.name.removesuffix(".mrc") + "_DW.mrc")
+        images.append(readSum(weighted, "dose-weighted sum", images[0].shape, pixelsizes))
+    return images
+
+
+def _turn(params: MotionCorrectionParams, image: NDArray) -> NDArray:
+    """Return a sum as the program made it in Leginon's orientation."""
+    upside_down = params.undo_eer_flip if params.undo_eer_flip is not None else params.program.kind == "motioncor2"
+    return orientToLeginon(image, params.frame_flip, params.frame_rotate, params.is_eer and upside_down)
+
+
+def _compareFrames(params: MotionCorrectionParams, header: MovieHeader) -> list[str]:
+    """Return warnings about a movie that is not what the camera row says."""
+    lines = []
+    cols, rows = params.camera_dimension
+    expected = (cols, rows) if params.frame_rotate % 2 else (rows, cols)
+    if header.shape != expected:
+        lines.append(
+            f"{params.movie}: frames of {header.shape[1]} x {header.shape[0]} pixels, but the image has {cols} x {rows};"
+            " the pixel size used is that of the image"
+        )
+    if header.nframes > params.nframes:
+        lines.append(f"{params.movie}: {header.nframes} frames, the camera row says {params.nframes}")
+    return lines
+
+
+def _checkOrientation(
+    params: MotionCorrectionParams, image: NDArray
+) -> tuple[int | None, tuple[float, ...], list[str]]:
+    """Compare a sum with Leginon's own picture; return the orientation that fits, the scores, and warnings."""
+    if not params.check_orientation:
+        return None, (), []
+    path = Path(params.image_path) / f"{params.filename}.mrc"
+    try:
+        picture = readMrc(path, f"picture {path}")[0]
+    except (OSError, ImageFailure) as error:
+        return None, (), [f"orientation not checked: {error}"]
+    orientation, scores = calcOrientation(image, picture)
+    if not orientation:
+        return orientation, scores, []
+    return orientation, scores, [
+        f"ORIENTATION: the sum of {params.filename} fits Leginon's picture when {ORIENTATIONS[orientation]}"
+        f" (correlation {scores[orientation]:.2f}, as it is {scores[0]:.2f}): check flip and rotation of the camera"
+        " and the setting motioncorrection.undo_eer_flip"
+    ]

@@ -1,0 +1,95 @@
+"""The program's sums: read and checked, turned as Leginon has its images, written as they shall stay."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import warnings
+from pathlib import Path
+
+import mrcfile
+import numpy as np
+from numpy.typing import NDArray
+
+from appion.base.failures import ImageFailure
+
+#: Pixels by which a side may be shorter than calculated: programs cut sums to even and easily transformed sizes.
+SIDE_TOLERANCE = 2
+
+#: Relative difference of a header's pixel size that is put down to rounding.
+PIXEL_TOLERANCE = 0.02
+
+
+def readSum(path: Path, what: str, shape: tuple[float, float], pixelsizes: tuple[float, ...]) -> NDArray[np.float32]:
+    """Return an image that the program wrote, as (rows, columns).
+
+    Args:
+        path: where it should be.
+        what: what it is called in an error.
+        shape: (rows, columns) that it should have, within SIDE_TOLERANCE.
+        pixelsizes: pixel sizes (Å) that its header may give; empty to accept any. 0 and 1, which mean unknown, always.
+
+    Raises:
+        ImageFailure: missing, unreadable, truncated, of another shape or pixel size, not finite, constant.
+    """
+    data, pixelsize = readMrc(path, what)
+    if any(abs(side - expected) > SIDE_TOLERANCE for side, expected in zip(data.shape, shape, strict=True)):
+        raise ImageFailure(
+            f"the {what} has {data.shape[1]} x {data.shape[0]} pixels instead of {shape[1]:g} x {shape[0]:g}"
+        )
+    plausible = any(abs(pixelsize - one) <= PIXEL_TOLERANCE * one for one in (*pixelsizes, 1.0))
+    if pixelsizes and pixelsize and not plausible:
+        raise ImageFailure(f"the {what} gives a pixel size of {pixelsize:.4f} Å instead of {pixelsizes[0]:.4f} Å")
+    if not np.isfinite(data).all():
+        bad = int(data.size - np.isfinite(data).sum())
+        raise ImageFailure(f"the {what} has {bad} pixels that are not finite numbers")
+    if data.min() == data.max():
+        raise ImageFailure(f"the {what} is {data.flat[0]:g} everywhere")
+    return data
+
+
+def readMrc(path: Path, what: str) -> tuple[NDArray[np.float32], float]:
+    """Return the image and the pixel size (Å) of its header. Raises ImageFailure if there is no such image."""
+    if not path.exists():
+        raise ImageFailure(f"there is no {what}")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # programs are careless about the labels of their headers
+            with mrcfile.open(path, permissive=True) as mrc:
+                data, pixelsize = mrc.data, float(mrc.voxel_size.x)
+                if data is not None:
+                    data = np.array(data, dtype=np.float32)
+    except ValueError as error:
+        raise ImageFailure(f"the {what} is not a readable MRC file: {error}") from error
+    if data is None:
+        raise ImageFailure(f"the {what} is truncated: {path.stat().st_size} bytes do not hold what its header says")
+    data = data[0] if data.ndim == 3 and len(data) == 1 else data
+    if data.ndim != 2:
+        raise ImageFailure(f"the {what} is not one image but has the shape {data.shape}")
+    return data, pixelsize
+
+
+def saveSum(path: Path, image: NDArray, pixelsize: float) -> None:
+    """Write an image as 32-bit MRC with its pixel size (Å): whole under its name, or not at all.
+
+    Raises:
+        OSError: as the system gives it; nothing is left then.
+    """
+    temporary = path.with_name(f".{path.name[-150:]}.{os.uname().nodename}-{os.getpid()}.tmp")
+    try:
+        with mrcfile.new(temporary, overwrite=True) as mrc:
+            mrc.set_data(np.ascontiguousarray(image, dtype=np.float32))
+            mrc.voxel_size = pixelsize
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def moveFile(source: Path, target: Path) -> None:
+    """Move a file, also to another disk: whole under its new name, or not at all."""
+    temporary = target.with_name(f".{target.name[-150:]}.{os.uname().nodename}-{os.getpid()}.tmp")
+    try:
+        shutil.move(source, temporary)
+        os.replace(temporary, target)
+    finally:
+        temporary.unlink(missing_ok=True)
