@@ -1,0 +1,118 @@
+"""The Leginon session that a run belongs to, and its project."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import sinedon
+from appion.base.failures import ConfigurationFailure
+from sinedon.models import leginondata, projectdata
+
+logger = logging.getLogger(__name__)
+
+#: File suffixes that may follow an image name in --mrclist.
+IMAGE_SUFFIXES = (".mrc", ".box", ".pos", ".star")
+
+
+@dataclass(frozen=True)
+class Session:
+    """A Leginon session.
+
+    Attributes:
+        def_id, name: of its `SessionData` row.
+        image_path: folder of its images.
+        frame_path: folder of its movies as the row has it, or empty.
+        projectid: its project, or None if none is recorded.
+    """
+
+    def_id: int
+    name: str
+    image_path: str
+    frame_path: str
+    projectid: int | None
+
+
+def readImageNames(mrcnames: str | None) -> tuple[str, ...]:
+    """Return the image names of ``--mrclist``: without folder and suffix, each once, in the order given."""
+    names = []
+    for item in (mrcnames or "").split(","):
+        name = os.path.basename(item.strip())
+        for suffix in IMAGE_SUFFIXES:
+            name = name.removesuffix(suffix)
+        if name:
+            names.append(name)
+    return tuple(dict.fromkeys(names))
+
+
+def readSession(args: argparse.Namespace) -> Session:
+    """Return the session of ``--session``, ``--expid`` or the images of ``--mrclist``.
+
+    The newest session of a name counts, unless ``--expid`` names one of several.
+
+    Raises:
+        ConfigurationFailure: there is no such session, or the options contradict each other.
+    """
+    if args.expid is not None:
+        row = readSessionById(args.expid)
+        if args.sessionname and args.sessionname != row.name:
+            raise ConfigurationFailure(f"--session={args.sessionname} and --expid={args.expid} disagree: "
+                                       f"session {args.expid} is named '{row.name}'", "give one of them")
+    elif args.sessionname:
+        row = readSessionByName(args.sessionname)
+    else:
+        row = readSessionById(readSessionOfImages(readImageNames(args.mrcnames)))
+    return Session(row.def_id, row.name, row.image_path or "", row.frame_path or "", readProjectOfSession(row.def_id))
+
+
+def readSessionById(session_id: int) -> leginondata.SessionData:
+    row = leginondata.SessionData.objects.filter(def_id=session_id).first()
+    if row is None:
+        raise ConfigurationFailure(f"--expid={session_id}: there is no session with this id", "use --session=NAME")
+    return row
+
+
+def readSessionByName(name: str) -> leginondata.SessionData:
+    row = leginondata.SessionData.objects.filter(name=name).order_by("-def_id").first()
+    if row is None:
+        newest = leginondata.SessionData.objects.order_by("-def_id").values_list("name", flat=True)[:5]
+        raise ConfigurationFailure(f"--session={name}: there is no session of this name",
+                                   f"the newest are {', '.join(str(other) for other in newest) or 'none'}")
+    return row
+
+
+def readSessionOfImages(names: Sequence[str]) -> int:
+    found = leginondata.AcquisitionImageData.objects.filter(filename__in=names).values_list("session_id", "filename")
+    sessions = {session_id for session_id, _ in found if session_id}
+    if len(sessions) != 1:
+        what = "none of these images exists" if not sessions else f"the images are of {len(sessions)} sessions"
+        raise ConfigurationFailure(f"--mrclist={','.join(names)}: {what}", "add --session=NAME")
+    return sessions.pop()
+
+
+def readProjectOfSession(session_id: int) -> int | None:
+    """Return the id of the session's project by its newest `projectexperiments` row, or None."""
+    rows = projectdata.projectexperiments.objects.filter(session_id=session_id).order_by("-def_id")
+    return rows.values_list("project_id", flat=True).first() or None
+
+
+def setupProject(args: argparse.Namespace, session: Session) -> int:
+    """Choose the project, fill in ``args.projectid`` and connect to its Appion database.
+
+    Raises:
+        ConfigurationFailure: ``--projectid`` is not the session's project, or neither is known.
+        sinedon.errors.ConfigurationError: the project has no Appion database.
+    """
+    if args.projectid is None:
+        if session.projectid is None:
+            raise ConfigurationFailure(f"session {session.name} belongs to no project", "give --projectid=ID")
+        args.projectid = session.projectid
+        logger.info("project %d, that of session %s (no --projectid given)", args.projectid, session.name)
+    elif session.projectid not in (None, args.projectid):
+        raise ConfigurationFailure(f"--projectid={args.projectid}: session {session.name} belongs to project "
+                                   f"{session.projectid}", f"use --projectid={session.projectid}")
+    sinedon.setup(args.projectid)
+    return args.projectid

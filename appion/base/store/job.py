@@ -1,0 +1,82 @@
+"""The job row that the web pages show: status R while the program runs, D when it is done, E when it failed."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import socket
+from collections.abc import Collection
+
+import sinedon
+from appion.base.retrieve.host import readUserName
+from sinedon.models import appiondata
+
+logger = logging.getLogger(__name__)
+
+RUNNING, DONE, FAILED = "R", "D", "E"
+
+#: Status set by a person on the web pages (aborted, ignored), which stays as it is.
+SET_BY_USER = ("A", "I")
+
+
+def startJob(args: argparse.Namespace, session_id: int, path_id: int, program: str,
+             web_jobtypes: Collection[str] = ()) -> int | None:
+    """Return the id of this run's job row, its status set to R; None with ``--no-commit``, which has no job.
+
+    With ``--jobid`` it is exactly that row, whose name and type stay as they are. Otherwise the newest row of the run
+    folder whose type is this program, ``--jobtype`` or one of `web_jobtypes` (what the web pages call jobs of this
+    program); if there is none, one is inserted.
+    """
+    if not args.commit:
+        return None
+    job_id = findJob(args, path_id, {program.lower(), *web_jobtypes})
+    if job_id is None:
+        return insertJob(args, session_id, path_id, program)
+    updateJobStatus(job_id, RUNNING)
+    return job_id
+
+
+def findJob(args: argparse.Namespace, path_id: int, jobtypes: set[str]) -> int | None:
+    jobs = appiondata.ApAppionJobData.objects
+    if args.jobid is not None:
+        if jobs.filter(def_id=args.jobid).exists():
+            return args.jobid
+        logger.warning("--jobid=%d: project %s has no such job; the job of the run folder is used",
+                       args.jobid, args.projectid)
+    if args.jobtype:
+        jobtypes = jobtypes | {args.jobtype}
+    rows = jobs.filter(path_id=path_id, jobtype__in=jobtypes).order_by("-def_id")
+    return rows.values_list("def_id", flat=True).first()
+
+
+def insertJob(args: argparse.Namespace, session_id: int, path_id: int, program: str) -> int:
+    row = sinedon.insertRow(appiondata.ApAppionJobData, path=path_id, clusterpath=path_id, session=session_id,
+                            name=f"{args.runname}.appionsub.job", jobtype=args.jobtype or program.lower(),
+                            user=readUserName(), cluster=socket.gethostname(), status=RUNNING)
+    return row.def_id
+
+
+def updateJobStatus(job_id: int | None, status: str) -> None:
+    """Set the status letter of a job row, at once; nothing is done for None.
+
+    D and E leave a status alone that a person has set meanwhile.
+    """
+    if job_id is None:
+        return
+    if status != RUNNING:
+        now = appiondata.ApAppionJobData.objects.filter(def_id=job_id).values_list("status", flat=True).first()
+        if now in SET_BY_USER:
+            logger.info("job %d stays %s, as set on the web pages", job_id, now)
+            return
+    sinedon.updateRow(appiondata.ApAppionJobData, job_id, status=status)
+
+
+def finishJob(job_id: int | None, succeeded: bool) -> None:
+    """Set the job row to D or E; a database that is away is reported, never raised: the run itself is over."""
+    status = DONE if succeeded else FAILED
+    try:
+        updateJobStatus(job_id, status)
+    except Exception as error:
+        if not sinedon.isDatabaseAway(error):
+            raise
+        logger.error("job %s: status %s could not be set, the database does not answer: %s", job_id, status, error)
