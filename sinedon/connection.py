@@ -1,0 +1,141 @@
+"""Connections: how they are opened, counted, closed after an error, and which errors mean that a database is away."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+from django.conf import settings
+from django.db import connections
+from django.db.utils import DatabaseError, InterfaceError
+
+from sinedon.config import Section
+from sinedon.live import forgetLiveTables
+
+logger = logging.getLogger(__name__)
+
+#: MySQL's numbers for: too many connections, shutdown, network trouble, lock waits, disk full, server gone or not there.
+AWAY_NUMBERS = frozenset(
+    {1021, 1040, 1053, 1077, 1152, 1153, 1158, 1159, 1160, 1161, 1184, 1203, 1205, 1213, 1226, 1317, 1836, 1927, 2002, 2003,
+     2005, 2006, 2012, 2013, 2014, 2055, 3024, 4031}
+)
+AWAY_WORDS = ("database is locked", "database table is locked", "unable to open database file", "disk i/o error",
+              "database or disk is full", "closed database", "connection already closed")
+
+#: An idle daemon keeps its connections for a week, a dead server is noticed after two minutes.
+MYSQL_OPTIONS = {
+    "init_command": "SET SESSION wait_timeout = 604800",
+    "connect_timeout": 10,
+    "read_timeout": 120,
+    "write_timeout": 120,
+}
+SQLITE_OPTIONS = {
+    "transaction_mode": "IMMEDIATE",
+    "timeout": 30,
+    "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
+}
+
+
+def constructDatabase(section: Section, name: str) -> dict[str, Any]:
+    """Return Django's settings of the database `name` on the server or in the folder of `section`."""
+    common = {"CONN_MAX_AGE": None, "TEST": {"DEPENDENCIES": []}}
+    if section.engine == "sqlite":
+        assert section.folder is not None
+        path = str(section.folder / f"{name}.sqlite3")
+        return {"ENGINE": "django.db.backends.sqlite3", "NAME": path, "OPTIONS": dict(SQLITE_OPTIONS), **common}
+    keywords = _useDriver()
+    options = dict(section.options)
+    database = {
+        "ENGINE": "django.db.backends.mysql",
+        "NAME": name,
+        "HOST": options.pop("host", ""),
+        "PORT": options.pop("port", ""),
+        "USER": options.pop("user", ""),
+        "PASSWORD": str(options.pop("passwd", options.pop("password", "")) or ""),
+        **common,
+    }
+    unknown = sorted(set(options) - keywords) if keywords else []
+    for key in unknown:
+        logger.warning("[%s] in sinedon.cfg: '%s' is no keyword of the database driver and has no effect", section.name, key)
+        del options[key]
+    return {**database, "OPTIONS": {**MYSQL_OPTIONS, **options}}
+
+
+def _useDriver() -> set[str]:
+    """Make Django find a MySQL driver: mysqlclient where it is installed, else PyMySQL. Return the known keywords."""
+    try:
+        import MySQLdb  # type: ignore[import-not-found, unused-ignore]
+
+        if "pymysql" not in MySQLdb.__name__:
+            return set()
+    except ImportError:
+        pass
+    import pymysql
+
+    pymysql.install_as_MySQLdb()
+    return set(inspect.signature(pymysql.connections.Connection.__init__).parameters)
+
+
+def registerDatabases(databases: dict[str, dict[str, Any]]) -> None:
+    """Replace the databases that Django knows. Open connections of this thread are closed."""
+    connections.close_all()
+    for alias in connections.settings:
+        if hasattr(connections._connections, alias):
+            del connections[alias]
+    forgetLiveTables()
+    settings.DATABASES = {"default": {}, **databases}
+    connections.settings = connections.configure_settings(settings.DATABASES)
+
+
+def closeConnections() -> None:
+    """Close all connections of this thread; the next query opens a new one. To be called after a database error."""
+    for connection in connections.all(initialized_only=True):
+        # A connection that broke within a transaction would refuse to close.
+        connection.in_atomic_block = False
+        connection.savepoint_ids = []
+        connection.needs_rollback = False
+        try:
+            connection.close()
+        except (DatabaseError, InterfaceError):
+            connection.connection = None
+
+
+def isDatabaseAway(error: BaseException | None) -> bool:
+    """Tell whether `error` means that a database is gone, busy or unreachable, so that trying again later makes sense."""
+    while error is not None:
+        if isinstance(error, ConnectionError | TimeoutError | InterfaceError):
+            return True
+        number = error.args[0] if error.args else None
+        if isinstance(number, int) and number in AWAY_NUMBERS and not isinstance(error, OSError):
+            return True
+        if isinstance(number, str) and any(word in number.lower() for word in AWAY_WORDS):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+class QueryCount:
+    """How many statements have been run on any database."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.statements: list[str] = []
+
+    def __call__(self, execute, sql, params, many, context):
+        self.count += 1
+        self.statements.append(sql)
+        return execute(sql, params, many, context)
+
+
+@contextmanager
+def countQueries() -> Iterator[QueryCount]:
+    """Count the statements that are run within, on all databases: ``with countQueries() as queries: … queries.count``."""
+    counter = QueryCount()
+    with ExitStack() as stack:
+        for connection in connections.all():
+            if connection.alias != "default":
+                stack.enter_context(connection.execute_wrapper(counter))
+        yield counter

@@ -1,0 +1,200 @@
+"""Reading and writing rows as classic sinedon does: a row that exists already is found, not written twice."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from django.db import OperationalError, connections, models, transaction
+
+from sinedon.connection import closeConnections
+from sinedon.errors import SchemaError
+from sinedon.live import isMissing, liveColumns
+
+logger = logging.getLogger(__name__)
+
+#: Ids in one query.
+CHUNK = 5000
+#: Seconds that a writer waits for another one of the same table.
+LOCK_TIMEOUT = 30
+#: Columns that the server fills.
+SERVER_COLUMNS = ("DEF_id", "DEF_timestamp")
+
+_warned: set[tuple[str, str, str]] = set()
+
+
+def refId(row: Any, name: str) -> int | None:
+    """Return the id that the reference `name` of a row holds; NULL and 0 are None."""
+    return getattr(row, f"{name}_id") or None
+
+
+def readRows(model: Any, ids: Iterable[int | None]) -> dict[int, Any]:
+    """Return the rows of `model` with the given ids, by id, in one query (one per 5000 ids). None and 0 are passed over."""
+    wanted = sorted({number for number in ids if number})
+    rows: dict[int, Any] = {}
+    for start in range(0, len(wanted), CHUNK):
+        rows.update(model.objects.in_bulk(wanted[start : start + CHUNK]))
+    return rows
+
+
+def insertRow(model: Any, **fields: Any) -> Any:
+    """Return the row that is identical to the given one, the first if there are several, or insert it.
+
+    Every column of the model is compared, also those that are not given (NULL then), except image files, dictionaries and
+    sequences that are NULL, and DEF_timestamp unless it is given. References take rows or ids. Safe to repeat, and safe
+    with other processes that insert by this function.
+
+    Raises:
+        SchemaError: the live table is missing, or an Appion table lacks a column that has a value.
+    """
+    names = _resolveNames(model, fields)
+    return model.objects.get(pk=_findOrInsert(model, _constructValues(model, names, whole=True)))
+
+
+def copyRow(model: Any, source_id: int, **changes: Any) -> int:
+    """Copy a row with every column of the live table, also those the model does not know, and return the copy's id.
+
+    `changes` are by field name. A row that is identical to the copy, by the rule of :func:`insertRow`, is found instead.
+
+    Raises:
+        model.DoesNotExist: there is no row `source_id`.
+        SchemaError: as for :func:`insertRow`.
+    """
+    changed = _constructValues(model, _resolveNames(model, changes), whole=False)
+    connection = connections[model._meta.app_label]
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT * FROM {_quote(connection, model._meta.db_table)} WHERE `DEF_id` = %s", [source_id])
+        row = cursor.fetchone()
+        columns = [column[0] for column in cursor.description]
+    if row is None:
+        raise model.DoesNotExist(f"{model.__name__} has no row {source_id}")
+    values = dict(zip(columns, row, strict=True))
+    spelled = {column.lower(): column for column in columns}
+    values.update({spelled[column.lower()]: value for column, value in changed.items()})
+    for column in SERVER_COLUMNS:
+        if column not in changed:
+            values.pop(column, None)
+    return _findOrInsert(model, values)
+
+
+def updateRow(model: Any, def_id: int, **fields: Any) -> None:
+    """Set the named fields of one row.
+
+    Raises:
+        model.DoesNotExist: there is no such row.
+        SchemaError: as for :func:`insertRow`.
+    """
+    values = _constructValues(model, _resolveNames(model, fields), whole=False)
+    if not values:
+        return
+    connection = connections[model._meta.app_label]
+    assignments = ", ".join(f"{_quote(connection, column)} = %s" for column in values)
+    table = _quote(connection, model._meta.db_table)
+    with connection.cursor() as cursor:
+        cursor.execute(f"UPDATE {table} SET {assignments} WHERE `DEF_id` = %s", [*values.values(), def_id])
+    if not model.objects.filter(pk=def_id).exists():
+        raise model.DoesNotExist(f"{model.__name__} has no row {def_id}")
+
+
+def _resolveNames(model: Any, fields: dict[str, Any]) -> dict[Any, Any]:
+    """Return values by field; a reference may be named with or without ``_id`` and given as row or id."""
+    known = {field.name: field for field in model._meta.concrete_fields}
+    known.update({field.attname: field for field in model._meta.concrete_fields})
+    values = {}
+    for name, value in fields.items():
+        field = known.get(name) or known.get(f"{name}_id")
+        if field is None:
+            raise TypeError(f"{model.__name__} has no field '{name}'")
+        values[field] = value.pk if isinstance(value, models.Model) else value
+    return values
+
+
+def _constructValues(model: Any, fields: dict[Any, Any], whole: bool) -> dict[str, Any]:
+    """Return database values by column, for the columns that exist live; all columns of the model if `whole`."""
+    meta = model._meta
+    alias, table = meta.app_label, meta.db_table
+    if liveColumns(alias, table) is None:
+        remedy = "run: python -m sinedon init" if alias == "appiondata" else "update Leginon's database"
+        raise SchemaError(f"database {connections.settings[alias]['NAME']} has no table {table}; {remedy}")
+    values = {}
+    for field in meta.concrete_fields if whole else fields:
+        value = fields.get(field)
+        if field.column in SERVER_COLUMNS and value is None:
+            continue
+        if not isMissing(alias, table, field.column):
+            values[field.column] = field.get_db_prep_save(value, connections[alias])
+        elif value is not None:
+            _refuseColumn(alias, table, field.column)
+    return values
+
+
+def _refuseColumn(alias: str, table: str, column: str) -> None:
+    """Raise for a value that an Appion table cannot hold; warn once for the same in a table of Leginon's."""
+    if alias == "appiondata":
+        raise SchemaError(f"table {table} has no column '{column}'; run: python -m sinedon init")
+    if (alias, table, column) not in _warned:
+        _warned.add((alias, table, column))
+        logger.warning("table %s has no column '%s': its value is not stored (Leginon's database is older)", table, column)
+
+
+def _findOrInsert(model: Any, values: dict[str, Any]) -> int:
+    """Return the id of the first row with these values, inserted if there is none."""
+    alias, table = model._meta.app_label, model._meta.db_table
+    connection = connections[alias]
+    terms, params = ["1 = 1"], []
+    for column, value in values.items():
+        if column.startswith("MRC|") or (value is None and column.startswith(("SEQ|", "SUBD|"))):
+            continue
+        if value is None:
+            terms.append(f"{_quote(connection, column)} IS NULL")
+        else:
+            terms.append(f"{_quote(connection, column)} = %s")
+            params.append(value)
+    quoted = _quote(connection, table)
+    names = ", ".join(_quote(connection, column) for column in values)
+    marks = ", ".join(["%s"] * len(values))
+    with lockTable(alias, table), connection.cursor() as cursor:
+        cursor.execute(f"SELECT MIN(`DEF_id`) FROM {quoted} WHERE {' AND '.join(terms)}", params)
+        found = cursor.fetchone()[0]
+        if found is not None:
+            return int(found)
+        cursor.execute(f"INSERT INTO {quoted} ({names}) VALUES ({marks})", list(values.values()))
+        return int(cursor.lastrowid)
+
+
+@contextmanager
+def lockTable(alias: str, table: str) -> Iterator[None]:
+    """Keep other writers that look for a row before they insert it out of a table.
+
+    MyISAM has no transactions, so on MySQL it is a named lock of the server; on SQLite a transaction that starts as writer.
+
+    Raises:
+        OperationalError: 1205, another writer held the lock for too long.
+    """
+    connection = connections[alias]
+    if connection.vendor == "sqlite":
+        with transaction.atomic(using=alias):
+            yield
+        return
+    name = f"{connection.settings_dict['NAME']}.{table}"
+    if len(name) > 64:
+        name = hashlib.sha256(name.encode()).hexdigest()
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT GET_LOCK(%s, %s)", [name, LOCK_TIMEOUT])
+        if cursor.fetchone()[0] != 1:
+            raise OperationalError(1205, f"table {table} stayed locked by another writer for {LOCK_TIMEOUT} s")
+        try:
+            yield
+        except BaseException:
+            # Releases the lock whatever state the connection is in.
+            closeConnections()
+            raise
+        cursor.execute("SELECT RELEASE_LOCK(%s)", [name])
+
+
+def _quote(connection: Any, name: str) -> str:
+    """Return a name quoted for a statement with parameters."""
+    return str(connection.ops.quote_name(name)).replace("%", "%%")

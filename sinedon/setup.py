@@ -1,0 +1,76 @@
+"""Registers the databases of a project."""
+
+from __future__ import annotations
+
+from django.db import connections
+from django.db.utils import Error as DjangoDatabaseError
+from django.db.utils import NotSupportedError
+
+from sinedon.config import Section, listConfigPaths, readConfig
+from sinedon.connection import constructDatabase, registerDatabases
+from sinedon.errors import ConfigurationError, ConnectionFailure
+from sinedon.live import readLiveTables
+from sinedon.models import projectdata
+
+
+def setup(projectid: int | None = None) -> None:
+    """Register the Leginon and project databases and, with a project, its Appion database.
+
+    May be called again with another project or after the configuration has changed.
+
+    Raises:
+        ConfigurationError: `sinedon.cfg` is missing or wrong, or the project has no Appion database (the message lists the
+            projects that have one).
+        ConnectionFailure: a database cannot be reached.
+    """
+    sections = readConfig()
+    databases = {name: constructDatabase(sections[name], sections[name].db) for name in ("leginondata", "projectdata")}
+    registerDatabases(databases)
+    for alias in databases:
+        openDatabase(alias, sections[alias])
+    if projectid is not None:
+        name = findAppionDatabase(projectid)
+        registerDatabases({**databases, "appiondata": constructDatabase(sections["appiondata"], name)})
+        for alias in (*databases, "appiondata"):
+            openDatabase(alias, sections[alias])
+
+
+def findAppionDatabase(projectid: int) -> str:
+    """Return the name of the project's Appion database: its newest row in `processingdb`.
+
+    Raises:
+        ConfigurationError: the project has none; the message lists those that have.
+    """
+    rows = projectdata.processingdb.objects.exclude(appiondb=None).exclude(appiondb="")
+    name = rows.filter(project_id=projectid).order_by("-def_id").values_list("appiondb", flat=True).first()
+    if name:
+        return str(name)
+    known = dict(rows.order_by("def_id").values_list("project_id", "appiondb"))
+    existing = ", ".join(f"{project} ({db})" for project, db in sorted(known.items(), key=lambda item: item[0] or 0))
+    raise ConfigurationError(
+        f"project {projectid} has no Appion database; projects that have one: {existing or 'none'}. "
+        "Correct --projectid, or create the project's processing database on the project's web page"
+    )
+
+
+def openDatabase(alias: str, section: Section) -> None:
+    """Connect to a registered database and read which tables and columns it has.
+
+    Raises:
+        ConnectionFailure: it cannot be reached, does not exist or its server is too old.
+    """
+    database = connections.settings[alias]
+    name = database["NAME"]
+    if section.engine == "sqlite":
+        assert section.folder is not None
+        if not (section.folder / f"{name.rpartition('/')[2]}").exists():
+            raise ConnectionFailure(f"[{alias}] database {name} does not exist; create it with: python -m sinedon init")
+    try:
+        readLiveTables(alias)
+    except (DjangoDatabaseError, NotSupportedError) as error:
+        server = f"{database['HOST'] or 'localhost'}:{database['PORT'] or 3306}" if section.engine == "mysql" else "SQLite"
+        read = ", ".join(str(path) for path in listConfigPaths() if path.exists())
+        raise ConnectionFailure(
+            f"[{alias}] cannot open database '{name}' on {server} as user '{database['USER']}': {error}. "
+            f"Start the server, or correct {read}"
+        ) from error
