@@ -86,7 +86,7 @@ def constructPlan(
     nframes: int = 20,
     seed: int = 0,
 ) -> Plan:
-    """Return a plan of `count` exposures (at least 4): one late, one broken, one camera-aligned, the others good."""
+    """Return a plan of `count` exposures (at least 5): one late, one broken, one camera-aligned, the others good."""
     frame_shape = shape[::-1]  # the frames are turned by a quarter
     special = {2: "late", count // 2 + 1: "broken", count - 1: "camera-aligned"}
     exposures = []
