@@ -11,13 +11,16 @@ import pytest
 
 import sinedon
 from sinedon import config
-from sinedon.connection import registerDatabases
+from sinedon.connection import constructDatabase, registerDatabases
 from sinedon.create import createDatabases
+from sinedon.models import projectdata
+from sinedon.schema import createMissing
+from tests.services.mariadb import MariaDB, findMariaDB
 
 
 @dataclass(frozen=True)
 class TestDatabase:
-    """Databases that are set up with project 1. `folder` holds `sinedon.cfg`; `engine` is sqlite or mariadb."""
+    """Databases that are set up with project 1. `folder` holds `sinedon.cfg`; `engine` is sqlite, mariadb or classic."""
 
     __test__ = False
 
@@ -37,10 +40,7 @@ def _isolatedConfig(monkeypatch, tmp_path_factory) -> None:
 @pytest.fixture
 def sqlitedatabase(tmp_path, monkeypatch) -> Iterator[TestDatabase]:
     """Empty SQLite databases with project 1."""
-    folder = tmp_path / "sinedon"
-    folder.mkdir()
-    (folder / "sinedon.cfg").write_text(f"[global]\nengine: sqlite\ndir: {folder}\n")
-    monkeypatch.setenv("SINEDON_CFG_PATH", os.fspath(folder))
+    folder = _writeConfig(tmp_path, monkeypatch, f"[global]\nengine: sqlite\ndir: {tmp_path / 'sinedon'}\n")
     createDatabases(1)
     yield TestDatabase("sqlite", folder)
     registerDatabases({})
@@ -49,5 +49,62 @@ def sqlitedatabase(tmp_path, monkeypatch) -> Iterator[TestDatabase]:
 @pytest.fixture
 def database(sqlitedatabase) -> TestDatabase:
     """The database for tests that need only one kind."""
-    sinedon.setup(1)
     return sqlitedatabase
+
+
+@pytest.fixture(scope="session")
+def mariadb(tmp_path_factory) -> Iterator[MariaDB]:
+    """A MariaDB server of our own. Where MariaDB is not installed tests are skipped, but they fail where CI is set."""
+    if findMariaDB() is None:
+        message = "MariaDB is not installed: apt-get install --no-install-recommends mariadb-server"
+        if os.environ.get("CI"):
+            pytest.fail(message)
+        pytest.skip(message)
+    server = MariaDB(tmp_path_factory.mktemp("mariadb"))
+    try:
+        yield server.start()
+    finally:
+        server.stop()
+
+
+@pytest.fixture
+def mariadatabase(mariadb, tmp_path, monkeypatch) -> Iterator[TestDatabase]:
+    """MyISAM databases with every table and column of the models, and project 1."""
+    mariadb.dropDatabases()
+    folder = _writeConfig(tmp_path, monkeypatch, mariadb.constructConfig())
+    sections = config.readConfig()
+    names = {"leginondata": "leginondb", "projectdata": "projectdb", "appiondata": "ap1"}
+    registerDatabases({alias: constructDatabase(sections[alias], name) for alias, name in names.items()})
+    for alias in names:
+        createMissing(alias)
+    sinedon.insertRow(projectdata.projects, def_id=1, name="project 1", hidden=False)
+    sinedon.insertRow(projectdata.processingdb, project=1, appiondb="ap1")
+    sinedon.setup(1)
+    yield TestDatabase("mariadb", folder)
+    registerDatabases({})
+
+
+@pytest.fixture
+def classicdatabase(mariadb, tmp_path, monkeypatch) -> Iterator[TestDatabase]:
+    """A classic installation of 2016 on MyISAM, its Appion database brought up to date by init, with projects 1 and 2."""
+    mariadb.loadClassicSchema()
+    folder = _writeConfig(tmp_path, monkeypatch, mariadb.constructConfig())
+    createDatabases(1)
+    sinedon.setup(1)
+    yield TestDatabase("classic", folder)
+    registerDatabases({})
+
+
+@pytest.fixture(params=["sqlite", "mariadb"])
+def anydatabase(request) -> TestDatabase:
+    """The test runs twice: on SQLite and on MariaDB."""
+    return request.getfixturevalue(f"{'sqlite' if request.param == 'sqlite' else 'maria'}database")
+
+
+def _writeConfig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> Path:
+    """Write `sinedon.cfg` into a folder that SINEDON_CFG_PATH then names."""
+    folder = tmp_path / "sinedon"
+    folder.mkdir(exist_ok=True)
+    (folder / "sinedon.cfg").write_text(text)
+    monkeypatch.setenv("SINEDON_CFG_PATH", os.fspath(folder))
+    return folder

@@ -10,7 +10,7 @@ from typing import Any
 
 from django.db import connections, transaction
 
-from sinedon import insertRow
+from sinedon import hasTable, insertRow
 from sinedon.live import isMissing
 from sinedon.models import leginondata, projectdata
 
@@ -33,7 +33,7 @@ class MadeSession:
     preset: str
     calibration_id: int
     norm_id: int | None
-    plan_id: int
+    plan_id: int | None
     camera: dict[str, Any]
     scope: dict[str, Any]
     image_ids: tuple[int, ...] = ()
@@ -67,7 +67,8 @@ def makeSession(
 
     Movies belong at ``<root>/frames/<name>/rawdata/<filename>.frames.<format>``, Leginon's pictures at
     ``<root>/leginon/<name>/rawdata/<filename>.mrc``; no file is written. `pixelsize` (m) is the calibrated, unbinned one,
-    `dimension` (x, y) that of the binned picture, `dose` in e/m², `frame_time` in ms.
+    `dimension` (x, y) that of the binned picture, `dose` in e/m², `frame_time` in ms. Where the live database has no table
+    for gain references or corrector plans, there are none.
     """
     before = {"def_timestamp": start - datetime.timedelta(days=1)}
     user = insertRow(leginondata.UserData, username="microscopist", firstname="Ada", lastname="Doe")
@@ -103,19 +104,20 @@ def makeSession(
         comment="made", **before,
     )  # fmt: skip
     referencecamera = insertRow(leginondata.CameraEMData, **{**camerastate, "save_frames": False}, **before)
-    plan = insertRow(
-        leginondata.CorrectorPlanData, session=session, camera=referencecamera, bad_rows=bad_rows, bad_cols=bad_cols,
-        bad_pixels=bad_pixels, despike=False, **before,
-    )  # fmt: skip
-    normrow = None
-    if norm:
+    plan = normrow = None
+    if hasTable(leginondata.CorrectorPlanData):
+        plan = insertRow(
+            leginondata.CorrectorPlanData, session=session, camera=referencecamera, bad_rows=bad_rows,
+            bad_cols=bad_cols, bad_pixels=bad_pixels, despike=False, **before,
+        )  # fmt: skip
+    if norm and hasTable(leginondata.NormImageData):
         normrow = insertRow(
             leginondata.NormImageData, session=session, camera=referencecamera, filename=f"{name}_norm_0",
             mrc_image=f"{name}_norm_0.mrc", channel=0, **before,
         )  # fmt: skip
     made = MadeSession(
         session.def_id, name, session.image_path, session.frame_path, projectid, tem.def_id, ccd.def_id,
-        presetrow.def_id, preset, calibration.def_id, normrow.def_id if normrow else None, plan.def_id,
+        presetrow.def_id, preset, calibration.def_id, normrow.def_id if normrow else None, plan.def_id if plan else None,
         camerastate, scopestate,
     )  # fmt: skip
     return addImages(made, images, start)
