@@ -35,8 +35,8 @@ def test_geometry(source, options, shape, expected):
 
 @pytest.mark.parametrize(
     ("start", "number", "expected"),
-    [(0, None, None), (0, 5, None), (0, 9, None), (2, None, [2, 3, 4]), (0, 3, [0, 1, 2]), (1, 2, [1, 2]),
-     (3, 9, [3, 4])],
+    [(0, None, None), (0, 5, None), (0, 9, None), (2, None, (2, 3, 4)), (0, 3, (0, 1, 2)), (1, 2, (1, 2)),
+     (3, 9, (3, 4))],
 )
 def test_usedFrames(start, number, expected):
     assert calcUsedFrames(MotionCorrectionOptions(startframe=start, nframe=number), 5) == expected

@@ -68,10 +68,10 @@ def calcCentredOffset(source: CameraGeometry, axis: int, binning: float, length:
     return round((twice_centre - length) / 2)
 
 
-def calcUsedFrames(options: MotionCorrectionOptions, nframes: int) -> list[int] | None:
+def calcUsedFrames(options: MotionCorrectionOptions, nframes: int) -> tuple[int, ...] | None:
     """Return the raw frames (from 0) that went into the sum, or None if they are all of them."""
     stop = nframes if options.nframe is None else min(nframes, options.startframe + options.nframe)
-    return None if (options.startframe, stop) == (0, nframes) else list(range(options.startframe, stop))
+    return None if (options.startframe, stop) == (0, nframes) else tuple(range(options.startframe, stop))
 
 
 def calcDrift(positions: Sequence[tuple[float, float]]) -> Drift:
