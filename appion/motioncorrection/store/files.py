@@ -1,0 +1,113 @@
+"""Sums on their way from the run folder to the session's images: names chosen once, files placed, leftovers removed."""
+
+from __future__ import annotations
+
+import contextlib
+import glob
+import os
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+
+from appion.base.failures import ImageFailure
+from appion.base.store.files import placeFile
+from appion.motioncorrection.records import MotionCorrectionParams, MotionCorrectionResult
+from appion.motioncorrection.store.names import constructAlignedName
+
+
+@dataclass(frozen=True)
+class Sum:
+    """One output of an exposure.
+
+    Attributes:
+        label: what its preset is called after: ``a``, or ``a-DW`` for the dose-weighted sum.
+        file: where the worker left it, in the run folder.
+        name: under which it is stored, without directory and extension; empty while it is not chosen.
+        image_id: its image row, where an attempt that the journal does not know of has written one.
+    """
+
+    label: str
+    file: str
+    name: str = ""
+    image_id: int | None = None
+
+
+def constructSums(result: MotionCorrectionResult) -> tuple[Sum, ...]:
+    """Return the sums of a result, plain before weighted, with the names that were chosen for them earlier, if any."""
+    label = result.params.options.alignlabel
+    sums = [Sum(label, result.sum_file)] + ([Sum(f"{label}-DW", result.dw_file)] if result.dw_file else [])
+    names = result.stored_names if len(result.stored_names) == len(sums) else [""] * len(sums)
+    return tuple(replace(item, name=name) for item, name in zip(sums, names, strict=True))
+
+
+def constructTarget(params: MotionCorrectionParams, name: str) -> str:
+    """Return the path of an aligned image in the session's image folder."""
+    return os.path.join(params.image_path, f"{name}.mrc")
+
+
+def chooseName(
+    params: MotionCorrectionParams, item: Sum, mine: Mapping[str, int], others: Collection[str]
+) -> Sum:
+    """Return a sum with the name under which it is stored.
+
+    Args:
+        item: the sum; a name that it has stays.
+        mine: names and image ids of the results that this run has of the exposure; one that fits is used again.
+        others: names, in lower case, of other runs' results. They stay theirs when their files are elsewhere, and MySQL
+            takes names that differ in case only for the same.
+    """
+    if item.name:
+        return replace(item, image_id=mine.get(item.name))
+
+    def isTaken(name: str) -> bool:
+        target = constructTarget(params, name)
+        return name.lower() in others or (os.path.lexists(target) and not isSameFile(item.file, target))
+
+    first = constructAlignedName(params.filename, params.preset, item.label, lambda _name: False)
+    ours = [name for name in mine if re.fullmatch(re.escape(first) + r"(_v\d\d+)?", name)]
+    if ours:
+        return replace(item, name=ours[0], image_id=mine[ours[0]])
+    return replace(item, name=constructAlignedName(params.filename, params.preset, item.label, isTaken))
+
+
+def isSameFile(file: str, other: str) -> bool:
+    """Return whether both names are links to one file; False if either is missing."""
+    try:
+        return os.path.samefile(file, other)
+    except FileNotFoundError:
+        return False
+
+
+def placeSum(params: MotionCorrectionParams, item: Sum) -> None:
+    """Make a sum visible among the session's images, as a hard link or, on another device, a copy.
+
+    Repeating it is harmless, also after the file in the run folder has been removed.
+
+    Raises:
+        FileExistsError: the name belongs to another file, which is left alone.
+        ImageFailure: the sum is neither in the run folder nor in its place.
+        OSError: as the system gives it.
+    """
+    target = constructTarget(params, item.name)
+    os.makedirs(params.image_path, exist_ok=True)
+    if os.path.exists(item.file):
+        placeFile(item.file, target)
+    elif not os.path.exists(target):
+        raise ImageFailure(
+            f"{item.file} was computed but is gone, and {target} is not there", "the exposure has to be computed again"
+        )
+
+
+def removeLeftovers(params: MotionCorrectionParams, sums: tuple[Sum, ...]) -> None:
+    """Remove what an attempt that died while copying left beside the targets."""
+    for item in sums:
+        for path in glob.glob(os.path.join(glob.escape(params.image_path), f".{glob.escape(item.name[:120])}*.tmp")):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(path)
+
+
+def removeSums(sums: tuple[Sum, ...]) -> None:
+    """Remove the sums from the run folder; their links among the session's images stay."""
+    for item in sums:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(item.file)

@@ -1,0 +1,125 @@
+"""Storing the result of one exposure: names, then files, then rows, the markers last.
+
+Nothing here is a transaction (classic databases have none): a process may die between any two steps. Each step is
+therefore safe to repeat, and what was decided (the names) is written down before it is acted upon.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import sinedon
+from appion.base.failures import ConfigurationFailure, Failure, ImageFailure, InfrastructureFailure
+from appion.base.store.journal import saveResult
+from appion.motioncorrection.calc.internal.encoding import encodeResult
+from appion.motioncorrection.records import MotionCorrectionResult
+from appion.motioncorrection.store import rows
+from appion.motioncorrection.store.files import (
+    Sum,
+    chooseName,
+    constructSums,
+    placeSum,
+    removeLeftovers,
+    removeSums,
+)
+from appion.motioncorrection.store.run import StackRun
+from sinedon.models.appiondata import ApDDAlignImagePairData
+from sinedon.models.leginondata import AcquisitionImageData, CameraEMData
+
+#: How often another name is chosen because somebody else took it between choosing and placing.
+MAX_NAME_CHANGES = 100
+
+
+def storeResult(result: MotionCorrectionResult, run: StackRun) -> None:
+    """Store files and rows of one exposure; what an earlier, interrupted attempt stored is found again.
+
+    When this returns, the sums are among the session's images, their rows are complete, and the run folder holds
+    neither of them any more. The journal's record stays for the caller to remove.
+
+    Raises:
+        ImageFailure: the sums are gone, or the source image's rows are.
+        ConfigurationFailure: the database lacks a table or column.
+        InfrastructureFailure: the session's folder cannot be written to, or the database does not answer.
+    """
+    try:
+        sums = placeSums(result, run)
+        saveRows(result, run, sums)
+        removeSums(sums)
+    except Failure:
+        raise
+    except OSError as error:
+        raise InfrastructureFailure(
+            f"cannot store {result.params.filename}: {error}",
+            f"make room or permit writing in {result.params.image_path} and {result.params.rundir}; it is tried again",
+        ) from error
+    except sinedon.errors.SchemaError as error:
+        raise ConfigurationFailure(f"cannot store {result.params.filename}: {error}") from error
+    except Exception as error:
+        if not sinedon.isDatabaseAway(error):
+            raise
+        sinedon.closeConnections()
+        raise InfrastructureFailure(f"cannot store {result.params.filename}: {error}", "it is tried again") from error
+
+
+def placeSums(result: MotionCorrectionResult, run: StackRun) -> tuple[Sum, ...]:
+    """Choose names, unless that was done, write them into the journal, and place the files under them."""
+    params = result.params
+    mine, others = readStoredNames(params.image_id, run)
+    sums = constructSums(result)
+    if sums[0].name:
+        removeLeftovers(params, sums)
+    for _attempt in range(MAX_NAME_CHANGES):
+        chosen = tuple(chooseName(params, item, mine, others) for item in sums)
+        names = tuple(item.name for item in chosen)
+        if names != tuple(item.name for item in sums):
+            saveResult(params.rundir, params.image_id, encodeResult(replace(result, stored_names=names)))
+        sums = tuple(placeUnlessTaken(result, item) for item in chosen)
+        if all(item.name for item in sums):
+            return sums
+    raise InfrastructureFailure(f"no free name for {params.filename} in {params.image_path}", "look what writes there")
+
+
+def placeUnlessTaken(result: MotionCorrectionResult, item: Sum) -> Sum:
+    """Place a sum; if its name turns out to be somebody else's, return it without a name."""
+    try:
+        placeSum(result.params, item)
+    except FileExistsError:
+        # A sum of this very run that was computed twice: the first stays, its rows describe it.
+        return item if item.image_id else replace(item, name="")
+    return item
+
+
+def readStoredNames(image_id: int, run: StackRun) -> tuple[dict[str, int], set[str]]:
+    """Return the results that an exposure has: {name: image id} of this run, and other runs' names in lower case."""
+    pairs = list(ApDDAlignImagePairData.objects.filter(source_id=image_id))
+    images = sinedon.readRows(AcquisitionImageData, [pair.result_id for pair in pairs])
+    mine = {
+        images[pair.result_id].filename: pair.result_id
+        for pair in pairs
+        if pair.ddstackrun_id == run.def_id and pair.result_id in images
+    }
+    return mine, {image.filename.lower() for image in images.values() if image.filename not in mine}
+
+
+def saveRows(result: MotionCorrectionResult, run: StackRun, sums: tuple[Sum, ...]) -> None:
+    """Write the rows of a result: first all that the markers stand for, then the markers, the plain sum's first."""
+    params = result.params
+    source = sinedon.readRows(AcquisitionImageData, [params.image_id]).get(params.image_id)
+    camera = sinedon.readRows(CameraEMData, [source.camera_id]).get(source.camera_id) if source is not None else None
+    if source is None or camera is None:
+        raise ImageFailure(f"image {params.image_id} ({params.filename}) or its camera row is not in the database")
+    changes = rows.calcCameraChanges(camera, result)
+    camera_id = 0
+    geometry = {field: value for field, value in changes.items() if field not in ("align_frames", "use_frames")}
+    image_ids = []
+    for item in sums:
+        image_id = item.image_id
+        if image_id is None:
+            camera_id = camera_id or sinedon.copyRow(CameraEMData, camera.def_id, **changes)
+            preset_id = rows.savePreset(source, camera, geometry, params.preset, item.label)
+            image_id = rows.saveImage(source.def_id, item.name, camera_id, preset_id)
+        image_ids.append(image_id)
+    rows.saveDrift(image_ids[0], run, result)
+    rows.saveThickness(source.def_id, image_ids)
+    for image_id in image_ids:
+        rows.savePair(source.def_id, image_id, run)

@@ -1,0 +1,134 @@
+"""Rows of an aligned image. What an interrupted attempt wrote is found again."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sinedon
+from appion.motioncorrection.records import MotionCorrectionResult
+from appion.motioncorrection.store.geometry import (
+    MAX_STORED_POSITIONS,
+    CameraGeometry,
+    calcAlignedGeometry,
+    calcDrift,
+    calcUsedFrames,
+)
+from appion.motioncorrection.store.names import constructPresetName
+from appion.motioncorrection.store.run import StackRun
+from sinedon.models.appiondata import ApDDAlignImagePairData, ApDDAlignStatsData, ApDDFrameTrajectoryData
+from sinedon.models.leginondata import (
+    AcquisitionImageData,
+    ObjIceThicknessData,
+    PresetData,
+    ScopeEMData,
+    ZeroLossIceThicknessData,
+)
+
+
+def calcCameraChanges(camera: Any, result: MotionCorrectionResult) -> dict[str, Any]:
+    """Return the fields in which the camera row of an aligned image differs from its source's, `camera`."""
+    options = result.params.options
+    source = CameraGeometry(
+        (camera.dimension_x, camera.dimension_y),
+        (camera.binning_x or 1, camera.binning_y or 1),
+        (camera.offset_x or 0, camera.offset_y or 0),
+    )
+    return {
+        **constructGeometryFields(calcAlignedGeometry(source, options, result.shape)),
+        "align_frames": True,
+        "use_frames": calcUsedFrames(options, result.params.nframes),
+    }
+
+
+def constructGeometryFields(geometry: CameraGeometry) -> dict[str, int]:
+    """Return a geometry as the fields that camera and preset rows share."""
+    values = {"dimension": geometry.dimension, "binning": geometry.binning, "offset": geometry.offset}
+    return {f"{name}_{axis}": value for name, pair in values.items() for axis, value in zip("xy", pair, strict=True)}
+
+
+def savePreset(source: Any, camera: Any, geometry: dict[str, int], preset: str | None, label: str) -> int:
+    """Return the id of the aligned image's preset: the source's with another name and the aligned geometry.
+
+    An image without a preset gets one that says as much as its scope and camera rows do.
+
+    Args:
+        source: the source's `AcquisitionImageData` row. camera: its `CameraEMData` row.
+        geometry: fields of the aligned geometry.
+        preset, label: the source preset's name and what is appended to it.
+    """
+    fields = {**geometry, "name": constructPresetName(preset, label), "exposure_time": camera.exposure_time}
+    if source.preset_id:
+        return sinedon.copyRow(PresetData, source.preset_id, **fields)
+    scope = sinedon.readRows(ScopeEMData, [source.scope_id]).get(source.scope_id)
+    if scope is not None:
+        fields |= {"magnification": scope.magnification, "defocus": scope.defocus, "tem_id": scope.tem_id}
+    return sinedon.insertRow(
+        PresetData, session_id=source.session_id, ccdcamera_id=camera.ccdcamera_id, **fields
+    ).def_id
+
+
+def saveImage(source_id: int, name: str, camera_id: int, preset_id: int) -> int:
+    """Return the id of the aligned image's row: a copy of the source's, with its own name, camera and preset."""
+    return sinedon.copyRow(
+        AcquisitionImageData,
+        source_id,
+        filename=name,
+        mrc_image=f"{name}.mrc",
+        camera_id=camera_id,
+        preset_id=preset_id,
+    )
+
+
+def saveDrift(image_id: int, run: StackRun, result: MotionCorrectionResult) -> None:
+    """Write trajectory and statistics of the plain sum.
+
+    Positions are pixels of the aligned image, whose pixel size (Å) the statistics give. The trajectory row holds the
+    first positions and the last one; shift j is the move from frame j to frame j+1.
+    """
+    drift = calcDrift(result.positions)
+    trajectory = ApDDFrameTrajectoryData.objects.filter(image_id=image_id, ddstackrun_id=run.def_id).first()
+    if trajectory is None:
+        last_x, last_y = drift.positions[-1] if drift.positions else (None, None)
+        trajectory = sinedon.insertRow(
+            ApDDFrameTrajectoryData,
+            image_id=image_id,
+            ddstackrun_id=run.def_id,
+            pos_x=[x for x, _y in drift.positions[:MAX_STORED_POSITIONS]],
+            pos_y=[y for _x, y in drift.positions[:MAX_STORED_POSITIONS]],
+            last_x=last_x,
+            last_y=last_y,
+            number_of_positions=len(drift.positions),
+            reference_index=len(drift.positions) // 2,
+        )
+    if ApDDAlignStatsData.objects.filter(image_id=image_id, ddstackrun_id=run.def_id).exists():
+        return
+    top = {
+        f"top_shift{number}_{what}": value
+        for number, shift in enumerate(drift.top, 1)
+        for what, value in zip(("value", "index"), shift, strict=True)
+    }
+    sinedon.insertRow(
+        ApDDAlignStatsData,
+        image_id=image_id,
+        ddstackrun_id=run.def_id,
+        trajectory_id=trajectory.def_id,
+        apix=result.params.pixelsize * result.params.options.bin,
+        median_shift_value=drift.median,
+        **top,
+    )
+
+
+def saveThickness(source_id: int, image_ids: list[int]) -> None:
+    """Copy the newest ice thickness of the source image, of either kind, to its aligned images."""
+    for model in (ObjIceThicknessData, ZeroLossIceThicknessData):
+        rows = list(model.objects.filter(image_id__in=[source_id, *image_ids]).order_by("-def_id"))
+        newest = next((row for row in rows if row.image_id == source_id), None)
+        done = {row.image_id for row in rows}
+        for image_id in image_ids:
+            if newest is not None and image_id not in done:
+                sinedon.copyRow(model, newest.def_id, image_id=image_id)
+
+
+def savePair(source_id: int, image_id: int, run: StackRun) -> None:
+    """Write the row that says: this image is a result of the run, and all that belongs to it is stored."""
+    sinedon.insertRow(ApDDAlignImagePairData, source_id=source_id, result_id=image_id, ddstackrun_id=run.def_id)
