@@ -193,7 +193,7 @@ def _compareFrames(params: MotionCorrectionParams, header: MovieHeader) -> list[
     expected = (cols, rows) if params.frame_rotate % 2 else (rows, cols)
     if header.shape != expected:
         lines.append(
-            f"{params.movie}: frames of {header.shape[1]} x {header.shape[0]} pixels, but the image has {cols} x {rows};"
+            f"{params.movie}: frames of {header.shape[1]} x {header.shape[0]} pixels, but the image {cols} x {rows};"
             " the pixel size used is that of the image"
         )
     if header.nframes > params.nframes:

@@ -1,0 +1,239 @@
+"""The parameters of new exposures, read in a number of queries that does not depend on how many there are."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import sinedon
+from appion.base.failures import ConfigurationFailure, Failure, ImageFailure
+from appion.motioncorrection.calc.internal.dose import calcTotalDose
+from appion.motioncorrection.calc.internal.frames import calcFrameCount, classifyCamera
+from appion.motioncorrection.calc.internal.geometry import calcFrameOrientation
+from appion.motioncorrection.calc.internal.pixelsize import calcPixelSize, selectPixelSize
+from appion.motioncorrection.records import Defects, MotionCorrectionOptions, MotionCorrectionParams, Program
+from appion.motioncorrection.retrieve.exposures import Rows, readExposures
+from appion.motioncorrection.retrieve.paths import (
+    constructFrameFolder,
+    constructImagePath,
+    constructMovieFormats,
+    expandVariables,
+    findMovie,
+)
+
+log = logging.getLogger(__name__)
+
+#: Cameras that Leginon saves corrected frames of: neither gain nor dark reference is used.
+CORRECTED_CAMERAS = frozenset({"Falcon2", "Falcon3"})
+
+
+@dataclass(frozen=True)
+class ParamsContext:
+    """What is the same for all exposures of a run.
+
+    Attributes:
+        rundir, scratch, options, program, timeout, undo_eer_flip: as in MotionCorrectionParams.
+        framepath: folder of the movies instead of the session's, or empty.
+        refimgid: image whose references are used for all, or None.
+    """
+
+    rundir: str
+    scratch: str
+    options: MotionCorrectionOptions
+    program: Program
+    framepath: str = ""
+    refimgid: int | None = None
+    timeout: float = 3600.0
+    undo_eer_flip: bool | None = None
+
+
+def retrieveParams(ids: Sequence[int], context: ParamsContext) -> dict[int, MotionCorrectionParams | Failure]:
+    """Return the parameters of the images `ids`; a Failure where an image's rows do not give them.
+
+    At most 13 queries. Of files, only the existence of movies is looked at where the rows leave several possible.
+    """
+    rows = readExposures(ids, context.refimgid)
+    result: dict[int, MotionCorrectionParams | Failure] = {}
+    for image_id in ids:
+        try:
+            result[image_id] = constructParams(image_id, rows, context)
+        except Failure as failure:
+            result[image_id] = failure
+    return result
+
+
+def constructParams(image_id: int, rows: Rows, context: ParamsContext) -> MotionCorrectionParams:
+    """Return the parameters of one image.
+
+    Raises:
+        ImageFailure: a row that the image refers to, or a value in it, is missing.
+        ConfigurationFailure: no calibration of the pixel size, an unknown camera, a reference image that does not fit.
+    """
+    image = rows.images.get(image_id)
+    if image is None:
+        raise ImageFailure(f"image {image_id} is not in the database")
+    options = context.options
+    session = getRow(rows.sessions, image, "session")
+    camera = getRow(rows.cameras, image, "camera")
+    scope = getRow(rows.scopes, image, "scope")
+    preset = rows.presets.get(sinedon.refId(image, "preset") or 0)
+    name = readCameraName(camera, rows)
+    kind = classifyCamera(name, bool(camera.eer_frames))
+    flip, rotate = calcFrameOrientation(
+        kind, camera.frame_flip, camera.frame_rotate, image_id,
+        rows.version_changes.get(sinedon.refId(camera, "ccdcamera") or 0, ()),
+    )
+    if options.force_cpu_flat and (flip or rotate):
+        raise ConfigurationFailure(
+            f"--force_cpu_flat with camera '{name}', whose frames are turned (flip {int(flip)}, rotation {rotate})",
+            "leave --force_cpu_flat out: the program turns the gain reference itself",
+        )
+    totaldose = calcTotalDose(options.totaldose, preset.dose if preset else None)
+    if options.doseweight and totaldose and not scope.high_tension:
+        raise ImageFailure(f"microscope row {scope.def_id} has no high tension, which weighting by dose needs")
+    folders = constructFrameFolders(session, sinedon.refId(camera, "ccdcamera"), rows, context)
+    formats = constructMovieFormats(kind, camera.tiff_frames, camera.eer_frames)
+    movie, movie_format = findMovie(folders, image.filename, formats, kind)
+    gain, dark_source, dark_nframes, defects = constructReferences(image, name, kind, rows, context)
+    return MotionCorrectionParams(
+        image_id=image_id,
+        filename=image.filename,
+        session_id=session.def_id,
+        image_path=expandVariables(session.image_path or ""),
+        preset=preset.name if preset else None,
+        camera_dimension=readPair(camera, "dimension"),
+        camera_binning=readPair(camera, "binning"),
+        movie=movie,
+        movie_format=movie_format,
+        nframes=calcFrameCount(kind, camera.exposure_time, camera.frame_time, camera.nframes),
+        pixelsize=constructPixelSize(image, camera, scope, name, rows),
+        high_tension=int((scope.high_tension or 0) / 1000),
+        totaldose=totaldose,
+        frame_flip=flip,
+        frame_rotate=rotate,
+        rundir=context.rundir,
+        scratch=context.scratch,
+        options=options,
+        program=context.program,
+        gain=gain,
+        dark_source=dark_source,
+        dark_nframes=dark_nframes,
+        defects=defects,
+        timeout=context.timeout,
+        undo_eer_flip=context.undo_eer_flip,
+    )
+
+
+def getRow(table: dict[int, Any], row: Any, key: str) -> Any:
+    """Return the row that `row` refers to. Raises ImageFailure if there is none."""
+    number = sinedon.refId(row, key)
+    found = table.get(number or 0)
+    if found is None:
+        what = f"refers to {key} row {number}, which does not exist" if number else f"has no {key}"
+        raise ImageFailure(f"{type(row).__name__} {row.def_id} {what}")
+    return found
+
+
+def readPair(camera: Any, key: str) -> tuple[int, int]:
+    x, y = getattr(camera, f"{key}_x"), getattr(camera, f"{key}_y")
+    if not x or not y:
+        raise ImageFailure(f"camera row {camera.def_id} has {key} {x} x {y}")
+    return int(x), int(y)
+
+
+def readCameraName(camera: Any, rows: Rows) -> str:
+    return getRow(rows.instruments, camera, "ccdcamera").name or ""
+
+
+def constructFrameFolders(session: Any, ccdcamera: int | None, rows: Rows, context: ParamsContext) -> list[str]:
+    """Return the folders in which the movie may be: given, or of a buffer host and of the session."""
+    if context.framepath:
+        return [context.framepath]
+    buffer = rows.buffer_paths.get((session.def_id, ccdcamera or 0))
+    return [*([buffer] if buffer else []), constructFrameFolder(session.frame_path, session.image_path or "")]
+
+
+def constructPixelSize(image: Any, camera: Any, scope: Any, name: str, rows: Rows) -> float:
+    """Return the pixel size (Å) of an image."""
+    setting = scope.magnification, sinedon.refId(scope, "tem") or 0, sinedon.refId(camera, "ccdcamera") or 0
+    calibration = selectPixelSize(rows.calibrations.get(setting, ()), image.def_timestamp)
+    if calibration is None:
+        raise ConfigurationFailure(
+            f"no pixel size is calibrated for magnification {scope.magnification} of camera '{name}'"
+            f" (microscope {setting[1]}, camera {setting[2]})", "calibrate it in Leginon"
+        )
+    return calcPixelSize(calibration, readPair(camera, "binning")[0])
+
+
+def constructReferences(
+    image: Any, name: str, kind: str, rows: Rows, context: ParamsContext
+) -> tuple[str, str, int, Defects]:
+    """Return gain, dark, the dark's frame count and the defects: of the image itself or of --refimgid."""
+    source = image
+    if context.refimgid:
+        source = rows.images.get(context.refimgid)
+        if source is None:
+            raise ConfigurationFailure(f"--refimgid={context.refimgid}: there is no such image")
+        other = readCameraName(getRow(rows.cameras, source, "camera"), rows)
+        if other != name:
+            raise ConfigurationFailure(
+                f"--refimgid={context.refimgid} was taken with camera '{other}', image {image.def_id} with '{name}'",
+                "give an image of the same camera",
+            )
+    defects = constructDefects(source, rows) if not context.options.force_cpu_flat else Defects()
+    uncorrected = kind not in CORRECTED_CAMERAS
+    gain = context.options.gainfile
+    if not gain and uncorrected and sinedon.refId(source, "norm"):
+        gain = constructReferencePath(getRow(rows.norms, source, "norm"), rows)
+    if not gain or not uncorrected or not sinedon.refId(source, "dark"):
+        return gain, "", 0, defects
+    try:
+        return gain, *constructDark(source, rows), defects
+    except Failure as failure:
+        warnOnce(f"movies are corrected without a dark reference: {failure}")
+        return gain, "", 0, defects
+
+
+def constructDark(source: Any, rows: Rows) -> tuple[str, int]:
+    """Return path and number of frames of the dark image that belongs to an image."""
+    dark = getRow(rows.darks, source, "dark")
+    camera = getRow(rows.cameras, dark, "camera")
+    kind = classifyCamera(readCameraName(camera, rows), bool(camera.eer_frames))
+    nframes = calcFrameCount(kind, camera.exposure_time, camera.frame_time, camera.nframes)
+    return constructReferencePath(dark, rows), nframes
+
+
+@lru_cache(maxsize=256)
+def warnOnce(message: str) -> None:
+    log.warning("%s", message)
+
+
+def constructReferencePath(reference: Any, rows: Rows) -> str:
+    """Return the path of a norm or dark image in the folder of its own session."""
+    session = getRow(rows.sessions, reference, "session")
+    name = reference.mrc_image or reference.filename
+    if not name:
+        raise ImageFailure(f"{type(reference).__name__} {reference.def_id} has no file name")
+    return constructImagePath(session.image_path or "", session.name or "", name)
+
+
+def constructDefects(source: Any, rows: Rows) -> Defects:
+    """Return the bad rows, columns and pixels of an image's corrector plan."""
+    plan = rows.plans.get(sinedon.refId(source, "corrector_plan") or 0)
+    if plan is None:
+        return Defects()
+    try:
+        bad = (
+            tuple(int(row) for row in plan.bad_rows or ()),
+            tuple(int(col) for col in plan.bad_cols or ()),
+            tuple((int(x), int(y)) for x, y in plan.bad_pixels or ()),
+        )
+    except (TypeError, ValueError) as error:
+        raise ImageFailure(f"corrector plan {plan.def_id} has bad rows, columns or pixels amiss: {error}") from error
+    if not any(bad):
+        return Defects()
+    cols, rows_ = readPair(getRow(rows.cameras, source, "camera"), "dimension")
+    return Defects(*bad, shape=(rows_, cols))

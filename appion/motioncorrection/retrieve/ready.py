@@ -1,0 +1,65 @@
+"""Whether a movie is complete: there, no longer changing, consistent in itself, with all its frames."""
+
+from __future__ import annotations
+
+import os
+import time
+
+from appion.base.failures import ImageFailure, NotReady, classifyException
+from appion.motioncorrection.records import MotionCorrectionParams
+from appion.motioncorrection.retrieve.movies import readMovieHeader
+
+#: Seconds without a change after which a movie that is whole but short of frames is taken for what it will stay.
+SHORT_FOR_GOOD = 600.0
+
+#: Movies whose time of change lies in the future: what they looked like, and since when (monotonic seconds).
+_future: dict[str, tuple[tuple[int, int], float]] = {}
+
+
+def checkReady(params: MotionCorrectionParams, settle: float) -> None:
+    """Return if the movie is complete.
+
+    It has to be unchanged for `settle` seconds, and its size or directory has to agree with its header. A TIFF or EER
+    movie is consistent after every frame that is appended, and an MRC movie may be written frame by frame too, so it
+    also needs as many frames as the camera row says. More are no fault: a count made from times is truncated.
+
+    Raises:
+        NotReady: it is not there, changing, truncated or short of frames.
+        ImageFailure: it is none of the formats, another one than its name says, or short of frames for good.
+        InfrastructureFailure: the disk does not answer.
+    """
+    movie = params.movie
+    try:
+        status = os.stat(movie)
+    except (FileNotFoundError, NotADirectoryError):
+        raise NotReady(f"{movie} is not there") from None
+    except OSError as error:
+        raise classifyException(error) from error
+    age = _calcAge(movie, status)
+    if age < settle:
+        raise NotReady(f"{movie} changed {age:.1f} s ago", f"a movie is complete after {settle:g} s without a change")
+    header = readMovieHeader(movie)
+    if header.format != params.movie_format and not params.options.force_tiff:
+        raise ImageFailure(
+            f"{movie} contains a movie in {header.format} format, its name says {params.movie_format}",
+            "rename it, or use --forceTiff if it is TIFF",
+        )
+    if header.nframes < params.nframes:
+        short = f"{movie} has {header.nframes} frames, the camera row says {params.nframes}"
+        if age < SHORT_FOR_GOOD:
+            raise NotReady(short, "still being written?")
+        raise ImageFailure(f"{short}, and it has not changed for {age / 60:.0f} minutes", "it was not saved completely")
+    _future.pop(movie, None)
+
+
+def _calcAge(movie: str, status: os.stat_result) -> float:
+    """Return for how long (s) a file has not changed: as observed here if its time lies in the future (other clock)."""
+    age = time.time() - status.st_mtime
+    if age >= 0:
+        return age
+    look = status.st_size, status.st_mtime_ns
+    seen, since = _future.get(movie, (None, 0.0))
+    if seen != look:
+        since = time.monotonic()
+        _future[movie] = (look, since)
+    return time.monotonic() - since
