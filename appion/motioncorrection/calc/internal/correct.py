@@ -1,0 +1,183 @@
+"""From raw frames to motion-corrected sums, holding one frame at full size at a time.
+
+The frames are gone through three times: to find defective pixels in their sum, to collect the low frequencies that the
+alignment needs, and to add them up in register. Reading again is cheaper than keeping them as floats.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+
+from appion.motioncorrection.calc.internal import align, detect, doseweight, fourier, integration
+
+Report = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Correction:
+    """What to do with the frames.
+
+    Attributes:
+        shape: (rows, columns) of a frame. nframes: how many there are.
+        gain, dark: of that shape, float32, or None. defects: mask or None.
+        bin: factor of the Fourier cropping of the sums. group: frames aligned as one.
+        bfactor, iterations, tolerance: see :func:`align.alignFrames`. align: False adds the frames as they are.
+        reference: index of the frame whose shift is 0.
+        exposures: e/Å² received by the end of each frame, or None for no dose weighting; pixelsize in Å, kv.
+        sumrange: (from, to) e/Å² of a second weighted sum, or None.
+        threads: how many to use.
+    """
+
+    shape: tuple[int, int]
+    nframes: int
+    gain: np.ndarray | None = None
+    dark: np.ndarray | None = None
+    defects: np.ndarray | None = None
+    bin: float = 1.0
+    group: int = 1
+    bfactor: float = 500.0
+    iterations: int = 7
+    tolerance: float = 0.5
+    align: bool = True
+    reference: int = 0
+    exposures: np.ndarray | None = None
+    pixelsize: float = 0.0
+    kv: float = 300.0
+    sumrange: tuple[float, float] | None = None
+    threads: int = 1
+
+
+@dataclass(frozen=True)
+class Corrected:
+    """Shifts (frames, 2), (x, y) pixels of the input, applied to the frames, and the sums (rows, columns) float32."""
+
+    shifts: np.ndarray
+    total: np.ndarray
+    weighted: np.ndarray | None
+    ranged: np.ndarray | None
+    hot: int
+    dead: int
+
+
+def correctMovie(readFrames: Callable[[], Iterable[np.ndarray]], correction: Correction,
+                 report: Report = align.beSilent) -> Corrected:
+    """Correct a movie whose frames `readFrames()` yields from the first to the last, each time it is called."""
+    with ThreadPoolExecutor(correction.threads) as pool:
+        mask, hot, dead = _findDefects(readFrames(), correction, pool)
+        report("Detect bad and hot pixels.")
+        report(f"Hot pixels: {hot}, dead pixels: {dead}, all defective pixels: {int(mask.sum())}\n")
+
+        def iterateCorrected() -> Iterator[np.ndarray]:
+            filler = detect.Filler(mask)
+            for frame in readFrames():
+                image = correctFrame(frame, correction, pool)
+                filler.fill(image)
+                yield image
+
+        shifts = _alignMovie(iterateCorrected(), correction, report, pool)
+        sums = _addFrames(iterateCorrected(), shifts, correction, pool)
+    return Corrected(shifts, *sums, hot=hot, dead=dead)
+
+
+def correctFrame(frame: np.ndarray, correction: Correction, pool: Executor | None = None) -> np.ndarray:
+    """Return (frame - dark) * gain as float32."""
+    image = np.empty(frame.shape, np.float32)
+
+    def correct(rows: slice) -> None:
+        image[rows] = frame[rows]
+        if correction.dark is not None:
+            image[rows] -= correction.dark[rows]
+        if correction.gain is not None:
+            image[rows] *= correction.gain[rows]
+
+    fourier.runBlocks(pool, len(frame), correct)
+    return image
+
+
+def _findDefects(frames: Iterable[np.ndarray], correction: Correction, pool: Executor) -> tuple[np.ndarray, int, int]:
+    total, nframes = np.zeros(correction.shape, np.float32), 0
+    for frame in frames:
+        nframes += 1
+
+        def add(rows: slice, frame: np.ndarray = frame) -> None:
+            total[rows] += frame[rows]
+
+        fourier.runBlocks(pool, len(total), add)
+    if correction.dark is not None:
+        total -= nframes * correction.dark
+    known = correction.defects
+    if correction.gain is not None:
+        total *= correction.gain
+        unseen = ~(np.isfinite(correction.gain) & (correction.gain > 0))
+        known = unseen if known is None else known | unseen
+    return detect.detectDefects(total, known)
+
+
+def _alignMovie(images: Iterator[np.ndarray], correction: Correction, report: Report, pool: Executor) -> np.ndarray:
+    if not correction.align:
+        return np.zeros((correction.nframes, 2))
+    shape = correction.shape
+    cropped = align.calcBandShape(shape, correction.bfactor)
+    groups = integration.calcAlignGroups(correction.nframes, correction.group)
+    merged = np.zeros((len(groups), cropped[0], cropped[1] // 2 + 1), np.complex64)
+    owner = [g for g, (first, last) in enumerate(groups) for _ in range(first, last)]
+    for g, image in zip(owner, images, strict=True):
+        merged[g] += fourier.cropTransform(fourier.calcTransform(image, correction.threads), cropped)
+    report("Full-frame alignment has been started.")
+    band = align.Band(merged, fourier.calcFrequencies(shape, cropped), cropped)
+    found = align.alignFrames(band, shape, correction.bfactor, correction.iterations, correction.tolerance, report,
+                              pool)
+    shifts = spreadShifts(found, groups)
+    return shifts - shifts[correction.reference]
+
+
+def spreadShifts(shifts: np.ndarray, groups: list[tuple[int, int]]) -> np.ndarray:
+    """Return the frames' shifts from those of groups: lines between the groups' centres, carried on at the ends."""
+    nframes = groups[-1][1]
+    if len(groups) == nframes:
+        return shifts
+    if len(groups) == 1:
+        return np.repeat(shifts, nframes, axis=0)
+    centres = np.array([(first + last - 1) / 2 for first, last in groups])
+    at = np.arange(nframes)
+    left = np.clip(np.searchsorted(centres, at, side="right") - 1, 0, len(centres) - 2)
+    part = (at - centres[left]) / (centres[left + 1] - centres[left])
+    return shifts[left] + part[:, None] * (shifts[left + 1] - shifts[left])
+
+
+def _addFrames(images: Iterator[np.ndarray], shifts: np.ndarray, correction: Correction,
+               pool: Executor) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None]:
+    shape, threads = correction.shape, correction.threads
+    binned = fourier.calcCroppedShape(shape, correction.bin)
+    frequencies = fourier.calcFrequencies(shape, binned)
+    half = binned[0], binned[1] // 2 + 1
+    exposures, decay, inrange = correction.exposures, None, np.zeros(len(shifts), bool)
+    if exposures is not None:
+        decay = doseweight.calcDecay(binned, correction.pixelsize * shape[0] / binned[0], correction.kv)
+        if correction.sumrange is not None:
+            inrange = (exposures >= correction.sumrange[0]) & (exposures <= correction.sumrange[1])
+    total = np.zeros(half, np.complex64)
+    weighted = np.zeros(half, np.complex64) if decay is not None else None
+    ranged = np.zeros(half, np.complex64) if inrange.any() else None
+    for i, (image, shift) in enumerate(zip(images, shifts, strict=True)):
+        transform = fourier.calcTransform(image, threads)
+        targets = [t for t, wanted in ((weighted, True), (ranged, inrange[i])) if t is not None and wanted]
+        fourier.addShifted([total], targets, transform, frequencies, tuple(shift), decay,
+                           0.0 if exposures is None else exposures[i], pool)
+    scale = np.float32(binned[0] * binned[1] / (shape[0] * shape[1]))
+
+    def finish(transform: np.ndarray | None, exposed: np.ndarray | None) -> np.ndarray | None:
+        if transform is None:
+            return None
+        if exposed is not None and decay is not None:
+            doseweight.normalizeWeighted(transform, decay, exposed)
+        transform *= scale
+        return fourier.calcImage(transform, binned, threads)
+
+    plain = finish(total, None)
+    assert plain is not None
+    return plain, finish(weighted, exposures), finish(ranged, None if exposures is None else exposures[inrange])

@@ -1,0 +1,249 @@
+"""motioncor-cpu: MotionCor2's command line, files and log, without a GPU.
+
+Differences: alignment of whole frames only; the first frame kept has shift 0 (as in MotionCor3) unless -FmRef says
+otherwise; _DWS is made only if -SumRange is given; _DW is scaled to the plain sum's noise and mean.
+
+Exit codes: 0 done, 2 wrong options, 3 the movie cannot be read (yet), 4 the output cannot be written, 6 failed.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from appion.base.failures import ConfigurationFailure, Failure, ImageFailure, InfrastructureFailure, NotReady
+from appion.motioncorrection.cli.motioncortags import CommandLine, formatHelp, formatValues, parseCommandLine
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from appion.motioncorrection.calc.internal.correct import Correction
+    from appion.motioncorrection.calc.internal.integration import RenderedFrame
+    from appion.motioncorrection.retrieve.movies import MovieHeader
+
+#: Decoded frames of a compressed movie are kept in memory up to so many bytes, else decoded anew for each pass.
+KEPT_BYTES = 1 << 30
+
+
+class OutputFailure(InfrastructureFailure):
+    """The output cannot be written."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the program; return its exit code."""
+    argv = sys.argv[1:] if argv is None else list(argv)
+    if [word.lower() for word in argv] == ["--version"]:
+        print(f"motioncor-cpu version {readVersion()}")
+        return 0
+    if not argv or [word.lower() for word in argv] == ["--help"]:
+        print(formatHelp())
+        return 0 if argv else 2
+    start = time.perf_counter()
+    code = 0
+    try:
+        runCommand(parseCommandLine(argv))
+    except Failure as failure:
+        codes: tuple[tuple[type[Failure], int], ...] = ((ConfigurationFailure, 2), (NotReady, 3), (OutputFailure, 4))
+        code = next((number for kind, number in codes if isinstance(failure, kind)), 6)
+        print(f"Error: {failure}", file=sys.stderr)
+    except (MemoryError, OSError) as error:
+        code = 6
+        print(f"Error: {type(error).__name__}: {error}", file=sys.stderr)
+    print(f"Total time: {time.perf_counter() - start:.6f} sec", flush=True)
+    return code
+
+
+def readVersion() -> str:
+    """Return the version of the installed package."""
+    try:
+        return version("appion")
+    except PackageNotFoundError:
+        return "unknown"
+
+
+def say(line: str = "") -> None:
+    print(line, flush=True)
+
+
+def runCommand(command: CommandLine) -> None:
+    """Correct the movie of a command line and write its sums.
+
+    Raises:
+        Failure: see the exit codes.
+    """
+    say(f"motioncor-cpu version {readVersion()}\n\n{formatValues(command)}\n")
+    for line in command.warnings:
+        say(line)
+    if "Gpu" in command.given:
+        say("-Gpu: no GPU is used.")
+    if max(command.values["Patch"]) > 1:
+        say("-Patch: local motion is not corrected, whole frames are aligned.")
+    output = checkOutput(command)
+    threads = setThreads(command.get("Threads"))
+    # Only now: numerical libraries read the number of threads when they are imported.
+    from appion.motioncorrection.calc.internal import correct
+    from appion.motioncorrection.retrieve import movies
+
+    header = movies.readMovieHeader(findMovie(command))
+    frames = selectFrames(command, header)
+    say(f"{'EER' if header.format == 'eer' else header.format.upper()} stack: "
+        f"{header.shape[1]}  {header.shape[0]}  {header.nframes}")
+    correction = constructCorrection(command, header, frames, threads)
+    say(f"Rendered stack: {correction.shape[1]}  {correction.shape[0]}  {len(frames)}\n")
+    start = time.perf_counter()
+    reader = constructReader(header, frames, command.get("EerSampling"), threads)
+    corrected = correct.correctMovie(reader, correction, say)
+    say("\nFull-frame alignment shift")
+    for number, (x, y) in enumerate(corrected.shifts, 1):
+        say(f"...... Frame ({number:3d}) shift: {x:9.3f} {y:9.3f}")
+    say(f"\nComputation time: {time.perf_counter() - start:.6f} sec\n")
+    pixelsize = (command.get("PixSize") or header.pixelsize) * max(1.0, command.get("FtBin"))
+    say("Saving motion corrected images ......")
+    for suffix, image in (("", corrected.total), ("_DW", corrected.weighted), ("_DWS", corrected.ranged)):
+        if image is not None:
+            saveImage(output.with_name(f"{output.name[:-4]}{suffix}.mrc"), image, pixelsize)
+    say("Saving motion corrected images done.\n")
+
+
+def checkOutput(command: CommandLine) -> Path:
+    """Return the path of the plain sum, which must end in .mrc, lie in a writable folder and not be the movie."""
+    name = command.get("OutMrc")
+    if not name:
+        raise ConfigurationFailure("-OutMrc is missing", "name the file to write, ending in .mrc")
+    path = Path(name if name.lower().endswith(".mrc") else name + ".mrc")
+    if any(source and os.path.realpath(source) == os.path.realpath(path)
+           for source in (command.get("InMrc"), command.get("InTiff"), command.get("InEer"))):
+        raise ConfigurationFailure(f"{path} is both movie and output", "choose another -OutMrc")
+    if not os.access(path.parent, os.W_OK | os.X_OK) or path.is_dir():
+        raise OutputFailure(f"cannot write {path}", "the folder does not exist or is not writable")
+    return path
+
+
+def setThreads(wanted: int) -> int:
+    """Return how many threads to use, and keep numerical libraries from starting their own on top."""
+    environment = os.environ.get("OMP_NUM_THREADS", "").split(",")[0]
+    available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    threads = wanted if wanted > 0 else int(environment) if environment.isdigit() and int(environment) else available
+    for name in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS"):
+        os.environ[name] = "1"
+    return threads
+
+
+def findMovie(command: CommandLine) -> str:
+    """Return the one movie that is given."""
+    movies = [command.get(name) for name in ("InMrc", "InTiff", "InEer") if command.get(name)]
+    if len(movies) != 1:
+        raise ConfigurationFailure(f"{len(movies)} movies are given", "give one of -InMrc, -InTiff, -InEer")
+    return movies[0]
+
+
+def selectFrames(command: CommandLine, header: MovieHeader) -> list[RenderedFrame]:
+    """Return the rendered frames that are left after -FmIntFile, -Throw and -Trunc."""
+    from appion.motioncorrection.calc.internal import integration
+
+    text, size = None, 1
+    if command.get("FmIntFile"):
+        try:
+            text = Path(command.get("FmIntFile")).read_text()
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigurationFailure(f"-FmIntFile {command.get('FmIntFile')} cannot be read: {error}") from None
+    elif header.format == "eer":
+        size = max(1, header.nframes // integration.EER_FRAMES)
+        say(f"-FmIntFile is missing: {size} raw frames are summed to one.")
+    frames = integration.constructFrames(header.nframes, command.get("FmDose"), text, size)
+    used = sum(frame.last - frame.first for frame in frames)
+    if used < header.nframes:
+        say(f"Warning: {header.nframes - used} of {header.nframes} raw frames are in no rendered frame.")
+    throw, trunc = command.get("Throw"), command.get("Trunc")
+    if throw < 0 or trunc < 0 or throw + trunc >= len(frames):
+        raise ConfigurationFailure(f"-Throw {throw} -Trunc {trunc} leave nothing of {len(frames)} frames")
+    return frames[throw : len(frames) - trunc]
+
+
+def constructCorrection(command: CommandLine, header: MovieHeader, frames: list[RenderedFrame],
+                        threads: int) -> Correction:
+    """Read the references and put together what is to be done."""
+    from appion.motioncorrection.calc.internal import correct, doseweight
+    from appion.motioncorrection.retrieve import camera
+
+    sampling = command.get("EerSampling")
+    if sampling not in (1, 2, 3):
+        raise ConfigurationFailure(f"-EerSampling {sampling}", "give 1, 2 or 3")
+    factor = 2 ** (sampling - 1) if header.format == "eer" else 1
+    shape = header.shape[0] * factor, header.shape[1] * factor
+    if command.get("FtBin") < 1:
+        raise ConfigurationFailure(f"-FtBin {command.get('FtBin')}", "give a factor of 1 or more")
+    if command.get("Bft") <= 0 or command.get("Iter") < 1:
+        raise ConfigurationFailure(f"-Bft {command.get('Bft')} -Iter {command.get('Iter')}", "give positive numbers")
+    reference = command.get("FmRef")
+    first = command.get("Throw")
+    if reference > 0 and not first < reference <= first + len(frames):
+        raise ConfigurationFailure(f"-FmRef {reference} is none of the frames {first + 1} to {first + len(frames)}")
+    doses = [frame.dose for frame in frames]
+    before = command.get("InitDose") + first * doses[0]
+    weighted = command.get("PixSize") > 0 and command.get("kV") > 0 and all(dose > 0 for dose in doses)
+    references = camera.readReferences(
+        shape, gain=command.get("Gain"), dark=command.get("Dark"), rotate=command.get("RotGain") % 4,
+        flip=command.get("FlipGain"), invert=bool(command.get("InvGain")), defectmap=command.get("DefectMap"),
+        defectfile=command.get("DefectFile"), report=say)
+    return correct.Correction(
+        shape, len(frames), *references, bin=command.get("FtBin"), group=command.get("Group"),
+        bfactor=command.get("Bft"), iterations=command.get("Iter"), tolerance=command.get("Tol"),
+        align=bool(command.get("Align")), reference=reference - first - 1 if reference > 0 else 0,
+        exposures=doseweight.calcExposures(doses, before) if weighted else None,
+        pixelsize=command.get("PixSize"), kv=command.get("kV"),
+        sumrange=command.values["SumRange"][:2] if "SumRange" in command.given else None, threads=threads)
+
+
+def constructReader(header: MovieHeader, frames: list[RenderedFrame], sampling: int,
+                    threads: int) -> Callable[[], Iterator[np.ndarray]]:
+    """Return a function that yields the rendered frames, however often it is called."""
+    from appion.motioncorrection.retrieve import movies
+
+    groups = [range(frame.first, frame.last) for frame in frames]
+    kept: list[np.ndarray] = []
+
+    def read() -> Iterator[np.ndarray]:
+        if len(kept) == len(groups):
+            yield from kept
+            return
+        kept.clear()
+        for frame in movies.readFrames(header, groups, sampling, threads):
+            if header.format != "mrc" and frame.nbytes * len(groups) <= KEPT_BYTES:
+                kept.append(frame)
+            yield frame
+
+    return read
+
+
+def saveImage(path: Path, image: Any, pixelsize: float) -> None:
+    """Write a float32 MRC file under a temporary name, then rename it.
+
+    Raises:
+        OutputFailure: it cannot be written.
+        ImageFailure: the image has values that are no numbers.
+    """
+    import mrcfile
+    import numpy as np
+
+    if not np.isfinite(image).all():
+        raise ImageFailure(f"{path}: the sum is not finite", "look at the movie and the gain reference")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with mrcfile.new(temporary, overwrite=True) as mrc:
+            mrc.set_data(image)
+            mrc.voxel_size = pixelsize
+        os.replace(temporary, path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise OutputFailure(f"cannot write {path}: {error}") from error
+    say(f"   {path}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

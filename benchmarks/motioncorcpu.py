@@ -1,0 +1,192 @@
+"""motioncor-cpu beside RELION's own CPU program: seconds, memory and error on simulated movies with known drift.
+
+    python benchmarks/motioncorcpu.py [--size 4096] [--frames 40] [--threads 2] [--repeat 3] [--folder FOLDER] [--gain]
+
+Two movies are made (strong contrast; low contrast, close to real data): particles in amorphous ice, CTF at 300 kV and
+Cs 2.7 mm, a drift that decays from the first frame with jitter on top, Poisson counting at 1 electron per pixel and
+frame. With --gain the counts are spoilt by a gain reference with dead and hot pixels. Both programs run in turn.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import mrcfile
+import numpy as np
+import scipy.fft
+
+PIXELSIZE = 1.0
+CONTRASTS = {"strong": 0.30, "low": 0.08}
+
+
+def calcSpecimen(size: int, contrast: float, rng: np.random.Generator) -> np.ndarray:
+    """Return the transform of the image intensity (mean 1) of particles in ice, as the microscope shows them."""
+    image = rng.normal(0, 0.4, (size, size)).astype(np.float32)  # ice
+    box = 128
+    y, x = np.mgrid[:box, :box] - box // 2
+    particle = np.zeros((box, box), np.float32)
+    for _ in range(400):  # pseudo-atoms within a ball of 50 pixels
+        centre = rng.normal(0, 22, 2)
+        particle += np.exp(-((y - centre[0]) ** 2 + (x - centre[1]) ** 2) / (2 * 1.5**2))
+    for _ in range(size * size // 200**2):
+        top, left = rng.integers(0, size - box, 2)
+        turned = np.rot90(particle, rng.integers(4))
+        image[top : top + box, left : left + box] += 0.5 * (turned[::-1] if rng.integers(2) else turned)
+    image -= image.mean()
+    image /= image.std()
+    transform = scipy.fft.rfft2(image, workers=2)
+    ky, kx = np.fft.fftfreq(size, PIXELSIZE)[:, None], np.fft.rfftfreq(size, PIXELSIZE)[None]
+    k2, angle = ky**2 + kx**2, np.arctan2(ky, kx)
+    wavelength, cs = 0.019687, 2.7e7
+    defocus = 14750 + 250 * np.cos(2 * (angle - np.deg2rad(35)))
+    phase = np.pi * wavelength * k2 * (defocus - 0.5 * wavelength**2 * cs * k2)
+    ctf = -np.sin(phase + 0.1) * np.exp(-20 * k2 / 4)
+    transform *= (contrast * ctf).astype(np.float32)
+    transform[0, 0] = size * size
+    return transform
+
+
+def calcDrift(nframes: int, rng: np.random.Generator) -> np.ndarray:
+    """Return the displacement (x, y) of the specimen in each frame, pixels; about 20 in all."""
+    decay = np.exp(-np.arange(nframes) / (nframes / 5))
+    steps = np.outer(decay, rng.normal(0, 1, 2))
+    steps *= 18 / np.hypot(*steps.sum(axis=0))
+    return np.cumsum(steps, axis=0) + rng.normal(0, 0.3, (nframes, 2)).cumsum(axis=0) * 0.5
+
+
+def makeMovie(path: Path, size: int, nframes: int, contrast: float, gain: np.ndarray | None, seed: int) -> np.ndarray:
+    """Write a simulated movie (MRC of bytes) and return its drift."""
+    rng = np.random.default_rng(seed)
+    specimen = calcSpecimen(size, contrast, rng)
+    drift = calcDrift(nframes, rng)
+    y, x = np.fft.fftfreq(size)[:, None], np.fft.rfftfreq(size)[None]
+    sensitivity = None if gain is None else np.where(gain > 0, 1 / np.where(gain > 0, gain, 1), 0).astype(np.float32)
+    hot = rng.integers(0, size, (2, 300))
+    with mrcfile.new_mmap(path, (nframes, size, size), mrc_mode=0, overwrite=True) as mrc:
+        for i, (dx, dy) in enumerate(drift):
+            moved = specimen * np.exp(-2j * np.pi * (y * dy)).astype(np.complex64)
+            moved *= np.exp(-2j * np.pi * (x * dx)).astype(np.complex64)
+            rate = np.maximum(scipy.fft.irfft2(moved, workers=2), 0)
+            if sensitivity is not None:
+                rate *= sensitivity
+                rate[hot[0], hot[1]] = 8
+            mrc.data[i] = np.minimum(rng.poisson(rate), 127)
+        mrc.voxel_size = PIXELSIZE
+    return drift
+
+
+def makeGain(path: Path, size: int) -> np.ndarray:
+    rng = np.random.default_rng(7)
+    gain = rng.normal(1, 0.05, (size, size)).astype(np.float32)
+    gain.ravel()[rng.integers(0, size * size, 400)] = 0
+    mrcfile.write(path, gain, overwrite=True)
+    return gain
+
+
+def runMeasured(argv: list[str], folder: Path, threads: int) -> tuple[float, float, str]:
+    """Run a program; return seconds, peak resident memory in GB, and its output."""
+    environment = dict(os.environ, OMP_NUM_THREADS=str(threads))
+    out = folder / "output.txt"
+    start = time.perf_counter()
+    with out.open("w") as file:
+        process = subprocess.Popen(argv, cwd=folder, env=environment, stdout=file, stderr=subprocess.STDOUT)
+        _, status, usage = os.wait4(process.pid, 0)
+    seconds = time.perf_counter() - start
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        sys.exit(f"{' '.join(argv)}\nended with {process.returncode}:\n{out.read_text()[-2000:]}")
+    return seconds, usage.ru_maxrss / 1e6, out.read_text()
+
+
+def runOurs(movie: Path, gain: Path | None, folder: Path, threads: int) -> tuple[float, float, np.ndarray]:
+    program = Path(sys.executable).parent / "motioncor-cpu"
+    argv = [str(program), "-InMrc", str(movie), "-OutMrc", str(folder / "ours.mrc"), "-PixSize", str(PIXELSIZE), "-kV",
+            "300", "-FmDose", "1", "-Iter", "7", "-Tol", "0.5", "-Threads", str(threads)]
+    seconds, memory, log = runMeasured(argv + (["-Gain", str(gain)] if gain else []), folder, threads)
+    rows = re.findall(r"^\.{6} Frame \( *\d+\) shift: +(\S+) +(\S+)", log, re.MULTILINE)
+    return seconds, memory, np.array(rows, float)
+
+
+def runRelion(movie: Path, gain: Path | None, folder: Path, threads: int) -> tuple[float, float, np.ndarray]:
+    star = folder / "movies.star"
+    star.write_text(
+        "data_optics\n\nloop_\n_rlnOpticsGroupName #1\n_rlnOpticsGroup #2\n_rlnMicrographOriginalPixelSize #3\n"
+        "_rlnVoltage #4\n_rlnSphericalAberration #5\n_rlnAmplitudeContrast #6\n"
+        f"group1 1 {PIXELSIZE} 300 2.7 0.1\n\ndata_movies\n\nloop_\n_rlnMicrographMovieName #1\n_rlnOpticsGroup #2\n"
+        f"{movie.name} 1\n")
+    argv = ["relion_run_motioncorr", "--i", "movies.star", "--o", "relion/", "--use_own", "--j", str(threads),
+            "--first_frame_sum", "1", "--last_frame_sum", "-1", "--bin_factor", "1", "--bfactor", "150", "--patch_x",
+            "1", "--patch_y", "1", "--dose_per_frame", "1.0", "--preexposure", "0", "--dose_weighting", "--save_noDW"]
+    shutil.rmtree(folder / "relion", ignore_errors=True)
+    seconds, memory, _ = runMeasured(argv + (["--gainref", str(gain)] if gain else []), folder, threads)
+    table = (folder / "relion" / f"{movie.stem}.star").read_text().split("data_global_shift")[1].split("data_")[0]
+    rows = [line.split() for line in table.splitlines() if re.match(r"\s*\d+\s", line)]
+    return seconds, memory, np.array(rows, float)[:, 1:3]
+
+
+def calcError(shifts: np.ndarray, drift: np.ndarray) -> tuple[float, float]:
+    """Return the RMS and the largest of the frames' errors, pixels, the mean offset removed; shifts undo the drift."""
+    difference = shifts + drift
+    difference = np.hypot(*(difference - difference.mean(axis=0)).T)
+    return float(np.sqrt((difference**2).mean())), float(difference.max())
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--size", type=int, default=4096)
+    parser.add_argument("--frames", type=int, default=40)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--repeat", type=int, default=3)
+    parser.add_argument("--gain", action="store_true")
+    parser.add_argument("--folder", type=Path, help="keep the movies here and use them again")
+    args = parser.parse_args()
+    folder = args.folder or Path(tempfile.mkdtemp(prefix="motioncorcpu-"))
+    folder.mkdir(parents=True, exist_ok=True)
+    programs = {"motioncor-cpu": runOurs}
+    if shutil.which("relion_run_motioncorr"):
+        programs["relion"] = runRelion
+    else:
+        print("relion_run_motioncorr is not installed (Debian: apt-get install relion): no comparison")
+    gainpath = folder / f"gain{args.size}.mrc" if args.gain else None
+    gain = makeGain(gainpath, args.size) if gainpath else None
+    print(f"{args.size} x {args.size} x {args.frames}, {args.threads} threads, median of {args.repeat}")
+    try:
+        for seed, (name, contrast) in enumerate(CONTRASTS.items()):
+            movie = folder / f"{name}{args.size}x{args.frames}{'g' if args.gain else ''}.mrc"
+            truth = movie.with_suffix(".npy")
+            if not (movie.exists() and truth.exists()):
+                np.save(truth, makeMovie(movie, args.size, args.frames, contrast, gain, seed))
+            compare(name, movie, gainpath, np.load(truth), programs, args)
+    finally:
+        if args.folder is None:
+            shutil.rmtree(folder)
+
+
+def compare(name: str, movie: Path, gain: Path | None, drift: np.ndarray, programs: dict, args) -> None:
+    results = {}
+    runs: dict[str, list] = {program: [] for program in programs}
+    for _ in range(args.repeat):
+        for program, run in programs.items():
+            runs[program].append(run(movie, gain, movie.parent, args.threads))
+    for program, measured in runs.items():
+        seconds, memory = (statistics.median(run[i] for run in measured) for i in (0, 1))
+        error, largest = calcError(measured[-1][2], drift)
+        results[program] = (seconds, memory, error)
+        print(f"{name:8s} {program:14s} {seconds:7.2f} s  {memory:5.2f} GB  "
+              f"RMS error {error:.3f} px (largest {largest:.2f})")
+    if len(results) == 2:
+        ratios = [b / a for a, b in zip(results["motioncor-cpu"], results["relion"], strict=True)]
+        print(f"{name:8s} relion / motioncor-cpu: time {ratios[0]:.1f}, memory {ratios[1]:.1f}, error {ratios[2]:.1f}")
+
+
+if __name__ == "__main__":
+    main()
