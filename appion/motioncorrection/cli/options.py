@@ -149,9 +149,10 @@ def constructOptions(args: argparse.Namespace, parser: Parser) -> MotionCorrecti
         raise ConfigurationFailure(
             f"--alignlabel='{args.alignlabel}' cannot be part of a file name", "use letters, digits, '_', '+' and '-'"
         )
-    for name, path, isThere in (("gainfile", args.gainfile, os.path.isfile), ("framepath", args.framepath, os.path.isdir)):
-        if path and not isThere(path):
-            raise ConfigurationFailure(f"--{name}={path} does not exist", "correct the path")
+    if args.gainfile and not os.path.isfile(args.gainfile):
+        raise ConfigurationFailure(f"--gainfile={args.gainfile} does not exist", "correct the path")
+    if args.framepath and not os.path.isdir(args.framepath):
+        raise ConfigurationFailure(f"--framepath={args.framepath} is no folder", "correct the path")
     return MotionCorrectionOptions(
         bin=args.bin, alignlabel=args.alignlabel, startframe=args.startframe, nframe=args.nframe,
         doseweight=args.doseweight, totaldose=args.totaldose, gpuids=readGpuIds(args.gpuids), nrw=args.nrw,
@@ -171,5 +172,5 @@ def readGpuIds(text: str) -> tuple[int, ...]:
         raise ConfigurationFailure(f"--gpuids={text} is not a list of numbers", "give for example --gpuids=0,1")
     ids = tuple(int(item) for item in items)
     if len(set(ids)) < len(ids):
-        raise ConfigurationFailure(f"--gpuids={text} names a GPU twice", "name each once: it does one exposure at a time")
+        raise ConfigurationFailure(f"--gpuids={text} names a GPU twice", "name each once")
     return ids
