@@ -3,8 +3,8 @@
     python benchmarks/polling.py [--exposures N] [--new N]
 
 Starts a MariaDB server of its own with the tables of a classic installation (MyISAM), fills it, and times the first
-list of what is to be done, one more poll, and the parameters of the new exposures; beside it the same, read one image at
-a time as one would write it first. Prints a ratio for each.
+list of what is to be done, one more poll, and the parameters of the new exposures; beside it the same, read one image
+at a time as one would write it first. Prints a ratio for each.
 """
 
 from __future__ import annotations

@@ -98,6 +98,7 @@ def constructPlan(
             nframes=nframes,
             pixelsize=1.06,
             dose=1.0,
+            contrast=0.1,
             optics=Optics(defocus1=defocus + astigmatism, defocus2=defocus, angle=rng.uniform(-90, 90)),
             drift_total=rng.uniform(6, 16),
             drift_decay=rng.uniform(2.5, 6),
