@@ -1,8 +1,8 @@
 """Reads `sinedon.cfg` where and as classic reads it.
 
-Files of that name are read from `/etc/myami`, this package's folder, the home folder and the folder that the environment
-variable SINEDON_CFG_PATH names, in this order; later values win. ``[global]`` holds defaults, ``[leginondata]``,
-``[projectdata]`` and ``[appiondata]`` override them and name their database with ``db``.
+Files of that name are read from `/etc/myami`, this package's folder, the home folder and the folder that the
+environment variable SINEDON_CFG_PATH names, in this order; later values win. ``[global]`` holds defaults,
+``[leginondata]``, ``[projectdata]`` and ``[appiondata]`` override them and name their database with ``db``.
 """
 
 from __future__ import annotations
@@ -61,7 +61,8 @@ def readConfig() -> dict[str, Section]:
     found = [path for path in places if path.exists()]
     if not found:
         raise ConfigurationError(
-            f"no sinedon.cfg found; looked at {', '.join(map(str, places))}. Write one, or set SINEDON_CFG_PATH to its folder"
+            f"no sinedon.cfg found; looked at {', '.join(map(str, places))}. "
+            "Write one, or set SINEDON_CFG_PATH to its folder"
         )
     parser = configparser.ConfigParser()
     for path in found:
@@ -101,7 +102,9 @@ def _readFolder(values: dict[str, str], name: str, where: str) -> Path:
     text = values.get("dir", "")
     folder = Path(os.path.expandvars(text)).expanduser()
     if not text or not folder.is_absolute():
-        raise ConfigurationError(f"[{name}] in {where}: 'dir: {text}' must be the full path of a folder (engine is sqlite)")
+        raise ConfigurationError(
+            f"[{name}] in {where}: 'dir: {text}' must be the full path of a folder (engine is sqlite)"
+        )
     return folder
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import inspect
 import logging
 from collections.abc import Iterator
@@ -17,10 +18,10 @@ from sinedon.live import forgetLiveTables
 
 logger = logging.getLogger(__name__)
 
-#: MySQL's numbers for: too many connections, shutdown, network trouble, lock waits, disk full, server gone or not there.
+#: MySQL's numbers for: too many connections, shutdown, network trouble, lock waits, disk full, server gone.
 AWAY_NUMBERS = frozenset(
-    {1021, 1040, 1053, 1077, 1152, 1153, 1158, 1159, 1160, 1161, 1184, 1203, 1205, 1213, 1226, 1317, 1836, 1927, 2002, 2003,
-     2005, 2006, 2012, 2013, 2014, 2055, 3024, 4031}
+    {1021, 1040, 1053, 1077, 1152, 1153, 1158, 1159, 1160, 1161, 1184, 1203, 1205, 1213, 1226, 1317, 1836, 1927,
+     2002, 2003, 2005, 2006, 2012, 2013, 2014, 2055, 3024, 4031}
 )
 AWAY_WORDS = ("database is locked", "database table is locked", "unable to open database file", "disk i/o error",
               "database or disk is full", "closed database", "connection already closed")
@@ -41,7 +42,7 @@ SQLITE_OPTIONS = {
 
 def constructDatabase(section: Section, name: str) -> dict[str, Any]:
     """Return Django's settings of the database `name` on the server or in the folder of `section`."""
-    common = {"CONN_MAX_AGE": None, "TEST": {"DEPENDENCIES": []}}
+    common: dict[str, Any] = {"CONN_MAX_AGE": None, "TEST": {"DEPENDENCIES": []}}
     if section.engine == "sqlite":
         assert section.folder is not None
         path = str(section.folder / f"{name}.sqlite3")
@@ -59,7 +60,7 @@ def constructDatabase(section: Section, name: str) -> dict[str, Any]:
     }
     unknown = sorted(set(options) - keywords) if keywords else []
     for key in unknown:
-        logger.warning("[%s] in sinedon.cfg: '%s' is no keyword of the database driver and has no effect", section.name, key)
+        logger.warning("[%s] in sinedon.cfg: '%s' is no keyword of the driver and has no effect", section.name, key)
         del options[key]
     return {**database, "OPTIONS": {**MYSQL_OPTIONS, **options}}
 
@@ -67,7 +68,7 @@ def constructDatabase(section: Section, name: str) -> dict[str, Any]:
 def _useDriver() -> set[str]:
     """Make Django find a MySQL driver: mysqlclient where it is installed, else PyMySQL. Return the known keywords."""
     try:
-        import MySQLdb  # type: ignore[import-not-found, unused-ignore]
+        MySQLdb = importlib.import_module("MySQLdb")
 
         if "pymysql" not in MySQLdb.__name__:
             return set()
@@ -104,7 +105,7 @@ def closeConnections() -> None:
 
 
 def isDatabaseAway(error: BaseException | None) -> bool:
-    """Tell whether `error` means that a database is gone, busy or unreachable, so that trying again later makes sense."""
+    """Tell whether `error` means that a database is gone, busy or unreachable: trying again later makes sense."""
     while error is not None:
         if isinstance(error, ConnectionError | TimeoutError | InterfaceError):
             return True
@@ -132,7 +133,7 @@ class QueryCount:
 
 @contextmanager
 def countQueries() -> Iterator[QueryCount]:
-    """Count the statements that are run within, on all databases: ``with countQueries() as queries: … queries.count``."""
+    """Count the statements that are run within, on all databases; the yielded object's `count` is their number."""
     counter = QueryCount()
     with ExitStack() as stack:
         for connection in connections.all():

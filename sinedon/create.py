@@ -17,8 +17,8 @@ def createDatabases(projectid: int | None = None, appiondb: str | None = None) -
     """Create what is missing and return lines that say what was done.
 
     On SQLite: the three databases, a project (number 1 unless given) and its Appion database (``ap<project>`` unless
-    named). On MySQL: missing tables and columns of one Appion database, and that database itself if it is named and does
-    not exist; nothing in the Leginon and project databases, nothing altered or dropped.
+    named). On MySQL: missing tables and columns of one Appion database, and that database itself if it is named and
+    does not exist; nothing in the Leginon and project databases, nothing altered or dropped.
 
     Raises:
         ConfigurationError: it cannot be told which Appion database is meant.

@@ -1,8 +1,8 @@
 """Fields for the columns of sinedon tables.
 
-A column's name tells its kind: ``REF|Table|key`` is the id of a row of another table (``REF|module|Table|key`` in another
-database; NULL or 0 is none), ``SUBD|key|sub`` one value of a dictionary, ``SEQ|key`` a Python list or tuple as text,
-``MRC|key`` the name of an image file, anything else a plain value. Every field may be NULL.
+A column's name tells its kind: ``REF|Table|key`` is the id of a row of another table (``REF|module|Table|key`` in
+another database; NULL or 0 is none), ``SUBD|key|sub`` one value of a dictionary, ``SEQ|key`` a Python list or tuple as
+text, ``MRC|key`` the name of an image file, anything else a plain value. Every field may be NULL.
 """
 
 from __future__ import annotations
@@ -106,6 +106,7 @@ class ReferenceDescriptor(ForwardManyToOneDescriptor):
 class Reference(ClassicField, models.ForeignKey):
     """``REF|…``: the row of another table. `key` is given where it is not the attribute's name."""
 
+    db_column: str | None
     forward_related_accessor_class = ReferenceDescriptor
 
     def __init__(self, to: Any, key: str | None = None, **kwargs: Any) -> None:
@@ -116,6 +117,7 @@ class Reference(ClassicField, models.ForeignKey):
         self.key = key
 
     def contribute_to_class(self, cls, name, **kwargs):
+        """Name the column, once the table that holds it is known."""
         if self.db_column is None and not cls._meta.abstract:
             module, _, table = str(self.remote_field.model).rpartition(".")
             table = cls.__name__ if table == "self" else table

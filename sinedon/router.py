@@ -2,7 +2,7 @@
 
 
 class Router:
-    """Sends every model to the database of its app label; relations across databases are allowed, joins are not made."""
+    """Sends every model to the database of its app label. Relations may cross databases, joins may not."""
 
     def db_for_read(self, model, **hints):  # noqa: ARG002
         return model._meta.app_label

@@ -32,7 +32,7 @@ def refId(row: Any, name: str) -> int | None:
 
 
 def readRows(model: Any, ids: Iterable[int | None]) -> dict[int, Any]:
-    """Return the rows of `model` with the given ids, by id, in one query (one per 5000 ids). None and 0 are passed over."""
+    """Return rows by id, in one query for all of them (one per 5000 ids). None and 0 among the ids are passed over."""
     wanted = sorted({number for number in ids if number})
     rows: dict[int, Any] = {}
     for start in range(0, len(wanted), CHUNK):
@@ -43,9 +43,9 @@ def readRows(model: Any, ids: Iterable[int | None]) -> dict[int, Any]:
 def insertRow(model: Any, **fields: Any) -> Any:
     """Return the row that is identical to the given one, the first if there are several, or insert it.
 
-    Every column of the model is compared, also those that are not given (NULL then), except image files, dictionaries and
-    sequences that are NULL, and DEF_timestamp unless it is given. References take rows or ids. Safe to repeat, and safe
-    with other processes that insert by this function.
+    Every column of the model is compared, also those that are not given (NULL then), except image files, dictionaries
+    and sequences that are NULL, and DEF_timestamp unless it is given. References take rows or ids. Safe to repeat, and
+    safe with other processes that insert by this function.
 
     Raises:
         SchemaError: the live table is missing, or an Appion table lacks a column that has a value.
@@ -57,7 +57,7 @@ def insertRow(model: Any, **fields: Any) -> Any:
 def copyRow(model: Any, source_id: int, **changes: Any) -> int:
     """Copy a row with every column of the live table, also those the model does not know, and return the copy's id.
 
-    `changes` are by field name. A row that is identical to the copy, by the rule of :func:`insertRow`, is found instead.
+    `changes` are by field name. A row identical to the copy, by the rule of :func:`insertRow`, is found instead.
 
     Raises:
         model.DoesNotExist: there is no row `source_id`.
@@ -137,7 +137,7 @@ def _refuseColumn(alias: str, table: str, column: str) -> None:
         raise SchemaError(f"table {table} has no column '{column}'; run: python -m sinedon init")
     if (alias, table, column) not in _warned:
         _warned.add((alias, table, column))
-        logger.warning("table %s has no column '%s': its value is not stored (Leginon's database is older)", table, column)
+        logger.warning("table %s has no column '%s': its value is not stored (the database is older)", table, column)
 
 
 def _findOrInsert(model: Any, values: dict[str, Any]) -> int:
@@ -169,7 +169,7 @@ def _findOrInsert(model: Any, values: dict[str, Any]) -> int:
 def lockTable(alias: str, table: str) -> Iterator[None]:
     """Keep other writers that look for a row before they insert it out of a table.
 
-    MyISAM has no transactions, so on MySQL it is a named lock of the server; on SQLite a transaction that starts as writer.
+    MyISAM has no transactions, so on MySQL it is a named lock of the server; on SQLite an immediate transaction.
 
     Raises:
         OperationalError: 1205, another writer held the lock for too long.

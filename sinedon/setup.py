@@ -19,8 +19,8 @@ def setup(projectid: int | None = None) -> None:
     May be called again with another project or after the configuration has changed.
 
     Raises:
-        ConfigurationError: `sinedon.cfg` is missing or wrong, or the project has no Appion database (the message lists the
-            projects that have one).
+        ConfigurationError: `sinedon.cfg` is missing or wrong, or the project has no Appion database (the message lists
+            the projects that have one).
         ConnectionFailure: a database cannot be reached.
     """
     sections = readConfig()
@@ -68,7 +68,8 @@ def openDatabase(alias: str, section: Section) -> None:
     try:
         readLiveTables(alias)
     except (DjangoDatabaseError, NotSupportedError) as error:
-        server = f"{database['HOST'] or 'localhost'}:{database['PORT'] or 3306}" if section.engine == "mysql" else "SQLite"
+        mysql = section.engine == "mysql"
+        server = f"{database['HOST'] or 'localhost'}:{database['PORT'] or 3306}" if mysql else "SQLite"
         read = ", ".join(str(path) for path in listConfigPaths() if path.exists())
         raise ConnectionFailure(
             f"[{alias}] cannot open database '{name}' on {server} as user '{database['USER']}': {error}. "

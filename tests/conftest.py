@@ -20,7 +20,7 @@ from tests.services.mariadb import MariaDB, findMariaDB
 
 @dataclass(frozen=True)
 class TestDatabase:
-    """Databases that are set up with project 1. `folder` holds `sinedon.cfg`; `engine` is sqlite, mariadb or classic."""
+    """Databases that are set up with a project. `folder` holds `sinedon.cfg`; `engine`: sqlite, mariadb or classic."""
 
     __test__ = False
 
@@ -86,7 +86,7 @@ def mariadatabase(mariadb, tmp_path, monkeypatch) -> Iterator[TestDatabase]:
 
 @pytest.fixture
 def classicdatabase(mariadb, tmp_path, monkeypatch) -> Iterator[TestDatabase]:
-    """A classic installation of 2016 on MyISAM, its Appion database brought up to date by init, with projects 1 and 2."""
+    """A classic installation of 2016 on MyISAM with projects 1 and 2, its Appion database completed by init."""
     mariadb.loadClassicSchema()
     folder = _writeConfig(tmp_path, monkeypatch, mariadb.constructConfig())
     createDatabases(1)

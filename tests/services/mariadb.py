@@ -49,8 +49,9 @@ class MariaDB:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
         self.socket = str(self.root / "s")
-        common = ["--no-defaults", f"--user={getpass.getuser()}", f"--datadir={self.root / 'data'}", "--innodb-log-file-size=10M"]
-        if not (self.root / "data").exists():
+        data = self.root / "data"
+        common = ["--no-defaults", f"--user={getpass.getuser()}", f"--datadir={data}", "--innodb-log-file-size=10M"]
+        if not data.exists():
             install = [programs[1], *common, "--auth-root-authentication-method=normal", "--skip-test-db"]
             subprocess.run(install, check=True, capture_output=True, timeout=timeout)
         init = self.root / "init.sql"
@@ -90,7 +91,7 @@ class MariaDB:
             with connection.cursor() as cursor:
                 for statement in statements:
                     cursor.execute(statement)
-                return list(cursor.fetchall())
+                return list(cursor.fetchall() or ())
         finally:
             connection.close()
 
@@ -98,10 +99,11 @@ class MariaDB:
         """Drop every database but the server's own, and create empty ones."""
         own = {"information_schema", "mysql", "performance_schema", "sys"}
         names = [row[0] for row in self.execute("SHOW DATABASES") if row[0] not in own]
-        self.execute(*(f"DROP DATABASE `{name}`" for name in names), *(f"CREATE DATABASE `{name}`" for name in DATABASES))
+        self.execute(*(f"DROP DATABASE `{name}`" for name in names))
+        self.execute(*(f"CREATE DATABASE `{name}`" for name in DATABASES))
 
     def loadClassicSchema(self) -> None:
-        """Make the databases of a small classic installation of 2016: leginondb, projectdb and ap1, which is project 1's."""
+        """Make the databases of a small classic installation of 2016: leginondb, projectdb and project 1's ap1."""
         self.dropDatabases()
         connection = self.connect()
         try:
@@ -114,8 +116,9 @@ class MariaDB:
 
     def constructConfig(self) -> str:
         """Return the text of a `sinedon.cfg` for this server."""
+        password = self.password.replace("%", "%%")
         return (
-            f"[global]\nhost: 127.0.0.1\nport: {self.port}\nuser: {self.user}\npasswd: {self.password.replace('%', '%%')}\n\n"
+            f"[global]\nhost: 127.0.0.1\nport: {self.port}\nuser: {self.user}\npasswd: {password}\n\n"
             "[leginondata]\ndb: leginondb\n\n[projectdata]\ndb: projectdb\n\n[appiondata]\n"
         )
 

@@ -1,4 +1,4 @@
-"""Makes Leginon sessions in whichever databases are set up: a few images for a test, tens of thousands for a benchmark."""
+"""Makes Leginon sessions in whichever databases are set up: a few images for a test, thousands for a benchmark."""
 
 from __future__ import annotations
 
@@ -66,9 +66,9 @@ def makeSession(
     """Insert a session of a project with `images` exposures of one preset and everything they refer to.
 
     Movies belong at ``<root>/frames/<name>/rawdata/<filename>.frames.<format>``, Leginon's pictures at
-    ``<root>/leginon/<name>/rawdata/<filename>.mrc``; no file is written. `pixelsize` (m) is the calibrated, unbinned one,
-    `dimension` (x, y) that of the binned picture, `dose` in e/m², `frame_time` in ms. Where the live database has no table
-    for gain references or corrector plans, there are none.
+    ``<root>/leginon/<name>/rawdata/<filename>.mrc``; no file is written. `pixelsize` (m) is the calibrated, unbinned
+    one, `dimension` (x, y) that of the binned picture, `dose` in e/m², `frame_time` in ms. Where the live database has
+    no table for gain references or corrector plans, there are none.
     """
     before = {"def_timestamp": start - datetime.timedelta(days=1)}
     user = insertRow(leginondata.UserData, username="microscopist", firstname="Ada", lastname="Doe")
@@ -117,8 +117,8 @@ def makeSession(
         )  # fmt: skip
     made = MadeSession(
         session.def_id, name, session.image_path, session.frame_path, projectid, tem.def_id, ccd.def_id,
-        presetrow.def_id, preset, calibration.def_id, normrow.def_id if normrow else None, plan.def_id if plan else None,
-        camerastate, scopestate,
+        presetrow.def_id, preset, calibration.def_id, normrow.def_id if normrow else None,
+        plan.def_id if plan else None, camerastate, scopestate,
     )  # fmt: skip
     return addImages(made, images, start)
 

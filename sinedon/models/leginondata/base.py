@@ -46,7 +46,7 @@ class CameraImage(InSession):
         abstract = True
 
 
-class CameraGeometry(LeginonRow):
+class CameraGeometry(InSession):
     """Dimension, binning and offset in pixels, and the exposure time in ms."""
 
     dimension_x = Integer("SUBD|dimension|x")
@@ -68,11 +68,11 @@ class CameraGeometry(LeginonRow):
     use_cds = Boolean("use cds")
     fast_save = Boolean("fast save")
 
-    class Meta(LeginonRow.Meta):
+    class Meta(InSession.Meta):
         abstract = True
 
 
-class Optics(LeginonRow):
+class Optics(InSession):
     """The settings of a microscope that a preset and a state of the microscope share. Lengths in m, tilts in rad."""
 
     tem = Reference("InstrumentData")
@@ -94,7 +94,7 @@ class Optics(LeginonRow):
     aperture_size_objective = Integer("SUBD|aperture size|objective")
     aperture_size_selected_area = Integer("SUBD|aperture size|selected_area")
 
-    class Meta(LeginonRow.Meta):
+    class Meta(InSession.Meta):
         abstract = True
 
 

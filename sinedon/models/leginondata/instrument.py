@@ -4,7 +4,7 @@ from sinedon.fields import Boolean, Double, Integer, Reference, Sequence, Text
 from sinedon.models.leginondata.base import CameraGeometry, InSession, LeginonRow, Optics
 
 
-class ScopeEMData(InSession, Optics):
+class ScopeEMData(Optics):
     """The microscope when an image was taken; high tension in V, stage position in m and rad."""
 
     system_time = Double("system time")
@@ -60,7 +60,7 @@ class ScopeEMData(InSession, Optics):
     tem_energy_filtered = Boolean("tem energy filtered")
 
 
-class CameraEMData(InSession, CameraGeometry):
+class CameraEMData(CameraGeometry):
     """The camera when an image was taken; exposure and frame time in ms, pixel size of the sensor in m."""
 
     ccdcamera = Reference("InstrumentData")
@@ -89,7 +89,7 @@ class CameraEMData(InSession, CameraGeometry):
     eer_frames = Boolean("eer frames")
 
 
-class PresetData(InSession, Optics, CameraGeometry):
+class PresetData(Optics, CameraGeometry):  # type: ignore[misc]  # each has a Meta
     """The settings an image is taken with; dose in e/m²."""
 
     ccdcamera = Reference("InstrumentData")

@@ -1,0 +1,49 @@
+"""``python -m sinedon check`` and ``python -m sinedon init``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from django.db.utils import Error as DjangoDatabaseError
+
+from sinedon.check import checkDatabases
+from sinedon.create import createDatabases
+from sinedon.errors import SinedonError
+
+
+def constructParser() -> argparse.ArgumentParser:
+    """Return the parser of the two commands."""
+    parser = argparse.ArgumentParser(prog="python -m sinedon", description="Looks after the databases of sinedon.cfg")
+    commands = parser.add_subparsers(dest="command", required=True)
+    check = commands.add_parser("check", help="say what the databases lack (exit: 0 nothing, 1 this, 2 unknown)")
+    check.add_argument("--project", type=int, metavar="N", help="only the Appion database of this project")
+    init = commands.add_parser(
+        "init",
+        help="create what is missing",
+        description="SQLite: the three databases with a project. MySQL: missing tables and columns of an Appion "
+        "database; nothing that exists is altered or dropped, the Leginon and project databases are left alone.",
+    )
+    init.add_argument("--project", type=int, metavar="N", help="the project (SQLite: 1)")
+    init.add_argument("--appiondb", metavar="NAME", help="its Appion database (default: as recorded; SQLite: ap<N>)")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command; return 0 for well, 1 for something missing, 2 for a database or setting that cannot be used."""
+    args = constructParser().parse_args(argv)
+    try:
+        if args.command == "check":
+            lines, complete = checkDatabases(args.project)
+        else:
+            lines, complete = createDatabases(args.project, args.appiondb), True
+    except (SinedonError, DjangoDatabaseError) as error:
+        print(f"sinedon {args.command}: {error}", file=sys.stderr)
+        return 2
+    print("\n".join(lines or ["nothing was missing"]))
+    return 0 if complete else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
