@@ -29,11 +29,14 @@ from sinedon.models.leginondata import (
 )
 from tests.motioncorrection.exposures import makeExposure, makeRun, readRow
 
-pytestmark = pytest.mark.usefixtures("database")
+#: Tests that run on MariaDB, too; most need only one kind of database.
+everywhere = pytest.mark.parametrize("run", ["database", "mariadatabase"], indirect=True)
 
 
 @pytest.fixture
-def run(tmp_path):
+def run(request, tmp_path):
+    """A run in an empty database."""
+    request.getfixturevalue(getattr(request, "param", "database"))
     return makeRun(tmp_path)
 
 
@@ -48,6 +51,7 @@ def readText(result, name):
         return file.read()
 
 
+@everywhere
 def test_superresolutionExposure(tmp_path, run):
     """A K3 movie of 11520 x 8184 at --bin=2: every column of every row."""
     with connections["leginondata"].cursor() as cursor:  # a column of a newer Leginon
@@ -187,6 +191,7 @@ def test_shortMovies(tmp_path, run, count):
     assert len(readResults(result)) == 1
 
 
+@everywhere
 def test_thickness(tmp_path, run):
     """The newest measurement of the source goes to both results, once."""
     result = makeExposure(tmp_path, run)
@@ -217,6 +222,7 @@ def test_presetsAreShared(tmp_path, run):
     ]
 
 
+@everywhere
 def test_repeating(tmp_path, run):
     """Storing the journal's record again, or the same exposure computed anew, adds nothing."""
     result = makeExposure(tmp_path, run)
@@ -304,6 +310,7 @@ def test_folderRefuses(tmp_path, run, number, monkeypatch):
     assert len(readResults(result)) == 2
 
 
+@everywhere
 def test_queries(tmp_path, run):
     """Few statements, and the same number for each exposure."""
     counts = []
@@ -316,6 +323,23 @@ def test_queries(tmp_path, run):
     assert max(counts) <= 60
 
 
+@pytest.mark.parametrize("run", ["classicdatabase"], indirect=True)
+def test_oldDatabase(tmp_path, run, caplog, monkeypatch):
+    """A Leginon database of 2016 lacks columns: what it has is right, what it lacks is said once."""
+    monkeypatch.setattr(sinedon.rows, "_warned", set())
+    with caplog.at_level("WARNING"):
+        for number in (1, 2):
+            storeResult(makeExposure(tmp_path, run, number), run)
+    plain, weighted = readResults(makeExposure(tmp_path, run, 2))
+    camera = readRow(CameraEMData, plain.camera_id)
+    assert (camera["SUBD|dimension|x"], camera["SUBD|binning|x"], camera["align frames"]) == (5760, 2, 1)
+    assert "SUBD|offset|x" not in camera
+    assert readRow(PresetData, weighted.preset_id)["name"] == "esn-a-DW"
+    lines = [record.getMessage() for record in caplog.records if "SUBD|offset|x" in record.getMessage()]
+    assert len([line for line in lines if "CameraEMData" in line]) == 1
+
+
+@everywhere
 def test_run(tmp_path, run):
     """A restart finds its run; other settings make another one; parameters come before the run that refers to them."""
     row = ApDDStackRunData.objects.get(pk=run.def_id)

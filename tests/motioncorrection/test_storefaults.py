@@ -10,6 +10,7 @@ import pytest
 from django.db import connections
 
 import sinedon
+from appion.base.failures import InfrastructureFailure
 from appion.base.retrieve.journal import readResult
 from appion.base.store.journal import saveResult
 from appion.motioncorrection.calc.internal.encoding import decodeResult, encodeResult
@@ -107,14 +108,26 @@ def checkStored(result, run, before):
     assert list(Path(params.rundir).glob("*_c*.mrc")) == []
 
 
+def makeJournalled(folder, number):
+    """A run and an exposure with ice thickness, computed but not stored."""
+    run = makeRun(folder, session=f"25nov22{number}")
+    result = makeExposure(folder, run, number)
+    for model in (ObjIceThicknessData, ZeroLossIceThicknessData):
+        sinedon.insertRow(model, image=result.params.image_id, thickness=float(number))
+    saveResult(result.params.rundir, result.params.image_id, encodeResult(result))
+    return run, result
+
+
 def countRows():
     return {model: model.objects.count() for model in (AcquisitionImageData, CameraEMData, PresetData)}
 
 
-@pytest.mark.usefixtures("database")
-@pytest.mark.parametrize("device", ["same", "another"])
-def test_deathAtEveryStep(tmp_path, monkeypatch, device):
+@pytest.mark.parametrize(
+    ("database", "device"), [("sqlitedatabase", "same"), ("sqlitedatabase", "another"), ("mariadatabase", "same")]
+)
+def test_deathAtEveryStep(request, tmp_path, monkeypatch, database, device):
     """Killed before each change in turn, killed again on the next start, then left alone."""
+    request.getfixturevalue(database)
     if device == "another":
 
         def refuse(*_args):
@@ -126,15 +139,36 @@ def test_deathAtEveryStep(tmp_path, monkeypatch, device):
         number += 1
         folder = tmp_path / str(number)
         folder.mkdir()
-        run = makeRun(folder, session=f"25nov22{number}")
-        result = makeExposure(folder, run, number)
-        sinedon.insertRow(ObjIceThicknessData, image=result.params.image_id, thickness=float(number))
-        sinedon.insertRow(ZeroLossIceThicknessData, image=result.params.image_id, thickness=float(number))
-        saveResult(result.params.rundir, result.params.image_id, encodeResult(result))
+        run, result = makeJournalled(folder, number)
         before = countRows()
         died = storeAndDie(result, run, number)
         if died:
             storeAndDie(result, run, 1 + number // 3)
         storeJournalRecord(result, run)
         checkStored(result, run, before)
-    assert number > 18  # two files, a record, a dozen rows, two files to remove
+    assert number >= 18  # two files, a record, a dozen rows, two files to remove
+
+
+@pytest.mark.usefixtures("mariadatabase")
+@pytest.mark.parametrize("number", [1, 6, 11])
+def test_connectionLost(tmp_path, mariadb, number):
+    """The server drops the connection before the n-th insert: the image is not blamed, the next try completes it."""
+    run, result = makeJournalled(tmp_path, number)
+    before = countRows()
+    inserts = []
+
+    def drop(execute, sql, params, many, context):
+        if sql.startswith("INSERT"):
+            inserts.append(sql)
+            if len(inserts) == number:
+                mariadb.execute(f"KILL {context['connection'].connection.thread_id()}")
+        return execute(sql, params, many, context)
+
+    with ExitStack() as stack:
+        for alias in ("leginondata", "appiondata"):
+            stack.enter_context(connections[alias].execute_wrapper(drop))
+        with pytest.raises(InfrastructureFailure, match=result.params.filename):
+            storeJournalRecord(result, run)
+    assert ApDDAlignImagePairData.objects.filter(source=result.params.image_id).count() == 0
+    storeJournalRecord(result, run)
+    checkStored(result, run, before)

@@ -86,13 +86,15 @@ def saveDrift(image_id: int, run: StackRun, result: MotionCorrectionResult) -> N
     first positions and the last one; shift j is the move from frame j to frame j+1.
     """
     drift = calcDrift(result.positions)
-    trajectory = ApDDFrameTrajectoryData.objects.filter(image_id=image_id, ddstackrun_id=run.def_id).first()
+    place = {"image_id": image_id, "ddstackrun_id": run.def_id}
+    trajectory = ApDDFrameTrajectoryData.objects.filter(**place).first()
+    if trajectory is not None and ApDDAlignStatsData.objects.filter(**place).exists():
+        return
     if trajectory is None:
         last_x, last_y = drift.positions[-1] if drift.positions else (None, None)
         trajectory = sinedon.insertRow(
             ApDDFrameTrajectoryData,
-            image_id=image_id,
-            ddstackrun_id=run.def_id,
+            **place,
             pos_x=[x for x, _y in drift.positions[:MAX_STORED_POSITIONS]],
             pos_y=[y for _x, y in drift.positions[:MAX_STORED_POSITIONS]],
             last_x=last_x,
@@ -100,8 +102,6 @@ def saveDrift(image_id: int, run: StackRun, result: MotionCorrectionResult) -> N
             number_of_positions=len(drift.positions),
             reference_index=len(drift.positions) // 2,
         )
-    if ApDDAlignStatsData.objects.filter(image_id=image_id, ddstackrun_id=run.def_id).exists():
-        return
     top = {
         f"top_shift{number}_{what}": value
         for number, shift in enumerate(drift.top, 1)
@@ -109,8 +109,7 @@ def saveDrift(image_id: int, run: StackRun, result: MotionCorrectionResult) -> N
     }
     sinedon.insertRow(
         ApDDAlignStatsData,
-        image_id=image_id,
-        ddstackrun_id=run.def_id,
+        **place,
         trajectory_id=trajectory.def_id,
         apix=result.params.pixelsize * result.params.options.bin,
         median_shift_value=drift.median,
