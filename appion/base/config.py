@@ -17,7 +17,7 @@ from appion.base.failures import ConfigurationFailure
 PREFIX = "DASK_APPION__"
 
 #: Settings whose default is null and that are no numbers otherwise.
-NULLABLE: dict[str, type] = {"dashboard": str, "motioncorrection.undo_eer_flip": bool}
+NULLABLE: dict[str, type] = {"dashboard": str, "motioncorrection.executable": str, "motioncorrection.undo_eer_flip": bool}
 
 #: What the command line set: dotted key -> (value, option).
 _commandline: dict[str, tuple[Any, str]] = {}
