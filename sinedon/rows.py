@@ -12,6 +12,7 @@ from django.db import OperationalError, connections, models, transaction
 
 from sinedon.connection import closeConnections
 from sinedon.errors import SchemaError
+from sinedon.fields import Reference
 from sinedon.live import isMissing, liveColumns
 
 logger = logging.getLogger(__name__)
@@ -108,7 +109,8 @@ def _resolveNames(model: Any, fields: dict[str, Any]) -> dict[Any, Any]:
         field = known.get(name) or known.get(f"{name}_id")
         if field is None:
             raise TypeError(f"{model.__name__} has no field '{name}'")
-        values[field] = value.pk if isinstance(value, models.Model) else value
+        value = value.pk if isinstance(value, models.Model) else value
+        values[field] = None if value == 0 and isinstance(field, Reference) else value
     return values
 
 
