@@ -1,0 +1,47 @@
+"""The commands in the documentation run: all blocks whose fence says `sh run`, in order, one shell for a document."""
+
+import os
+import re
+import subprocess
+import sysconfig
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+BLOCK = re.compile(r"^```sh run\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"\]\((?!https?:)([^)#\s]*)(#[^)\s]*)?\)")
+FENCED = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
+
+RUNNABLE = [path for path in DOCUMENTS if BLOCK.search(path.read_text())]
+
+
+def nameDocument(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+@pytest.mark.parametrize("path", RUNNABLE, ids=nameDocument)
+def testCommandsRun(path, tmp_path):
+    script = tmp_path / "commands.sh"
+    script.write_text("set -euo pipefail\n" + "\n".join(BLOCK.findall(path.read_text())))
+    environment = {key: value for key, value in os.environ.items() if not key.startswith(("SINEDON", "DASK", "APPION"))}
+    environment["PATH"] = f"{sysconfig.get_path('scripts')}:{environment['PATH']}"
+    environment["HOME"] = str(tmp_path)
+    done = subprocess.run(
+        ["bash", "-x", script], cwd=tmp_path, env=environment, stdin=subprocess.DEVNULL, text=True, capture_output=True,
+        timeout=300,
+    )  # fmt: skip
+    assert done.returncode == 0, f"{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=nameDocument)
+def testLinksLeadSomewhere(path):
+    text = FENCED.sub("", path.read_text())
+    for target, anchor in LINK.findall(text):
+        file = path.parent / target if target else path
+        assert file.exists(), f"{path.name} links to {target}"
+        if anchor:
+            titles = re.findall(r"^#+ (.*)$", file.read_text(), re.MULTILINE)
+            anchors = {"#" + re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+            assert anchor in anchors, f"{path.name} links to {target}{anchor}"
