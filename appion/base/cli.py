@@ -134,7 +134,7 @@ def runCommand(body: Callable[[], int | None]) -> int:
     setupLogging(None)
     try:
         return body() or 0
-    except (ConfigurationFailure, sinedon.errors.ConfigurationError) as error:
+    except (ConfigurationFailure, sinedon.errors.SinedonError) as error:
         logger.error("%s", error)
         return 2
     except KeyboardInterrupt:

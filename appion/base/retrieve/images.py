@@ -9,11 +9,11 @@ from __future__ import annotations
 import argparse
 import logging
 import math
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import Count, Q
+from django.db.models import Count, Exists, Max, OuterRef
 
 from appion.base.failures import ConfigurationFailure
 from appion.base.retrieve.rejects import retrieveRejectedImages
@@ -25,6 +25,9 @@ logger = logging.getLogger(__name__)
 
 #: Preset name that stands for images taken without a preset.
 MANUAL = "manual"
+
+#: Rows this far behind the newest are looked at again: another client's row of a lower id may become visible later.
+OVERLAP = 100
 
 #: Whether a stage tilt in degrees is wanted.
 TILT_TESTS: dict[str, Callable[[float], bool]] = {
@@ -68,8 +71,7 @@ class FoundImage:
 
     image_id: int
     filename: str
-    align_frames: bool
-    scope_id: int | None
+    align_frames: bool | None
     stage_a: float | None = None
 
 
@@ -83,18 +85,26 @@ def constructSelection(args: argparse.Namespace, session: Session, saved_frames:
         saved_frames: only images with a movie, as motion correction needs.
         aligned: whether aligned images may be inputs, as for CTF estimation.
 
-    The rejected are those among the images that `retrieveCandidates` has returned so far.
+    What was looked at once and is no candidate is not looked at again, however many aligned images follow the last
+    candidate. The rejected are those among the images that `retrieveCandidates` has returned so far.
     """
     selection = Selection(session, readImageNames(args.mrcnames), args.preset, args.startimgid, args.endimgid,
                           args.tiltangle, getattr(args, "stackid", None), saved_frames, aligned)
     stack = None if selection.stackid is None else retrieveStackImages(selection.stackid, aligned)
     known: set[int] = set()
+    newest_known = 0
+    looked_at: int | None = None
 
     def retrieveCandidates(after_id: int) -> list[Candidate]:
-        images = retrieveImages(selection, after_id)
-        if stack is not None:
-            images = [image for image in images if image.image_id in stack]
+        nonlocal newest_known, looked_at
+        newest = readNewestImageId()
+        since = after_id if looked_at is None or after_id < newest_known else max(looked_at - OVERLAP, 0)
+        images = [image for image in retrieveImages(selection, since, looked_at)
+                  if (image.image_id > after_id or image.image_id not in known)
+                  and (stack is None or image.image_id in stack)]
         known.update(image.image_id for image in images)
+        newest_known = max([newest_known, *(image.image_id for image in images)])
+        looked_at = newest
         return [Candidate(image.image_id, image.filename) for image in images]
 
     def retrieveRejected() -> set[int]:
@@ -103,27 +113,38 @@ def constructSelection(args: argparse.Namespace, session: Session, saved_frames:
     return retrieveCandidates, retrieveRejected
 
 
-def retrieveImages(selection: Selection, after_id: int = 0) -> list[FoundImage]:
+def readNewestImageId() -> int:
+    return leginondata.AcquisitionImageData.objects.aggregate(newest=Max("def_id"))["newest"] or 0
+
+
+def retrieveImages(selection: Selection, after_id: int = 0, looked_at: int | None = None) -> list[FoundImage]:
     """Return the selected images with an id above `after_id`, by id.
 
-    One query for the images, one for which of them are aligned; some more at the first call (`after_id` 0) when nothing
-    is found, to say what there is.
+    What is left out for a reason worth knowing is logged, unless its id is not above `looked_at`: then it was. One
+    query for the images and one for which of them are aligned; one more where some are marked as aligned but not by
+    this project, and one at the first look (`looked_at` None) where nothing is found, to say what there is.
     """
     rows = constructImageQuery(selection, after_id)
     images = [FoundImage(*row) for row in rows]
     if selection.names:
         images = keepNewest(images)
     if not images:
-        if after_id == 0:
+        if looked_at is None:
             explainNothing(selection)
         return []
     missing = sorted(set(selection.names) - {image.filename for image in images})
-    if missing and after_id == 0:
+    if missing and looked_at is None:
         logger.warning("--mrclist: no such image%s in session %s: %s", constructMovieNote(selection),
                        selection.session.name, ", ".join(missing))
     if selection.tiltangle != "all":
-        images = filterTilt(images, selection.tiltangle)
-    return images if selection.aligned else filterAligned(images, bool(selection.names))
+        images = filterTilt(images, selection.tiltangle, looked_at or 0)
+    if selection.aligned or not images:
+        return images
+    aligned = retrieveAligned(images)
+    left_out = [image.filename for image in images if image.image_id in aligned and image.image_id > (looked_at or 0)]
+    if left_out and selection.names:
+        logger.warning("%d aligned images are no input: %s", len(left_out), nameSome(left_out))
+    return [image for image in images if image.image_id not in aligned]
 
 
 def constructImageQuery(selection: Selection, after_id: int) -> Any:
@@ -135,12 +156,12 @@ def constructImageQuery(selection: Selection, after_id: int) -> Any:
     if selection.endimgid is not None:
         query = query.filter(def_id__lte=selection.endimgid)
     if selection.preset == MANUAL:
-        query = query.filter(Q(preset__isnull=True) | Q(preset=0))
+        query = query.exclude(preset__gt=0)
     elif selection.preset is not None:
         query = query.filter(preset__name=selection.preset, preset__session_id=selection.session.def_id)
     if selection.saved_frames:
         query = query.filter(camera__save_frames=True)
-    columns = ["def_id", "filename", "camera__align_frames", "scope_id"]
+    columns = ["def_id", "filename", "camera__align_frames"]
     if selection.tiltangle != "all":
         columns.append("scope__stage_position_a")
     return query.order_by("def_id").values_list(*columns)
@@ -150,9 +171,9 @@ def keepNewest(images: Sequence[FoundImage]) -> list[FoundImage]:
     return sorted({image.filename: image for image in images}.values(), key=lambda image: image.image_id)
 
 
-def filterTilt(images: Sequence[FoundImage], tiltangle: str) -> list[FoundImage]:
+def filterTilt(images: Sequence[FoundImage], tiltangle: str, looked_at: int = 0) -> list[FoundImage]:
     """Return the images of the wanted stage tilt; one whose tilt is not recorded is left out with a warning."""
-    unknown = [image.filename for image in images if image.stage_a is None]
+    unknown = [image.filename for image in images if image.stage_a is None and image.image_id > looked_at]
     if unknown:
         logger.warning("--tiltangle=%s: %d images without a recorded stage tilt are left out: %s", tiltangle,
                        len(unknown), nameSome(unknown))
@@ -160,33 +181,27 @@ def filterTilt(images: Sequence[FoundImage], tiltangle: str) -> list[FoundImage]
             if image.stage_a is not None and TILT_TESTS[tiltangle](math.degrees(image.stage_a))]
 
 
-def filterAligned(images: Sequence[FoundImage], say: bool) -> list[FoundImage]:
-    """Return the images that are exposures, not aligned images made from one.
+def retrieveAligned(images: Sequence[FoundImage]) -> set[int]:
+    """Return the ids of aligned images: those among the given ones that were made from an exposure.
 
     Aligned images are results of an `ApDDAlignImagePairData` row. Those of another project, or whose row is not written
     yet, share their microscope row with the exposure they were copied from.
     """
-    pairs = appiondata.ApDDAlignImagePairData.objects.filter(result_id__gte=images[0].image_id,
-                                                             result_id__lte=images[-1].image_id)
+    first, last = images[0].image_id, images[-1].image_id
+    pairs = appiondata.ApDDAlignImagePairData.objects.filter(result_id__gte=first, result_id__lte=last)
     aligned = set(pairs.values_list("result_id", flat=True))
-    flagged = [image for image in images if image.align_frames and image.image_id not in aligned]
-    aligned |= retrieveCopies(flagged)
-    left_out = [image.filename for image in images if image.image_id in aligned]
-    if left_out and say:
-        logger.warning("%d aligned images are no input: %s", len(left_out), nameSome(left_out))
-    return [image for image in images if image.image_id not in aligned]
+    if any(image.align_frames and image.image_id not in aligned for image in images):
+        aligned |= retrieveCopies(first, last)
+    return aligned
 
 
-def retrieveCopies(images: Collection[FoundImage]) -> set[int]:
-    """Return the ids of those images that share their microscope row with an older image."""
-    scopes = {image.scope_id for image in images if image.scope_id}
-    if not scopes:
-        return set()
-    oldest: dict[int, int] = {}
-    rows = leginondata.AcquisitionImageData.objects.filter(scope_id__in=scopes).values_list("scope_id", "def_id")
-    for scope_id, image_id in rows:
-        oldest[scope_id] = min(image_id, oldest.get(scope_id, image_id))
-    return {image.image_id for image in images if image.scope_id and oldest.get(image.scope_id) != image.image_id}
+def retrieveCopies(first: int, last: int) -> set[int]:
+    """Return the images (ids from `first` to `last`) marked as aligned that share an older one's microscope row."""
+    images = leginondata.AcquisitionImageData.objects
+    older = images.filter(scope_id=OuterRef("scope_id"), def_id__lt=OuterRef("def_id"))
+    copies = images.filter(Exists(older), def_id__gte=first, def_id__lte=last, scope_id__gt=0,
+                           camera__align_frames=True)
+    return set(copies.values_list("def_id", flat=True))
 
 
 def retrieveStackImages(stackid: int, aligned: bool) -> set[int]:
