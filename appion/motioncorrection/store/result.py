@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import sinedon
-from appion.base.failures import ConfigurationFailure, Failure, ImageFailure, InfrastructureFailure
+from appion.base.failures import ConfigurationFailure, ImageFailure, InfrastructureFailure
 from appion.base.store.journal import saveResult
 from appion.motioncorrection.calc.internal.encoding import encodeResult
 from appion.motioncorrection.records import MotionCorrectionResult
@@ -39,14 +39,14 @@ def storeResult(result: MotionCorrectionResult, run: StackRun) -> None:
     Raises:
         ImageFailure: the sums are gone, or the source image's rows are.
         ConfigurationFailure: the database lacks a table or column.
-        InfrastructureFailure: the session's folder cannot be written to, or the database does not answer.
+        InfrastructureFailure: the session's folder or the run folder cannot be written to.
+        django.db.Error: the database does not answer (`sinedon.isDatabaseAway`); to be repeated on a new connection.
     """
     try:
         sums = placeSums(result, run)
-        saveRows(result, run, sums)
+        image_ids = saveRows(result, run, sums)
+        # The markers say that nothing is left to do, so this comes before them.
         removeSums(sums)
-    except Failure:
-        raise
     except OSError as error:
         raise InfrastructureFailure(
             f"cannot store {result.params.filename}: {error}",
@@ -54,11 +54,8 @@ def storeResult(result: MotionCorrectionResult, run: StackRun) -> None:
         ) from error
     except sinedon.errors.SchemaError as error:
         raise ConfigurationFailure(f"cannot store {result.params.filename}: {error}") from error
-    except Exception as error:
-        if not sinedon.isDatabaseAway(error):
-            raise
-        sinedon.closeConnections()
-        raise InfrastructureFailure(f"cannot store {result.params.filename}: {error}", "it is tried again") from error
+    for image_id in image_ids:
+        rows.savePair(result.params.image_id, image_id, run)
 
 
 def placeSums(result: MotionCorrectionResult, run: StackRun) -> tuple[Sum, ...]:
@@ -101,8 +98,8 @@ def readStoredNames(image_id: int, run: StackRun) -> tuple[dict[str, int], set[s
     return mine, {image.filename.lower() for image in images.values() if image.filename not in mine}
 
 
-def saveRows(result: MotionCorrectionResult, run: StackRun, sums: tuple[Sum, ...]) -> None:
-    """Write the rows of a result: first all that the markers stand for, then the markers, the plain sum's first."""
+def saveRows(result: MotionCorrectionResult, run: StackRun, sums: tuple[Sum, ...]) -> list[int]:
+    """Write all rows of a result but the markers; return the ids of the aligned images, the plain one first."""
     params = result.params
     source = sinedon.readRows(AcquisitionImageData, [params.image_id]).get(params.image_id)
     camera = sinedon.readRows(CameraEMData, [source.camera_id]).get(source.camera_id) if source is not None else None
@@ -121,5 +118,4 @@ def saveRows(result: MotionCorrectionResult, run: StackRun, sums: tuple[Sum, ...
         image_ids.append(image_id)
     rows.saveDrift(image_ids[0], run, result)
     rows.saveThickness(source.def_id, image_ids)
-    for image_id in image_ids:
-        rows.savePair(source.def_id, image_id, run)
+    return image_ids
