@@ -9,14 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from appion.base.options import addSwitch, constructParser, parseArguments
+from appion.motioncorrection.cli.options import constructMotionCorrectionParser
 
 COMMANDS = [shlex.split(line) for line in (Path(__file__).parent / "data" / "commands.txt").read_text().splitlines()
             if not line.startswith("#")]
-
-#: Options of motion correction that the recorded commands carry.
-STEP_OPTIONS = ("bin", "gpuids", "rendered_frame_size", "ddstartframe", "MaskCentrow", "MaskCentcol", "MaskSizerows",
-                "MaskSizecols", "Patchrows", "Patchcols", "Iter", "FmRef", "totaldose", "Bft_global", "Bft_local",
-                "alignlabel", "nrw")
 
 
 @pytest.fixture
@@ -39,11 +35,8 @@ def refuse(parser, capsys, line):
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_recorded_commands_are_read(parser, command):
-    for name in STEP_OPTIONS:
-        parser.add_argument(f"--{name}")
-    for name in ("align", "doseweight"):
-        parser.add_argument(f"--{name}", action="store_true")
+def test_recorded_commands_are_read(command):
+    parser = constructMotionCorrectionParser("motioncor2.py")
     words = command[command.index("makeDDAlignMotionCor2_UCSF.py") + 1:]
     args = vars(parseArguments(parser, words))
     assert args["runname"] == "ddstack1"
