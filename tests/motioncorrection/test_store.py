@@ -27,7 +27,7 @@ from sinedon.models.leginondata import (
     PresetData,
     ZeroLossIceThicknessData,
 )
-from tests.motioncorrection.exposures import makeExposure, makeRun, readRow
+from tests.motioncorrection.results import makeExposure, makeRun, readRow
 
 #: Tests that run on MariaDB, too; most need only one kind of database.
 everywhere = pytest.mark.parametrize("run", ["database", "mariadatabase"], indirect=True)

@@ -22,7 +22,7 @@ from sinedon.models.leginondata import (
     PresetData,
     ZeroLossIceThicknessData,
 )
-from tests.motioncorrection.exposures import makeExposure, makeRun
+from tests.motioncorrection.results import makeExposure, makeRun
 
 #: Exit code of a process that died as it was told to.
 DIED = 9
