@@ -13,6 +13,7 @@ import sinedon
 from sinedon import config
 from sinedon.connection import constructDatabase, registerDatabases
 from sinedon.create import createDatabases
+from sinedon.live import readLiveTables
 from sinedon.models import projectdata
 from sinedon.schema import createMissing
 from tests.services.mariadb import MariaDB, findMariaDB
@@ -70,13 +71,19 @@ def mariadb(tmp_path_factory) -> Iterator[MariaDB]:
 @pytest.fixture
 def mariadatabase(mariadb, tmp_path, monkeypatch) -> Iterator[TestDatabase]:
     """MyISAM databases with every table and column of the models, and project 1."""
-    mariadb.dropDatabases()
     folder = _writeConfig(tmp_path, monkeypatch, mariadb.constructConfig())
     sections = config.readConfig()
     names = {"leginondata": "leginondb", "projectdata": "projectdb", "appiondata": "ap1"}
-    registerDatabases({alias: constructDatabase(sections[alias], name) for alias, name in names.items()})
+    databases = {alias: constructDatabase(sections[alias], name) for alias, name in names.items()}
+    if not mariadb.emptyTables():
+        mariadb.dropDatabases()
+        registerDatabases(databases)
+        for alias in names:
+            createMissing(alias)
+        mariadb.rememberTables()
+    registerDatabases(databases)
     for alias in names:
-        createMissing(alias)
+        readLiveTables(alias)
     sinedon.insertRow(projectdata.projects, def_id=1, name="project 1", hidden=False)
     sinedon.insertRow(projectdata.processingdb, project=1, appiondb="ap1")
     sinedon.setup(1)

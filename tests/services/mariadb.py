@@ -34,6 +34,7 @@ class MariaDB:
         self.port = 0
         self.socket = ""
         self.process: subprocess.Popen[bytes] | None = None
+        self.tables: list[tuple] | None = None
 
     def start(self, timeout: float = 60.0) -> MariaDB:
         """Install the system tables where there are none, start the server and wait until it answers.
@@ -101,6 +102,28 @@ class MariaDB:
         names = [row[0] for row in self.execute("SHOW DATABASES") if row[0] not in own]
         self.execute(*(f"DROP DATABASE `{name}`" for name in names))
         self.execute(*(f"CREATE DATABASE `{name}`" for name in DATABASES))
+
+    def rememberTables(self) -> None:
+        """Remember which tables and columns there are, for :meth:`emptyTables`."""
+        self.tables = self._readColumns()
+
+    def emptyTables(self) -> bool:
+        """Empty all tables if they are those remembered; else change nothing and return False."""
+        if self.tables != self._readColumns():
+            return False
+        filled = self.execute(
+            f"SELECT table_schema, table_name FROM information_schema.tables WHERE table_schema IN {DATABASES} "
+            "AND (table_rows > 0 OR auto_increment > 1)"
+        )
+        self.execute(*(f"TRUNCATE `{database}`.`{table}`" for database, table in filled))
+        return True
+
+    def _readColumns(self) -> list[tuple]:
+        own = "('information_schema', 'mysql', 'performance_schema', 'sys')"
+        return self.execute(
+            "SELECT table_schema, table_name, column_name, column_type FROM information_schema.columns "
+            f"WHERE table_schema NOT IN {own} ORDER BY 1, 2, 3"
+        )
 
     def loadClassicSchema(self) -> None:
         """Make the databases of a small classic installation of 2016: leginondb, projectdb and project 1's ap1."""
