@@ -8,6 +8,7 @@ from typing import Any
 
 import sinedon
 from sinedon.models import leginondata, projectdata
+from sinedon.schema import createMissing
 
 DATA = Path(__file__).parent / "data"
 
@@ -18,7 +19,11 @@ def readExposures() -> list[dict[str, Any]]:
 
 
 def loadExposures(projectid: int = 1) -> None:
-    """Insert the rows of all exposures with the ids they had; their sessions belong to the project."""
+    """Insert the rows of all exposures with the ids they had; their sessions belong to the project.
+
+    Tables and columns that an old database lacks are made first, as Leginon would make them.
+    """
+    createMissing("leginondata")
     for number, exposure in enumerate(readExposures()):
         for table, row in exposure["rows"]:
             # calibrations are numbered anew in each exposure of the file

@@ -15,8 +15,9 @@ DATA = Path(__file__).parent / "data"
 values = st.floats(-999, 999).map(lambda value: round(value, 3))
 tables = st.lists(st.tuples(values, values), min_size=1, max_size=60)
 junk = st.sampled_from(
-    ["", "== CUDA ==", "Full-frame alignment has been started.", "Iteration  1  Error:     7.619", "-Patch           5  5  0",
-     "  1    0     1.25      3.23", "salloc: Granted job allocation 7", "Mag stretch: 1.000  -0.000", "\x1b[32mok\x1b[0m"]
+    ["", "== CUDA ==", "Full-frame alignment has been started.", "Iteration  1  Error:     7.619",
+     "-Patch           5  5  0", "  1    0     1.25      3.23", "salloc: Granted job allocation 7",
+     "Mag stretch: 1.000  -0.000", "\x1b[32mok\x1b[0m"]
 )
 junks = st.lists(junk, max_size=8)
 

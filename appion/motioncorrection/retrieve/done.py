@@ -34,3 +34,15 @@ def retrieveDone(run_id: int | None, session_id: int, options: MotionCorrectionO
     plain = {source for source, result in found if result not in weighted}
     with_weighted = {source for source, result in found if result in weighted}
     return {source for source in plain if source in with_weighted or source not in dosed}
+
+
+def findStackRun(
+    session_id: int, runname: str, rundir: str, preset: str | None, options: MotionCorrectionOptions
+) -> int | None:
+    """Return the id of the run of this name, session, folder and settings, or None if there is none yet."""
+    runs = appiondata.ApDDStackRunData.objects.filter(
+        runname=runname, session_id=session_id, path__path=rundir, params__align=True, params__bin=int(options.bin)
+    )
+    if preset:
+        runs = runs.filter(params__preset=preset)
+    return runs.order_by("-def_id").values_list("def_id", flat=True).first()

@@ -11,6 +11,9 @@ from appion.motioncorrection.calc.external.run import Run
 #: Exit codes that speak of the GPU: none is free, none is valid.
 GPU_EXITS = {"motioncor3": (1, 5)}
 
+#: Exit codes of an output that cannot be written.
+OUTPUT_EXITS = {"motioncor3": (4,), "motioncor-cpu": (4,)}
+
 #: What programs, CUDA and batch systems print when the host, not the movie, is to blame.
 HOST_TROUBLE = re.compile(
     r"out of memory|bad_alloc|cannot allocate memory|no CUDA-capable device|no valid device|All GPUs are in use"
@@ -54,6 +57,10 @@ def classifyRun(run: Run, kind: str, output: str, timeout: float) -> Failure | N
     if run.returncode in GPU_EXITS.get(kind, ()):
         return InfrastructureFailure(
             f"the program {end}: no GPU is free or valid", "look after the GPUs of this host", log_tail=output[-TAIL:]
+        )
+    if run.returncode in OUTPUT_EXITS.get(kind, ()):
+        return InfrastructureFailure(
+            f"the program {end}: it could not write its output", "look after the disk", log_tail=output[-TAIL:]
         )
     return explainFailure(f"the program {end}", output)
 

@@ -1,0 +1,190 @@
+"""motioncor2.py, also named makeDDAlignMotionCor2_UCSF.py: from the command line to the loop and to a job status."""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import logging
+import os
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from appion.base.cli import createRundir, prepareRun, printConfig, runCommand
+from appion.base.config import checkSettings, setting
+from appion.base.failures import ConfigurationFailure
+from appion.base.logs import logMessages, setupLogging
+from appion.base.loop import LoopOptions, runLoop
+from appion.base.options import Parser, parseArguments
+from appion.base.retrieve.images import constructSelection
+from appion.base.retrieve.session import Session
+from appion.base.step import Candidate, Step
+from appion.base.store.job import finishJob, startJob
+from appion.base.store.lock import acquireLock
+from appion.base.store.path import savePathData
+from appion.base.store.scratch import calcScratchRoot
+from appion.base.store.script import saveScriptRun
+from appion.motioncorrection.calc.external import calcMotionCorrection, checkProgram, findProgram
+from appion.motioncorrection.calc.internal.encoding import decodeResult, encodeResult
+from appion.motioncorrection.cli.dryrun import printDryRun
+from appion.motioncorrection.cli.options import PROGRAM, constructMotionCorrectionParser, constructOptions
+from appion.motioncorrection.records import MotionCorrectionParams, MotionCorrectionResult
+from appion.motioncorrection.retrieve.done import retrieveDone
+from appion.motioncorrection.retrieve.params import ParamsContext, retrieveParams
+from appion.motioncorrection.retrieve.ready import checkReady
+from appion.motioncorrection.store.references import saveReferences
+from appion.motioncorrection.store.result import storeResult
+from appion.motioncorrection.store.run import StackRun, saveStackRun
+
+log = logging.getLogger(__name__)
+
+#: What the web pages call jobs of this program.
+WEB_JOBTYPES = ("makeddrawframestack",)
+
+
+@dataclass(frozen=True)
+class Job:
+    """What one call of the program works on."""
+
+    args: argparse.Namespace
+    session: Session
+    context: ParamsContext
+    retrieveCandidates: Callable[[int], Sequence[Candidate]]
+    retrieveRejected: Callable[[], set[int]]
+
+    @property
+    def gpus(self) -> tuple[int, ...]:
+        """GPUs to hand out; none where the program needs none."""
+        return () if self.context.program.kind == "motioncor-cpu" else self.context.options.gpuids
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the program and return its exit code: 0 done or stopped, 1 broken off, 2 something a person has to mend."""
+    argv = list(sys.argv[1:] if argv is None else argv)
+    parser = constructMotionCorrectionParser(os.path.basename(sys.argv[0]) or f"{PROGRAM}.py")
+    args = parseArguments(parser, argv)
+    return runCommand(lambda: run(parser, args, argv))
+
+
+def run(parser: Parser, args: argparse.Namespace, argv: Sequence[str]) -> int:
+    """Do what the options ask for; the exit code as in :func:`main`."""
+    checkSettings()
+    if args.print_config:
+        printConfig(parser, args)
+        return 0
+    job = prepareJob(parser, args)
+    if args.dry_run:
+        logMessages(parser.messages)
+        printDryRun(job.context, job.session, args, job.retrieveCandidates, job.retrieveRejected)
+        return 0
+    rundir = createRundir(args.rundir)
+    with acquireLock(rundir) as lock:
+        setupLogging(rundir, PROGRAM, argv, quiet=args.background)
+        logMessages(parser.messages)
+        program = job.context.program
+        log.info("%s %s (%s)", program.kind, program.version or "of unknown version", program.path)
+        path_id = savePathData(rundir)
+        job_id = startJob(args, job.session.def_id, path_id, PROGRAM, WEB_JOBTYPES)
+        succeeded = False
+        try:
+            saveScriptRun(args, parser, job_id, path_id, PROGRAM)
+            step = constructStep(job, saveRun(job, path_id) if args.commit else None)
+            runLoop(step, rundir, constructLoopOptions(job), lock=lock)
+            succeeded = True
+        finally:
+            finishJob(job_id, succeeded)
+    return 0
+
+
+def prepareJob(parser: Parser, args: argparse.Namespace) -> Job:
+    """Check everything that can be wrong before anything is written, and find session, project and program.
+
+    Raises:
+        ConfigurationFailure, sinedon.errors.ConfigurationError: naming the thing, its value and the remedy.
+    """
+    options = constructOptions(args, parser)
+    session = prepareRun(args, PROGRAM)
+    program = findProgram(setting("motioncorrection.executable") or "")
+    checkProgram(program, options)
+    if "gpuids" in parser.given and args.gpuids != "0" and program.kind == "motioncor-cpu":
+        log.warning("--gpuids=%s has no effect: %s needs no GPU", args.gpuids, program.path)
+    context = ParamsContext(
+        rundir=args.rundir,
+        scratch=str(calcScratchRoot(args.rundir, args.tempdir and os.path.abspath(args.tempdir))),
+        options=options,
+        program=program,
+        framepath=os.path.abspath(args.framepath) if args.framepath else "",
+        refimgid=args.refimgid,
+        timeout=setting("motioncorrection.timeout"),
+        undo_eer_flip=setting("motioncorrection.undo_eer_flip"),
+    )
+    return Job(args, session, context, *constructSelection(args, session))
+
+
+def saveRun(job: Job, path_id: int) -> StackRun:
+    args = job.args
+    return saveStackRun(
+        job.session.def_id, args.runname, path_id, args.preset, args.align, job.context.options.bin, args.stackid
+    )
+
+
+def constructLoopOptions(job: Job) -> LoopOptions:
+    """Return how to go through the exposures: newest first with a share for the oldest unless an order is asked for."""
+    args = job.args
+    return LoopOptions(
+        wait=args.wait and not args.mrcnames,
+        limit=args.limit,
+        order="shuffle" if args.shuffle else "newest" if args.reverse else "live",
+        commit=args.commit,
+        gpus=job.gpus,
+        scratch=Path(job.context.scratch) if args.tempdir else None,
+    )
+
+
+def constructStep(job: Job, stack_run: StackRun | None) -> Step:
+    """Return the functions of motion correction for the loop; without a run (``--no-commit``) nothing is stored."""
+    settle, checks = setting("motioncorrection.settle"), int(setting("motioncorrection.check_orientation"))
+    submitted = itertools.count()
+
+    def prepare(params: MotionCorrectionParams) -> MotionCorrectionParams:
+        return replace(saveReferences(params), check_orientation=next(submitted) < checks)
+
+    def readDone() -> set[int]:
+        if stack_run is None or not getattr(job.args, "continue"):
+            return set()
+        return retrieveDone(stack_run.def_id, job.session.def_id, job.context.options)
+
+    def store(result: MotionCorrectionResult) -> None:
+        if stack_run is None:
+            raise ConfigurationFailure("without --commit nothing is stored", "use --commit")
+        storeResult(result, stack_run)
+
+    return Step(
+        name="motioncorrection",
+        retrieveCandidates=job.retrieveCandidates,
+        retrieveRejected=job.retrieveRejected,
+        retrieveDone=readDone,
+        retrieveParams=lambda ids: retrieveParams(ids, job.context),
+        checkReady=lambda params: checkReady(params, settle),
+        prepare=prepare,
+        calc=calcMotionCorrection,
+        store=store,
+        encode=encodeResult,
+        decode=decodeResult,
+        report=constructReport,
+    )
+
+
+def constructReport(result: MotionCorrectionResult) -> str:
+    """Return what a person should hear of a result beyond its rows: its warnings, and how its orientation was found."""
+    lines, scores = list(result.warnings), result.orientation_scores
+    if result.orientation == 0:
+        lines.append(f"orientation as expected (correlation {scores[0]:.2f}, others up to {max(scores[1:]):.2f})")
+    elif result.orientation is None and scores:
+        lines.append(f"orientation cannot be told from this image (correlations up to {max(scores):.2f})")
+    return "; ".join(lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
