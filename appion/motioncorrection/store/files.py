@@ -63,11 +63,16 @@ def chooseName(
         target = constructTarget(params, name)
         return name.lower() in others or (os.path.lexists(target) and not isSameFile(item.file, target))
 
-    first = constructAlignedName(params.filename, params.preset, item.label, lambda _name: False)
-    ours = [name for name in mine if re.fullmatch(re.escape(first) + r"(_v\d\d+)?", name)]
-    if ours:
-        return replace(item, name=ours[0], image_id=mine[ours[0]])
+    own = findOwnName(params, item, mine)
+    if own:
+        return replace(item, name=own, image_id=mine[own])
     return replace(item, name=constructAlignedName(params.filename, params.preset, item.label, isTaken))
+
+
+def findOwnName(params: MotionCorrectionParams, item: Sum, mine: Collection[str]) -> str:
+    """Return which of a run's names of this exposure is one of the sum's kind (plain or weighted), or an empty text."""
+    first = constructAlignedName(params.filename, params.preset, item.label, lambda _name: False)
+    return next((name for name in mine if re.fullmatch(re.escape(first) + r"(_v\d\d+)?", name)), "")
 
 
 def isSameFile(file: str, other: str) -> bool:

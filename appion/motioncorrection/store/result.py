@@ -18,6 +18,7 @@ from appion.motioncorrection.store.files import (
     Sum,
     chooseName,
     constructSums,
+    findOwnName,
     placeSum,
     removeLeftovers,
     removeSums,
@@ -65,6 +66,9 @@ def placeSums(result: MotionCorrectionResult, run: StackRun) -> tuple[Sum, ...]:
     sums = constructSums(result)
     if sums[0].name:
         removeLeftovers(params, sums)
+    elif all(findOwnName(params, item, mine) for item in sums):
+        # Complete, so it was computed again on purpose: the new results stand beside the old ones.
+        mine, others = {}, others | {name.lower() for name in mine}
     for _attempt in range(MAX_NAME_CHANGES):
         chosen = tuple(chooseName(params, item, mine, others) for item in sums)
         names = tuple(item.name for item in chosen)
