@@ -37,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if args.command == "check":
             lines, complete = checkDatabases(args.project)
         else:
-            lines, complete = createDatabases(args.project, args.appiondb), True
+            lines, complete = createDatabases(args.project, args.appiondb)
     except (SinedonError, DjangoDatabaseError) as error:
         print(f"sinedon {args.command}: {error}", file=sys.stderr)
         return 2

@@ -11,7 +11,8 @@ from typing import Any
 
 from django.conf import settings
 from django.db import connections
-from django.db.utils import DatabaseError, InterfaceError
+from django.db.utils import Error as DjangoDatabaseError
+from django.db.utils import InterfaceError
 
 from sinedon.config import Section
 from sinedon.live import forgetLiveTables
@@ -100,21 +101,19 @@ def closeConnections() -> None:
         connection.needs_rollback = False
         try:
             connection.close()
-        except (DatabaseError, InterfaceError):
+        except DjangoDatabaseError:
             connection.connection = None
 
 
 def isDatabaseAway(error: BaseException | None) -> bool:
     """Tell whether `error` means that a database is gone, busy or unreachable: trying again later makes sense."""
     while error is not None:
-        if isinstance(error, ConnectionError | TimeoutError | InterfaceError):
+        what = error.args[0] if isinstance(error, DjangoDatabaseError) and error.args else None
+        if isinstance(what, int) and (what in AWAY_NUMBERS or (what == 0 and isinstance(error, InterfaceError))):
             return True
-        number = error.args[0] if error.args else None
-        if isinstance(number, int) and number in AWAY_NUMBERS and not isinstance(error, OSError):
+        if isinstance(what, str) and any(words in what.lower() for words in AWAY_WORDS):
             return True
-        if isinstance(number, str) and any(word in number.lower() for word in AWAY_WORDS):
-            return True
-        error = error.__cause__ or error.__context__
+        error = error.__cause__
     return False
 
 

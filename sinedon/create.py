@@ -13,8 +13,8 @@ from sinedon.schema import createMissing
 from sinedon.setup import findAppionDatabase, openDatabase, setup
 
 
-def createDatabases(projectid: int | None = None, appiondb: str | None = None) -> list[str]:
-    """Create what is missing and return lines that say what was done.
+def createDatabases(projectid: int | None = None, appiondb: str | None = None) -> tuple[list[str], bool]:
+    """Create what is missing; return lines that say what was done, and whether nothing is left to do.
 
     On SQLite: the three databases, a project (number 1 unless given) and its Appion database (``ap<project>`` unless
     named). On MySQL: missing tables and columns of one Appion database, and that database itself if it is named and
@@ -25,7 +25,7 @@ def createDatabases(projectid: int | None = None, appiondb: str | None = None) -
     """
     sections = readConfig()
     if sections["appiondata"].engine == "sqlite":
-        return _createSQLite(sections, projectid or 1, appiondb)
+        return _createSQLite(sections, projectid or 1, appiondb), True
     return _createMySQL(sections, projectid, appiondb)
 
 
@@ -53,7 +53,9 @@ def _createSQLite(sections: dict[str, Section], projectid: int, appiondb: str | 
     return lines
 
 
-def _createMySQL(sections: dict[str, Section], projectid: int | None, appiondb: str | None) -> list[str]:
+def _createMySQL(
+    sections: dict[str, Section], projectid: int | None, appiondb: str | None
+) -> tuple[list[str], bool]:
     """Create missing tables and columns of one Appion database on a MySQL server."""
     if projectid is None and appiondb is None:
         raise ConfigurationError("which Appion database? Give --project N or --appiondb NAME")
@@ -77,7 +79,7 @@ def _createMySQL(sections: dict[str, Section], projectid: int | None, appiondb: 
     _createDatabase(name)
     _register(sections, {**{alias: sections[alias].db for alias in ("leginondata", "projectdata")}, "appiondata": name})
     openDatabase("appiondata", sections["appiondata"])
-    return _create("appiondata", sections["appiondata"]) + lines
+    return _create("appiondata", sections["appiondata"]) + lines, not lines
 
 
 def _createDatabase(name: str) -> None:

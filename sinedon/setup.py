@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from django.db import connections
 from django.db.utils import Error as DjangoDatabaseError
-from django.db.utils import NotSupportedError
 
 from sinedon.config import Section, listConfigPaths, readConfig
 from sinedon.connection import constructDatabase, registerDatabases
@@ -67,7 +66,7 @@ def openDatabase(alias: str, section: Section) -> None:
             raise ConnectionFailure(f"[{alias}] database {name} does not exist; create it with: python -m sinedon init")
     try:
         readLiveTables(alias)
-    except (DjangoDatabaseError, NotSupportedError) as error:
+    except DjangoDatabaseError as error:
         mysql = section.engine == "mysql"
         server = f"{database['HOST'] or 'localhost'}:{database['PORT'] or 3306}" if mysql else "SQLite"
         read = ", ".join(str(path) for path in listConfigPaths() if path.exists())

@@ -36,7 +36,7 @@ class MariaDB:
         self.process: subprocess.Popen[bytes] | None = None
         self.tables: list[tuple] | None = None
 
-    def start(self, timeout: float = 60.0) -> MariaDB:
+    def start(self, timeout: float = 60.0, port: int | None = None) -> MariaDB:
         """Install the system tables where there are none, start the server and wait until it answers.
 
         Raises:
@@ -47,7 +47,8 @@ class MariaDB:
             raise RuntimeError("MariaDB is not installed: apt-get install --no-install-recommends mariadb-server")
         self.root.mkdir(parents=True, exist_ok=True)
         with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(("127.0.0.1", port or 0))
             self.port = probe.getsockname()[1]
         self.socket = str(self.root / "s")
         data = self.root / "data"

@@ -1,0 +1,111 @@
+"""Live databases that are older than the models, servers that come and go."""
+
+from __future__ import annotations
+
+import pytest
+from django.db.utils import OperationalError
+
+import sinedon
+from sinedon import rows
+from sinedon.errors import SchemaError
+from sinedon.models import appiondata, leginondata
+from tests.services.mariadb import MariaDB
+from tests.services.sessions import makeSession
+
+Image = leginondata.AcquisitionImageData
+
+
+@pytest.mark.usefixtures("classicdatabase")
+def testOldTablesReadAsNoneAndEmpty():
+    made = makeSession(images=4)
+    with sinedon.countQueries() as queries:
+        images = list(Image.objects.filter(session=made.session_id, preset__name="enn").order_by("-def_id"))
+        for image in images:
+            assert (image.use_frames, image.denoised, image.phase_plate, image.phase_plate_id) == (None,) * 4
+            assert image.mrc_image == f"{image.filename}.mrc"
+    assert queries.count == 1
+    assert [image.def_id for image in images] == sorted(made.image_ids, reverse=True)
+    assert not sinedon.hasColumn(Image, "use_frames")
+    assert sinedon.hasColumn(Image, "norm")
+    assert Image.objects.filter(denoised=None).count() == 4
+    assert not Image.objects.filter(denoised=True).exists()
+    assert list(Image.objects.order_by("phase_plate").values_list("denoised", "pixels")[:1]) == [(None, 5760 * 4092)]
+    assert list(Image.objects.only("filename").values_list("filename", flat=True))
+    camera = sinedon.readRows(leginondata.CameraEMData, [images[0].camera_id])[images[0].camera_id]
+    assert (camera.offset_x, camera.eer_frames, camera.dimension_x, camera.save_frames) == (None, None, 5760, True)
+    assert not sinedon.hasTable(leginondata.NormImageData)
+    assert sinedon.readRows(leginondata.NormImageData, [1, 2]) == {}
+    assert leginondata.SessionDoneLog.objects.filter(session=1).order_by("-def_id").first() is None
+
+
+@pytest.mark.usefixtures("classicdatabase")
+def testWhatAnOldLeginonTableCannotHoldIsDroppedWithOneWarning(caplog):
+    made = makeSession(images=1)
+    rows._warned.clear()
+    caplog.clear()
+    for name in ("a", "b"):
+        number = sinedon.copyRow(Image, made.image_ids[0], filename=name)
+        assert Image.objects.get(pk=number).filename == name
+    camera = leginondata.CameraEMData.objects.first()
+    for number in (7, 8):
+        sinedon.copyRow(leginondata.CameraEMData, camera.def_id, nframes=number, offset_x=3)
+    warned = [record.getMessage() for record in caplog.records]
+    assert len(warned) == 1
+    assert warned[0].startswith("table CameraEMData has no column 'SUBD|offset|x': its value is not stored")
+    with pytest.raises(SchemaError, match="leginondb has no table ObjIceThicknessData"):
+        sinedon.insertRow(leginondata.ObjIceThicknessData, thickness=20.0)
+
+
+def testAppionTableThatLacksAColumnSaysWhatToDo(mariadb, classicdatabase):
+    assert classicdatabase.engine == "classic"
+    mariadb.loadClassicSchema()
+    sinedon.setup(1)
+    with pytest.raises(SchemaError, match="ApDDStackParamsData has no column 'align'; run: python -m sinedon init"):
+        sinedon.insertRow(appiondata.ApDDStackParamsData, preset="enn", align=True)
+    with pytest.raises(SchemaError, match="ap1 has no table ApDDAlignImagePairData; run: python -m sinedon init"):
+        sinedon.insertRow(appiondata.ApDDAlignImagePairData, source=1, result=2)
+    row = sinedon.insertRow(appiondata.ApDDStackParamsData, preset="enn")
+    assert (row.preset, row.align) == ("enn", None)
+    assert list(appiondata.ApDDAlignImagePairData.objects.filter(ddstackrun__runname="a")) == []
+
+
+def testServerThatRestarts(tmp_path, monkeypatch, mariadb):
+    """Errors of a server that is gone are known as such, and after closeConnections work goes on."""
+    assert mariadb.port
+    server = MariaDB(tmp_path / "server").start()
+    try:
+        server.loadClassicSchema()
+        (tmp_path / "sinedon.cfg").write_text(server.constructConfig())
+        monkeypatch.setenv("SINEDON_CFG_PATH", str(tmp_path))
+        sinedon.setup(1)
+        session = sinedon.insertRow(leginondata.SessionData, name="a")
+        port = server.port
+        server.stop()
+        for _ in range(2):
+            with pytest.raises(Exception) as error:  # noqa: PT011
+                sinedon.insertRow(leginondata.SessionData, name="b")
+            assert sinedon.isDatabaseAway(error.value)
+            sinedon.closeConnections()
+        server.start(port=port)
+        assert sinedon.insertRow(leginondata.SessionData, name="a").def_id == session.def_id
+    finally:
+        server.stop()
+
+
+def testErrorsThatAreNotOfTheConnection():
+    assert not sinedon.isDatabaseAway(OperationalError(1054, "Unknown column 'x' in 'field list'"))
+    assert not sinedon.isDatabaseAway(OperationalError(1045, "Access denied"))
+    assert not sinedon.isDatabaseAway(OperationalError("no such column: x"))
+    assert not sinedon.isDatabaseAway(ValueError(2006))
+    assert sinedon.isDatabaseAway(OperationalError(2013, "Lost connection"))
+
+
+@pytest.mark.usefixtures("anydatabase")
+def testMadeSessionIsWholeAndGrows():
+    made = makeSession(images=3, bad_cols=(5,), nframes=4)
+    image = Image.objects.get(pk=made.image_ids[-1])
+    assert (image.session.name, image.preset.name, image.camera.ccdcamera.name) == (made.name, "enn", "GatanK3")
+    assert (image.corrector_plan.bad_cols, image.norm.filename) == ((5,), f"{made.name}_norm_0")
+    assert (image.camera.use_frames, image.scope.high_tension) == ((0, 1, 2, 3), 300000)
+    calibration = leginondata.PixelSizeCalibrationData.objects.get(pk=made.calibration_id)
+    assert calibration.def_timestamp < image.def_timestamp
