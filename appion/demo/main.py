@@ -65,7 +65,7 @@ def main(argv: list[str] | None = None) -> int:
         print("\ninterrupted", file=sys.stderr)
         return 130
     if passed and not args.keep:
-        shutil.rmtree(plan.frame_path)
+        shutil.rmtree(plan.frames)
     return 0 if passed else 1
 
 
@@ -190,32 +190,29 @@ def waitForSession(plan: Plan, microscope: subprocess.Popen, timeout: float = 60
 
 
 def watch(plan: Plan, microscope: subprocess.Popen, daemon: subprocess.Popen) -> None:
-    """Show how far things are until the microscope is done, all good exposures are stored and the others explained.
+    """Show how far things are until the microscope is done and every exposure is stored or its reason known.
 
     Raises:
         DemoError: a process failed, or nothing was stored for two minutes.
     """
-    from appion.demo.report import countStored, explainImage, readImageIds
+    from appion.demo.report import explainImage, readImageIds, readSetAside, readStored
 
-    good = sum(planned.is_good for planned in plan.exposures)
     start = last = time.monotonic()
-    before = -1
+    before = 0
     while True:
         ids = readImageIds(plan)
-        stored = countStored(plan)
-        showProgress(
-            f"{time.monotonic() - start:5.0f} s   taken {len(ids)}/{len(plan.exposures)}   stored {stored}/{good}"
-        )
+        stored, given_up = readStored(plan), readSetAside(plan.rundir)
+        left = [p for p in plan.exposures if ids.get(p.filename, 0) not in stored | given_up]
+        line = f"{time.monotonic() - start:5.0f} s   taken {len(ids)} of {len(plan.exposures)}   stored {len(stored)}"
+        showProgress(line, news=len(stored) != before)
         checkRunning(plan, microscope, "microscope")
         checkRunning(plan, daemon, "daemon")
-        explained = all(
-            p.is_good or (p.filename in ids and explainImage(plan.rundir, ids[p.filename])) for p in plan.exposures
-        )
-        if microscope.poll() == 0 and stored >= good and explained:
-            showProgress("")
+        explained = all(not p.is_good and explainImage(plan.rundir, ids.get(p.filename, 0)) for p in left)
+        if microscope.poll() == 0 and explained:
+            showProgress("", news=True)
             return
-        if stored != before:
-            before, last = stored, time.monotonic()
+        if len(stored) != before:
+            before, last = len(stored), time.monotonic()
         if time.monotonic() - last > 120 + plan.seconds_between:
             raise DemoError(f"nothing was stored for two minutes:\n{readTail(plan.folder / 'daemon.log')}")
         time.sleep(0.5)
@@ -228,15 +225,22 @@ def checkRunning(plan: Plan, process: subprocess.Popen, name: str) -> None:
         raise DemoError(f"the {name} ended with code {code}:\n{readTail(plan.folder / f'{name}.log')}")
 
 
-def showProgress(line: str) -> None:
-    """Rewrite the live line on a terminal; elsewhere say nothing."""
+def showProgress(line: str, news: bool) -> None:
+    """Rewrite the live line on a terminal; elsewhere print it when it has `news`."""
     if sys.stdout.isatty():
         print(f"\r\x1b[K{line}", end="", flush=True)
+    elif news:
+        print(line, flush=True)
 
 
 def readTail(path: Path, lines: int = 20) -> str:
     """Return the last lines of a log."""
     return "\n".join(path.read_text(errors="replace").splitlines()[-lines:])
+
+
+def shortenPath(path: Path) -> Path:
+    """Return a path within the current folder relative to it, another one as it is."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
 def printReport(plan: Plan) -> bool:
@@ -250,7 +254,11 @@ def printReport(plan: Plan) -> bool:
     (plan.folder / "demo.txt").write_text(table + "\n")
     stored = [outcome for outcome in outcomes if outcome.is_stored]
     if stored:
-        savePicture(plan.folder / "demo.png", plan, min(stored, key=lambda outcome: outcome.drift_error))
-        print(f"\npicture: {plan.folder / 'demo.png'}")
-    print(f"run folder: {plan.rundir}   (try: appion status {plan.rundir})")
+        savePicture(
+            plan.folder / "demo.png", plan, max(stored, key=lambda outcome: outcome.planned.exposure.drift_total)
+        )
+        print(f"\npicture      {shortenPath(plan.folder / 'demo.png')}")
+    appion = shutil.which("appion") or Path(sysconfig.get_path("scripts")) / "appion"
+    print(f"run folder   {shortenPath(plan.rundir)}")
+    print(f"look at it   {shortenPath(Path(appion))} status {shortenPath(plan.rundir)}")
     return not any(outcome.findProblems() for outcome in outcomes)

@@ -66,7 +66,12 @@ class Plan:
     @property
     def frame_path(self) -> Path:
         """Where the movies arrive."""
-        return self.folder / "frames" / SESSION / "rawdata"
+        return self.frames / SESSION / "rawdata"
+
+    @property
+    def frames(self) -> Path:
+        """Folder of all movies."""
+        return self.folder / "frames"
 
     @property
     def rundir(self) -> Path:
@@ -104,6 +109,6 @@ def constructPlan(
             drift_decay=rng.uniform(2.5, 6),
             seed=seed * 1000 + number,
         )
-        name = f"{SESSION}_00001gr_00001sq_v01_00001hln_{number:05d}{PRESET}"
+        name = f"{SESSION}_00001hln_{number:05d}{PRESET}"
         exposures.append(Planned(number, name, special.get(number, "good"), exposure))
     return Plan(folder, tuple(exposures), seconds_between, shape, seed)

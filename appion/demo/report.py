@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +38,7 @@ class Outcome:
         dose: electrons counted in the stored micrograph, e/Å².
         pixelsize: in the header of the stored micrograph, Å.
         correlation: of the stored micrograph with the image without noise in Leginon's orientation.
+        seconds: from Leginon's row of the exposure to the last row of the result.
         reason: why it is not stored, as the daemon explains it.
     """
 
@@ -47,6 +50,7 @@ class Outcome:
     dose: float = float("nan")
     pixelsize: float = float("nan")
     correlation: float = float("nan")
+    seconds: float = float("nan")
     reason: str = ""
 
     @property
@@ -97,11 +101,16 @@ def readImageIds(plan: Plan) -> dict[str, int]:
     return {row.filename: row.def_id for row in rows}
 
 
-def countStored(plan: Plan) -> int:
-    """Return for how many exposures both micrographs have been stored."""
+def readStored(plan: Plan) -> set[int]:
+    """Return the ids of the exposures of which both micrographs have been stored."""
     pairs = appiondata.ApDDAlignImagePairData.objects.filter(source_id__in=list(readImageIds(plan).values()))
-    sources = list(pairs.values_list("source_id", flat=True))
-    return sum(sources.count(source) >= 2 for source in set(sources))
+    sources = Counter(pairs.values_list("source_id", flat=True))
+    return {source for source, count in sources.items() if count >= 2}
+
+
+def readSetAside(rundir: Path) -> set[int]:
+    """Return the ids of the exposures that the daemon has given up."""
+    return {image_id for image_id, attempt in readAttempts(rundir).items() if attempt.next_try is None}
 
 
 def explainImage(rundir: Path, image_id: int) -> str:
@@ -121,11 +130,12 @@ def readOutcomes(plan: Plan, explain: Callable[[int], str]) -> list[Outcome]:
 
 def readOutcome(plan: Plan, planned: Planned, image_id: int, explain: Callable[[int], str]) -> Outcome:
     """Return what became of one exposure."""
-    pairs = appiondata.ApDDAlignImagePairData.objects.filter(source_id=image_id).order_by("def_id")
+    pairs = list(appiondata.ApDDAlignImagePairData.objects.filter(source_id=image_id).order_by("def_id"))
+    source = leginondata.AcquisitionImageData.objects.filter(def_id=image_id).first()
     results = leginondata.AcquisitionImageData.objects.filter(def_id__in=[pair.result_id for pair in pairs])
     names = sorted((row.filename for row in results), key=len)
-    if not image_id or not names:
-        return Outcome(planned, image_id, tuple(names), reason=explain(image_id) if image_id else "never taken")
+    if source is None or not names:
+        return Outcome(planned, image_id, tuple(names), reason=explain(image_id) if source else "never taken")
     trajectory = appiondata.ApDDFrameTrajectoryData.objects.filter(image_id__in=[row.def_id for row in results]).first()
     positions = np.array([trajectory.pos_x, trajectory.pos_y]).T if trajectory else np.zeros((0, 2))
     image, pixelsize = readMicrograph(plan.image_path / f"{names[0]}.mrc")
@@ -140,6 +150,7 @@ def readOutcome(plan: Plan, planned: Planned, image_id: int, explain: Callable[[
         dose=float(image.mean()) / planned.exposure.pixelsize**2,
         pixelsize=pixelsize,
         correlation=calcCorrelation(image, specimen),
+        seconds=(pairs[-1].def_timestamp - source.def_timestamp).total_seconds(),
     )
 
 
@@ -153,7 +164,7 @@ def formatTable(outcomes: list[Outcome]) -> str:
     """Return the table of truth against result: a line for each exposure, and one for each problem below it."""
     lines = [
         f"{'':>3} {'exposure':<15} {'drift px':>9} {'error px':>9} {'error Å':>8} {'dose e/Å²':>13} {'pixel Å':>13}"
-        f" {'looks':>6}  stored as",
+        f" {'corr.':>6} {'after s':>8}  stored as",
         f"{'':>3} {'':<15} {'truth':>9} {'RMS':>9} {'RMS':>8} {'truth':>6} {'found':>6} {'truth':>6} {'found':>6}",
     ]
     for outcome in outcomes:
@@ -164,10 +175,12 @@ def formatTable(outcomes: list[Outcome]) -> str:
             lines.append(
                 f"{start} {outcome.drift_error:>9.3f} {outcome.drift_error * truth.pixelsize:>8.3f}"
                 f" {truth.dose * truth.nframes:>6.2f} {outcome.dose:>6.2f} {truth.pixelsize:>6.3f}"
-                f" {outcome.pixelsize:>6.3f} {outcome.correlation:>6.2f}  {outcome.names[0]} (and -DW)"
+                f" {outcome.pixelsize:>6.3f} {outcome.correlation:>6.2f} {outcome.seconds:>8.0f}"
+                f"  {outcome.names[0]}, -DW"
             )
         else:
-            lines.append(f"{start}  not stored: {outcome.reason or 'no reason given'}")
+            reason = re.sub(r"\S*/", "", outcome.reason)  # folders only make the line long
+            lines.append(f"{start}  not stored: {reason or 'no reason given'}")
         if outcome.planned.is_good or not outcome.reason:
             lines.extend(f"{'':>3} PROBLEM: {problem}" for problem in outcome.findProblems())
     return "\n".join(lines)

@@ -12,7 +12,7 @@ import sinedon
 from appion.demo import main as demo
 from appion.demo.leginon import Microscope, runSession
 from appion.demo.plan import constructPlan
-from appion.demo.report import Outcome, calcCorrelation, calcDriftError, countStored, formatTable, readOutcomes
+from appion.demo.report import Outcome, calcCorrelation, calcDriftError, formatTable, readOutcomes, readStored
 from appion.demo.simulate import calcTrueDrift
 from sinedon.models import leginondata
 
@@ -89,7 +89,7 @@ def testSimulatedSessionHasRowsPicturesAndMovies(tmp_path):
         assert (plan.image_path / f"{planned.filename}.mrc").exists()
         sizes[planned.kind] = (plan.frame_path / f"{planned.filename}.frames.tif").stat().st_size
     assert sizes["broken"] < 0.6 * sizes["good"]
-    assert countStored(plan) == 0
+    assert not readStored(plan)
     assert all(not outcome.is_stored for outcome in readOutcomes(plan, str))
 
 
@@ -112,4 +112,4 @@ def testDemoEndsWellWithFewExposures(tmp_path):
     assert done.returncode == 0, f"{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
     assert "PROBLEM" not in done.stdout
     assert Path(tmp_path, "demo", "demo.png").stat().st_size > 10_000
-    assert not Path(tmp_path, "demo", "frames", "demo", "rawdata").exists()
+    assert not Path(tmp_path, "demo", "frames").exists()
