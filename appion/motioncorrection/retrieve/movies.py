@@ -187,16 +187,16 @@ def _readMrcFrame(file, header: MovieHeader, index: int) -> np.ndarray:
     rows, cols = header.shape
     nbytes = rows * _calcRowBytes(cols, header.mode)
     file.seek(abs(header.offset) + index * nbytes)
-    data = bytearray(nbytes)
+    data = np.empty(nbytes, np.uint8)
     if file.readinto(data) != nbytes:
         raise NotReady(f"{header.path}: ends within frame {index + 1}", "truncated")
     if header.mode == 101:
-        packed = np.frombuffer(data, np.uint8).reshape(rows, -1)
+        packed = data.reshape(rows, -1)
         frame = np.empty((rows, 2 * packed.shape[1]), np.uint8)
         frame[:, 0::2], frame[:, 1::2] = packed & 15, packed >> 4
         return frame[:, :cols]
     stored = np.dtype(MRC_TYPES[header.mode]).newbyteorder("<" if header.offset > 0 else ">")
-    frame = np.frombuffer(data, stored).reshape(rows, cols)
+    frame = data.view(stored).reshape(rows, cols)
     return frame if stored.isnative else frame.astype(stored.newbyteorder("="))
 
 

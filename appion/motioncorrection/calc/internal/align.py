@@ -20,9 +20,12 @@ import scipy.fft
 
 from appion.motioncorrection.calc.internal import fourier
 
-#: Highest frequency (cycles per pixel) of the coarse maps, and the smallest map worth looking at.
+#: Highest frequency (cycles per pixel) of the coarse maps and of the first fine steps; the smallest map worth having.
 COARSE = (1 / 32, 1 / 16)
+MIDDLE = 1 / 8
 SMALLEST_MAP = 64
+#: Part of the frame's size beyond which no frame is looked for.
+FARTHEST = 0.15
 #: The envelope below which coefficients are not kept.
 FAINTEST = 0.02
 Report = Callable[[str], None]
@@ -66,7 +69,9 @@ def cropBand(band: Band, shape: tuple[int, int], limit: float) -> Band:
     if cropped[0] >= band.cropped[0] and cropped[1] >= band.cropped[1]:
         return band
     cropped = min(cropped[0], band.cropped[0]), min(cropped[1], band.cropped[1])
-    transforms = np.stack([fourier.cropTransform(t, cropped) for t in band.transforms])
+    transforms = np.empty((len(band.transforms), cropped[0], cropped[1] // 2 + 1), np.complex64)
+    for transform, out in zip(band.transforms, transforms, strict=True):
+        out[...] = fourier.cropTransform(transform, cropped)
     return Band(transforms, fourier.calcFrequencies(shape, cropped), cropped)
 
 
@@ -84,12 +89,12 @@ def alignFrames(band: Band, shape: tuple[int, int], bfactor: float, iterations: 
     shifts = np.zeros((len(band.transforms), 2))
     if len(shifts) < 2:
         return shifts
+    middle = cropBand(band, shape, MIDDLE)
     for limit in COARSE:
-        coarse = cropBand(band, shape, limit)
-        _searchMaps(coarse, shape, bfactor, shifts)
-    for limit in (1 / 8, 1.0):
-        fine = cropBand(band, shape, limit)
-        _refineShifts(fine, bfactor, shifts, iterations, tolerance, report if limit == 1 else None, pool)
+        _searchMaps(cropBand(middle, shape, limit), shape, bfactor, shifts, pool)
+    _refineShifts(middle, bfactor, shifts, iterations, tolerance, None, pool)
+    del middle
+    _refineShifts(band, bfactor, shifts, iterations, tolerance, report, pool)
     return shifts - shifts[0]
 
 
@@ -139,36 +144,39 @@ def _shiftFrame(band: Band, index: int, shift: np.ndarray) -> np.ndarray:
     return moved
 
 
-def _searchMaps(band: Band, shape: tuple[int, int], bfactor: float, shifts: np.ndarray, rounds: int = 4) -> None:
+def _searchMaps(band: Band, shape: tuple[int, int], bfactor: float, shifts: np.ndarray, pool: Executor | None,
+                rounds: int = 4) -> None:
     """Improve `shifts` in place by the peaks of whole correlation maps, averaged over neighbouring frames."""
     nframes = len(shifts)
     envelope, rings = calcEnvelope(band, bfactor), _Rings(band)
-    powers = rings.calcMeans(np.mean([np.abs(t) ** 2 for t in band.transforms], axis=0))
-    scale = np.array([shape[1] / band.cropped[1], shape[0] / band.cropped[0]]) / 2
-    size = 2 * band.cropped[0], 2 * band.cropped[1]
+    power = np.zeros(envelope.shape, np.float32)
+    for transform in band.transforms:
+        power += transform.real**2 + transform.imag**2
+    framepower = rings.calcMeans(power / nframes)
+    scale = np.array([shape[1] / band.cropped[1], shape[0] / band.cropped[0]])
+    forbidden = np.logical_or.outer(*(np.abs(np.fft.fftfreq(n)) > FARTHEST for n in band.cropped))
     for _ in range(rounds):
         moved = np.stack([_shiftFrame(band, i, shifts[i]) for i in range(nframes)])
         total = moved.sum(axis=0)
-        weights = envelope * rings.spread(calcRingWeights(powers, rings.calcMeans(np.abs(total) ** 2), nframes),
+        weights = envelope * rings.spread(calcRingWeights(framepower, rings.calcMeans(np.abs(total) ** 2), nframes),
                                           total.shape)
         if not weights.any():
             weights = envelope
-        maps = [scipy.fft.irfft2(_pad(weights * (total - m) * m.conj(), band.cropped, size), s=size) for m in moved]
-        smooth = [sum(w * maps[j] for j, w in ((i - 1, 0.5), (i, 1.0), (i + 1, 0.5)) if 0 <= j < nframes)
-                  for i in range(nframes)]
-        steps = np.array([findPeak(m) for m in smooth]) * scale
+
+        def calcMap(i: int, moved=moved, total=total, weights=weights) -> np.ndarray:
+            return scipy.fft.irfft2(weights * (total - moved[i]) * moved[i].conj(), s=band.cropped)
+
+        maps = list((pool.map if pool else map)(calcMap, range(nframes)))
+        steps = np.empty((nframes, 2))
+        for i in range(nframes):
+            around = [0.5 * maps[j] for j in (i - 1, i + 1) if 0 <= j < nframes]
+            smooth = sum(around, maps[i])
+            smooth[forbidden] = -np.inf
+            steps[i] = findPeak(smooth) * scale
         shifts += steps
         shifts -= shifts.mean(axis=0)
-        if np.abs(steps).max() < scale.max():
+        if np.abs(steps).max() < scale.max() / 2:
             break
-
-
-def _pad(transform: np.ndarray, shape: tuple[int, int], size: tuple[int, int]) -> np.ndarray:
-    out = np.zeros((size[0], size[1] // 2 + 1), transform.dtype)
-    half = (shape[0] + 1) // 2
-    out[:half, : transform.shape[1]] = transform[:half]
-    out[size[0] - (shape[0] - half) :, : transform.shape[1]] = transform[half:]
-    return out
 
 
 def findPeak(correlation: np.ndarray) -> np.ndarray:
@@ -178,7 +186,7 @@ def findPeak(correlation: np.ndarray) -> np.ndarray:
     found = []
     for n, i, line in ((cols, int(x), correlation[y]), (rows, int(y), correlation[:, x])):
         low, mid, high = line[i - 1], line[i], line[(i + 1) % n]
-        curve = low - 2 * mid + high
+        curve = low - 2 * mid + high if np.isfinite(low) and np.isfinite(high) else 0.0
         place = i + (0.5 * (low - high) / curve if curve < 0 else 0.0)
         found.append(place - n if place > n / 2 else place)
     return np.array(found)

@@ -67,48 +67,55 @@ def correctMovie(readFrames: Callable[[], Iterable[np.ndarray]], correction: Cor
                  report: Report = align.beSilent) -> Corrected:
     """Correct a movie whose frames `readFrames()` yields from the first to the last, each time it is called."""
     with ThreadPoolExecutor(correction.threads) as pool:
-        mask, hot, dead = _findDefects(readFrames(), correction, pool)
         report("Detect bad and hot pixels.")
+        mask, hot, dead = _findDefects(readFrames(), correction, pool)
         report(f"Hot pixels: {hot}, dead pixels: {dead}, all defective pixels: {int(mask.sum())}\n")
-
-        def iterateCorrected() -> Iterator[np.ndarray]:
-            filler = detect.Filler(mask)
-            for frame in readFrames():
-                image = correctFrame(frame, correction, pool)
-                filler.fill(image)
-                yield image
-
-        shifts = _alignMovie(iterateCorrected(), correction, report, pool)
-        sums = _addFrames(iterateCorrected(), shifts, correction, pool)
+        shifts = np.zeros((correction.nframes, 2))
+        if correction.align:
+            shifts = _alignMovie(readFrames(), mask, correction, report, pool)
+        sums = _addFrames(readFrames(), mask, shifts, correction, pool)
     return Corrected(shifts, *sums, hot=hot, dead=dead)
 
 
-def correctFrame(frame: np.ndarray, correction: Correction, pool: Executor | None = None) -> np.ndarray:
-    """Return (frame - dark) * gain as float32."""
-    image = np.empty(frame.shape, np.float32)
-
-    def correct(rows: slice) -> None:
-        image[rows] = frame[rows]
-        if correction.dark is not None:
-            image[rows] -= correction.dark[rows]
-        if correction.gain is not None:
-            image[rows] *= correction.gain[rows]
-
-    fourier.runBlocks(pool, len(frame), correct)
+def correctPixels(frame: np.ndarray, correction: Correction, where) -> np.ndarray:
+    """Return (frame - dark) * gain as float32 for some rows (a slice) or pixels (a tuple of two index arrays)."""
+    image = frame[where].astype(np.float32)
+    if correction.dark is not None:
+        image -= correction.dark[where]
+    if correction.gain is not None:
+        image *= correction.gain[where]
     return image
 
 
-def _findDefects(frames: Iterable[np.ndarray], correction: Correction, pool: Executor) -> tuple[np.ndarray, int, int]:
-    total, nframes = np.zeros(correction.shape, np.float32), 0
+def _transformFrames(frames: Iterable[np.ndarray], mask: np.ndarray, ncolumns: int, correction: Correction,
+                     pool: Executor) -> Iterator[np.ndarray]:
+    """Yield each frame, corrected and filled, with its rows transformed: always the same array (rows, `ncolumns`)."""
+    filler = detect.Filler(mask)
+    rows, columns = filler.pixels
+    buffer = np.empty((correction.shape[0], ncolumns), np.complex64)
     for frame in frames:
-        nframes += 1
+        values = correctPixels(frame, correction, filler.drawDonors())
+
+        def prepare(block: slice, frame: np.ndarray = frame, values: np.ndarray = values) -> np.ndarray:
+            image = correctPixels(frame, correction, block)
+            first, last = np.searchsorted(rows, (block.start, block.stop))
+            image[rows[first:last] - block.start, columns[first:last]] = values[first:last]
+            return image
+
+        fourier.transformRows(prepare, buffer, pool)
+        yield buffer
+
+
+def _findDefects(frames: Iterable[np.ndarray], correction: Correction, pool: Executor) -> tuple[np.ndarray, int, int]:
+    total = np.zeros(correction.shape, np.float32)
+    for frame in frames:
 
         def add(rows: slice, frame: np.ndarray = frame) -> None:
             total[rows] += frame[rows]
 
-        fourier.runBlocks(pool, len(total), add)
+        fourier.runBlocks(pool, len(total), fourier.ROWS, add)
     if correction.dark is not None:
-        total -= nframes * correction.dark
+        total -= correction.nframes * correction.dark
     known = correction.defects
     if correction.gain is not None:
         total *= correction.gain
@@ -117,18 +124,18 @@ def _findDefects(frames: Iterable[np.ndarray], correction: Correction, pool: Exe
     return detect.detectDefects(total, known)
 
 
-def _alignMovie(images: Iterator[np.ndarray], correction: Correction, report: Report, pool: Executor) -> np.ndarray:
-    if not correction.align:
-        return np.zeros((correction.nframes, 2))
+def _alignMovie(frames: Iterable[np.ndarray], mask: np.ndarray, correction: Correction, report: Report,
+                pool: Executor) -> np.ndarray:
     shape = correction.shape
     cropped = align.calcBandShape(shape, correction.bfactor)
     groups = integration.calcAlignGroups(correction.nframes, correction.group)
-    merged = np.zeros((len(groups), cropped[0], cropped[1] // 2 + 1), np.complex64)
-    owner = [g for g, (first, last) in enumerate(groups) for _ in range(first, last)]
-    for g, image in zip(owner, images, strict=True):
-        merged[g] += fourier.cropTransform(fourier.calcTransform(image, correction.threads), cropped)
+    transforms = np.zeros((len(groups), cropped[0], cropped[1] // 2 + 1), np.complex64)
+    owners = [owner for owner, (first, last) in enumerate(groups) for _ in range(first, last)]
+    images = _transformFrames(frames, mask, transforms.shape[2], correction, pool)
+    for owner, image in zip(owners, images, strict=True):
+        fourier.cropColumns(image, transforms[owner], pool)
     report("Full-frame alignment has been started.")
-    band = align.Band(merged, fourier.calcFrequencies(shape, cropped), cropped)
+    band = align.Band(transforms, fourier.calcFrequencies(shape, cropped), cropped)
     found = align.alignFrames(band, shape, correction.bfactor, correction.iterations, correction.tolerance, report,
                               pool)
     shifts = spreadShifts(found, groups)
@@ -149,9 +156,9 @@ def spreadShifts(shifts: np.ndarray, groups: list[tuple[int, int]]) -> np.ndarra
     return shifts[left] + part[:, None] * (shifts[left + 1] - shifts[left])
 
 
-def _addFrames(images: Iterator[np.ndarray], shifts: np.ndarray, correction: Correction,
+def _addFrames(frames: Iterable[np.ndarray], mask: np.ndarray, shifts: np.ndarray, correction: Correction,
                pool: Executor) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None]:
-    shape, threads = correction.shape, correction.threads
+    shape = correction.shape
     binned = fourier.calcCroppedShape(shape, correction.bin)
     frequencies = fourier.calcFrequencies(shape, binned)
     half = binned[0], binned[1] // 2 + 1
@@ -163,21 +170,18 @@ def _addFrames(images: Iterator[np.ndarray], shifts: np.ndarray, correction: Cor
     total = np.zeros(half, np.complex64)
     weighted = np.zeros(half, np.complex64) if decay is not None else None
     ranged = np.zeros(half, np.complex64) if inrange.any() else None
+    images = _transformFrames(frames, mask, half[1], correction, pool)
     for i, (image, shift) in enumerate(zip(images, shifts, strict=True)):
-        transform = fourier.calcTransform(image, threads)
         targets = [t for t, wanted in ((weighted, True), (ranged, inrange[i])) if t is not None and wanted]
-        fourier.addShifted([total], targets, transform, frequencies, tuple(shift), decay,
+        fourier.addColumns(image, [total], targets, frequencies, shift, decay,
                            0.0 if exposures is None else exposures[i], pool)
     scale = np.float32(binned[0] * binned[1] / (shape[0] * shape[1]))
 
-    def finish(transform: np.ndarray | None, exposed: np.ndarray | None) -> np.ndarray | None:
-        if transform is None:
-            return None
+    def finish(transform: np.ndarray, exposed: np.ndarray | None) -> np.ndarray:
         if exposed is not None and decay is not None:
             doseweight.normalizeWeighted(transform, decay, exposed)
         transform *= scale
-        return fourier.calcImage(transform, binned, threads)
+        return fourier.calcImage(transform, binned, correction.threads)
 
-    plain = finish(total, None)
-    assert plain is not None
-    return plain, finish(weighted, exposures), finish(ranged, None if exposures is None else exposures[inrange])
+    return (finish(total, None), None if weighted is None else finish(weighted, exposures),
+            None if ranged is None or exposures is None else finish(ranged, exposures[inrange]))
