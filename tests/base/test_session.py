@@ -4,6 +4,7 @@ import os
 import time
 
 import pytest
+from django.db import OperationalError
 
 import sinedon
 from appion.base.cli import constructRundir, constructTimestamp, createRundir, prepareRun, printConfig, runCommand
@@ -144,7 +145,7 @@ def raiseThis(error):
     (ConfigurationFailure("no such preset", "give another"), 2, "error: no such preset (give another)\n"),
     (sinedon.errors.ConfigurationError("no project"), 2, "error: no project\n"),
     (KeyboardInterrupt(), 130, "error: interrupted\n"),
-    (ConnectionResetError("gone"), 1, "error: the database does not answer: gone\n"),
+    (OperationalError(2006, "gone"), 1, "error: the database does not answer: (2006, 'gone')\n"),
 ])
 def test_expected_errors_are_one_line(capsys, error, code, words):
     assert runCommand(lambda: raiseThis(error)) == code

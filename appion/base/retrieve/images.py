@@ -85,30 +85,32 @@ def constructSelection(args: argparse.Namespace, session: Session, saved_frames:
         saved_frames: only images with a movie, as motion correction needs.
         aligned: whether aligned images may be inputs, as for CTF estimation.
 
-    What was looked at once and is no candidate is not looked at again, however many aligned images follow the last
-    candidate. The rejected are those among the images that `retrieveCandidates` has returned so far.
+    What was looked at once is remembered and not read again, however many aligned images follow the last candidate;
+    only `retrieveCandidates(0)` reads everything afresh. The rejected are ids of candidates there are at that moment.
     """
     selection = Selection(session, readImageNames(args.mrcnames), args.preset, args.startimgid, args.endimgid,
                           args.tiltangle, getattr(args, "stackid", None), saved_frames, aligned)
     stack = None if selection.stackid is None else retrieveStackImages(selection.stackid, aligned)
-    known: set[int] = set()
-    newest_known = 0
+    known: dict[int, Candidate] = {}
     looked_at: int | None = None
 
-    def retrieveCandidates(after_id: int) -> list[Candidate]:
-        nonlocal newest_known, looked_at
+    def look(since: int) -> None:
+        nonlocal looked_at
         newest = readNewestImageId()
-        since = after_id if looked_at is None or after_id < newest_known else max(looked_at - OVERLAP, 0)
-        images = [image for image in retrieveImages(selection, since, looked_at)
-                  if (image.image_id > after_id or image.image_id not in known)
-                  and (stack is None or image.image_id in stack)]
-        known.update(image.image_id for image in images)
-        newest_known = max([newest_known, *(image.image_id for image in images)])
+        for image in retrieveImages(selection, since, looked_at):
+            if image.image_id not in known and (stack is None or image.image_id in stack):
+                known[image.image_id] = Candidate(image.image_id, image.filename)
         looked_at = newest
-        return [Candidate(image.image_id, image.filename) for image in images]
+
+    def retrieveCandidates(after_id: int) -> list[Candidate]:
+        look(max(looked_at - OVERLAP, 0) if looked_at and after_id else 0)
+        return [candidate for image_id, candidate in known.items() if image_id > after_id]
 
     def retrieveRejected() -> set[int]:
-        return retrieveRejectedImages(known, session.def_id, args.norejects, args.bestimages, args.sibassess)
+        if not (args.norejects or args.bestimages):
+            return set()
+        look(max((looked_at or 0) - OVERLAP, 0))
+        return retrieveRejectedImages(known, session.def_id, args.bestimages, args.sibassess)
 
     return retrieveCandidates, retrieveRejected
 

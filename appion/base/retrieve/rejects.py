@@ -20,21 +20,19 @@ HIDDEN = ("hidden", "trash")
 EXEMPLAR = ("exemplar",)
 
 
-def retrieveRejectedImages(image_ids: Collection[int], session_id: int, norejects: bool, bestimages: bool,
-                           sibassess: bool) -> set[int]:
-    """Return those of the images that the options reject now.
+def retrieveRejectedImages(image_ids: Collection[int], session_id: int, bestimages: bool, sibassess: bool) -> set[int]:
+    """Return those of the images that are judged bad now.
 
     Args:
         image_ids: the images in question, all of one session.
         session_id: that session.
-        norejects: reject what is judged bad.
-        bestimages: reject what is not judged good.
+        bestimages: reject also what is not judged good.
         sibassess: judge an image by its sibling; one without a sibling is not judged.
 
-    Without norejects and bestimages nothing is asked. Otherwise two queries for the bad ones, two more for the good
-    ones and one for the siblings, each limited to the range of ids of the images or to their session.
+    Two queries for the bad ones, two more for the good ones and one for the siblings, each limited to the range of ids
+    of the images or to their session.
     """
-    if not image_ids or not (norejects or bestimages):
+    if not image_ids:
         return set()
     judges = retrieveSiblings(image_ids, session_id) if sibassess else {image_id: image_id for image_id in image_ids}
     if not judges:
