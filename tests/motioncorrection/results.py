@@ -15,7 +15,7 @@ from appion.motioncorrection.records import (
     Program,
 )
 from appion.motioncorrection.store.run import StackRun, saveStackRun
-from sinedon.models.appiondata import ApPathData
+from sinedon.models.appiondata import ApDDAlignImagePairData, ApPathData
 from sinedon.models.leginondata import (
     AcquisitionImageData,
     CameraEMData,
@@ -40,6 +40,16 @@ def readRow(model, def_id):
         )
         row = dict(zip((column[0] for column in cursor.description), cursor.fetchone(), strict=True))
     return {column: value for column, value in row.items() if column not in ("DEF_id", "DEF_timestamp")}
+
+
+def readResults(result):
+    """Rows of the plain and the weighted image, in the order they were declared done."""
+    pairs = ApDDAlignImagePairData.objects.filter(source=result.params.image_id).order_by("def_id")
+    return [AcquisitionImageData.objects.get(pk=pair.result_id) for pair in pairs]
+
+
+def readText(result, name):
+    return (Path(result.params.image_path) / f"{name}.mrc").read_text()
 
 
 def makeRun(folder: Path, session: str = "25nov22a", **changes) -> StackRun:

@@ -1,6 +1,5 @@
 """Rows and files of stored results, column by column, against values computed by hand."""
 
-import errno
 import os
 from dataclasses import replace
 
@@ -8,7 +7,6 @@ import pytest
 from django.db import connections
 
 import sinedon
-from appion.base.failures import ImageFailure, InfrastructureFailure
 from appion.base.retrieve.journal import readResult
 from appion.motioncorrection.store.result import storeResult
 from appion.motioncorrection.store.run import saveStackRun
@@ -27,7 +25,7 @@ from sinedon.models.leginondata import (
     PresetData,
     ZeroLossIceThicknessData,
 )
-from tests.motioncorrection.results import makeExposure, makeRun, readRow
+from tests.motioncorrection.results import makeExposure, makeRun, readResults, readRow, readText
 
 #: Tests that run on MariaDB, too; most need only one kind of database.
 everywhere = pytest.mark.parametrize("run", ["database", "mariadatabase"], indirect=True)
@@ -38,17 +36,6 @@ def run(request, tmp_path):
     """A run in an empty database."""
     request.getfixturevalue(getattr(request, "param", "database"))
     return makeRun(tmp_path)
-
-
-def readResults(result):
-    """Rows of the plain and the weighted image, in the order they were declared done."""
-    pairs = ApDDAlignImagePairData.objects.filter(source=result.params.image_id).order_by("def_id")
-    return [AcquisitionImageData.objects.get(pk=pair.result_id) for pair in pairs]
-
-
-def readText(result, name):
-    with open(os.path.join(result.params.image_path, f"{name}.mrc")) as file:
-        return file.read()
 
 
 @everywhere
@@ -255,59 +242,6 @@ def test_missingHalfIsAdded(tmp_path, run):
         "25nov22a_00002hl_00001esn-a", "25nov22a_00002hl_00001esn-a-DW"
     ]
     assert ApDDAlignStatsData.objects.get().trajectory_id == ApDDFrameTrajectoryData.objects.get().def_id
-
-
-def test_otherRunsKeepTheirs(tmp_path, run):
-    """A second run with the same label: new names, the first one's files and rows untouched, even when moved away."""
-    storeResult(makeExposure(tmp_path, run), run)
-    other = makeRun(tmp_path, preset="esn", bin=1.0)
-    assert other.def_id != run.def_id
-    first = makeExposure(tmp_path, run)
-    os.unlink(os.path.join(first.params.image_path, "25nov22a_00002hl_00001esn-a-DW.mrc"))
-    storeResult(first, other)
-    names = [image.filename for image in readResults(first)]
-    assert names[2:] == ["25nov22a_00002hl_00001esn-a_v01", "25nov22a_00002hl_00001esn-a-DW_v01"]
-    assert readText(first, names[0]) == readText(first, names[2]) == "plain 1"
-
-
-def test_nameTakenMeanwhile(tmp_path, run):
-    """Somebody takes the name after it was chosen and written down: another one is chosen."""
-    result = makeExposure(tmp_path, run, weighted=False)
-    os.mkdir(result.params.image_path)
-    with open(os.path.join(result.params.image_path, "25nov22a_00002hl_00001esn-a.mrc"), "w") as file:
-        file.write("theirs")
-    storeResult(replace(result, stored_names=("25nov22a_00002hl_00001esn-a",)), run)
-    assert readText(result, "25nov22a_00002hl_00001esn-a") == "theirs"
-    assert readText(result, "25nov22a_00002hl_00001esn-a_v01") == "plain 1"
-    record = readResult(result.params.rundir, result.params.image_id)
-    assert record["stored_names"] == ["25nov22a_00002hl_00001esn-a_v01"]
-
-
-def test_lostSum(tmp_path, run):
-    result = makeExposure(tmp_path, run)
-    os.unlink(result.dw_file)
-    with pytest.raises(ImageFailure, match=r"_c-DW\.mrc .* computed again"):
-        storeResult(result, run)
-    assert readResults(result) == []
-
-
-@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EACCES, errno.EROFS, errno.EIO])
-def test_folderRefuses(tmp_path, run, number, monkeypatch):
-    """The image is not blamed, nothing is declared done, and later it works."""
-    result = makeExposure(tmp_path, run)
-
-    def refuse(*_args, **_kwargs):
-        raise OSError(number, os.strerror(number))
-
-    with monkeypatch.context() as patch:
-        patch.setattr(os, "link", refuse)
-        patch.setattr("shutil.copy2", refuse)
-        with pytest.raises(InfrastructureFailure, match=result.params.image_path):
-            storeResult(result, run)
-    assert readResults(result) == []
-    assert os.listdir(result.params.image_path) == []
-    storeResult(result, run)
-    assert len(readResults(result)) == 2
 
 
 @everywhere
