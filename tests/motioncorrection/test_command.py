@@ -81,8 +81,9 @@ def test_everyOptionInOrder():
     )
     assert " ".join(constructCommand(params)) == (
         "/opt/motioncor2 -InEer /frames/a.frames.eer -OutMrc image_00012enn_c.mrc -FtBin 4.0 -Bft 500 0 -Throw 1"
-        " -Trunc 1 -Iter 7 -Tol 0.500 -Patch 7 5 -Group 3 -FmRef 4 -MaskCent 2 1 -MaskSize 1.000 1.000 -FmIntFile intfile.txt"
-        " -FmDose 3.229 -PixSize 0.363 -kV 300 -Dark /d.mrc -Gain /g.mrc -DefectMap /m.mrc -FlipGain 1 -RotGain 1"
+        " -Trunc 1 -Iter 7 -Tol 0.500 -Patch 7 5 -Group 3 -FmRef 4 -MaskCent 2 1 -MaskSize 1.000 1.000"
+        " -FmIntFile intfile.txt -FmDose 3.229 -PixSize 0.363 -kV 300 -Dark /d.mrc -Gain /g.mrc -DefectMap /m.mrc"
+        " -FlipGain 1 -RotGain 1"
         " -Gpu 2 -EerSampling 2"
     )
     assert readFlags(constructCommand(params, gpu="7"))["Gpu"] == "7"

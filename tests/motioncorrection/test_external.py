@@ -1,0 +1,264 @@
+"""One exposure through the program and back: what is made, and how each fault ends."""
+
+import json
+import os
+import pickle
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import mrcfile
+import numpy as np
+import pytest
+
+from appion.base.failures import ConfigurationFailure, ImageFailure, InfrastructureFailure, NotReady
+from appion.base.retrieve.journal import readResult
+from appion.demo.writers import writeMovie
+from appion.motioncorrection.calc.external import calcMotionCorrection, checkProgram, findProgram
+from appion.motioncorrection.calc.internal.encoding import decodeResult, encodeResult
+from appion.motioncorrection.calc.internal.geometry import orientToFrames
+from appion.motioncorrection.records import Program
+from tests.motioncorrection.samples import makeOptions, makeParams
+
+FAKE = Path(__file__).parent / "fakemotioncor.py"
+
+
+def isRunning(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    """A folder with a run folder, and the program under the names of both real ones."""
+    monkeypatch.setenv("PYTHONPATH", str(FAKE.parents[2]))
+    for name in ("motioncor2", "motioncor3"):
+        script = tmp_path / name
+        script.write_text(f"#!/bin/sh\nKIND={name} exec {sys.executable} {FAKE} \"$@\"\n")
+        script.chmod(0o755)
+    (tmp_path / "run1").mkdir()
+    return tmp_path
+
+
+def makeScene(shape=(48, 64), seed=1):
+    """Return an image without any symmetry, as Leginon would show it."""
+    generator = np.random.default_rng(seed)
+    scene = generator.integers(0, 60, shape).astype(np.float32)
+    scene[: shape[0] // 3, : shape[1] // 4] += 60
+    return scene
+
+
+def makeExposure(place, scene=None, suffix="mrc", nframes=10, flip=False, rotate=0, kind="motioncor2", **changes):
+    scene = makeScene() if scene is None else scene
+    frames = np.array([orientToFrames(scene, flip, rotate)] * nframes).astype(np.uint8)
+    movie = writeMovie(place / f"image_00012enn.frames.{suffix}", frames)
+    return makeParams(**{
+        "movie": str(movie), "movie_format": suffix, "nframes": nframes, "frame_flip": flip, "frame_rotate": rotate,
+        "rundir": str(place / "run1"), "scratch": str(place / "scratch"), "image_path": str(place),
+        "program": Program(kind, str(place / kind), "1.6.4"), "camera_dimension": scene.shape[::-1], **changes,
+    })
+
+
+def test_resultAndFiles(place, monkeypatch):
+    monkeypatch.setenv("APPION_GPU", "3")
+    params = makeExposure(place, pixelsize=1.5, options=makeOptions(doseweight=True))
+    result = calcMotionCorrection(params)
+    run = place / "run1"
+    assert sorted(path.name for path in run.iterdir()) == [
+        ".appion", "image_00012enn_c-DW.mrc", "image_00012enn_c.mrc", "image_00012enn_st_Log.motioncor2.txt",
+        "image_00012enn_st_Log.txt",
+    ]
+    with mrcfile.open(result.sum_file) as mrc:
+        np.testing.assert_array_equal(mrc.data, 10 * makeScene())
+        assert mrc.voxel_size.x == pytest.approx(1.5)
+    assert mrcfile.read(result.dw_file).mean() == pytest.approx(20 * makeScene().mean())
+    assert result.shifts[2] == (2.0, -4.0)
+    assert result.positions[0] == (5.0, -10.0)
+    assert (run / "image_00012enn_st_Log.txt").read_text().splitlines()[1].endswith("shift: 5.00000 -10.00000")
+    assert "banner" in Path(result.program_log_file).read_text()
+    assert result.argv[result.argv.index("-Gpu") + 1] == "3"
+    assert list((place / "scratch").iterdir()) == []
+    stored = readResult(run, 12)
+    assert decodeResult(stored) == result
+    assert decodeResult(json.loads(json.dumps(encodeResult(result)))) == result
+    assert result.warnings == ()
+
+
+@pytest.mark.parametrize("rotate", range(4))
+@pytest.mark.parametrize("flip", [False, True])
+def test_sumsHaveLeginonsOrientation(place, flip, rotate):
+    result = calcMotionCorrection(makeExposure(place, flip=flip, rotate=rotate))
+    np.testing.assert_array_equal(mrcfile.read(result.sum_file), 10 * makeScene())
+
+
+@pytest.mark.parametrize(
+    ("kind", "setting", "upright"),
+    [("motioncor2", None, True), ("motioncor3", None, True), ("motioncor2", False, False), ("motioncor3", True, False)],
+)
+def test_eerIsFlippedBackAsTheProgramNeeds(place, kind, setting, upright):
+    scene = (makeScene() > 60).astype(np.float32)
+    result = calcMotionCorrection(makeExposure(place, scene, "eer", kind=kind, undo_eer_flip=setting))
+    expected = 10 * scene if upright else 10 * np.flipud(scene)
+    np.testing.assert_array_equal(mrcfile.read(result.sum_file), expected)
+
+
+@pytest.mark.parametrize(("suffix", "flip", "rotate"), [("mrc", True, 1), ("tif", False, 3), ("eer", True, 2)])
+def test_ownProgramMakesTheSame(place, suffix, flip, rotate):
+    """motioncor-cpu, with a gain reference in Leginon's orientation."""
+    scene = (makeScene((96, 128)) > 40).astype(np.float32)
+    gain = np.ones_like(scene)
+    gain[:40, :30] = 1.5
+    with mrcfile.new(place / "gain.mrc") as mrc:
+        mrc.set_data(gain)
+    program = findProgram("motioncor-cpu", os.path.dirname(sys.executable))
+    params = makeExposure(place, scene, suffix, 4, flip, rotate, program=program, gain=str(place / "gain.mrc"))
+    made = mrcfile.read(calcMotionCorrection(params).sum_file)
+    assert made.shape == scene.shape
+    assert np.corrcoef(made.ravel(), (scene * gain).ravel())[0, 1] > 0.9
+
+
+@pytest.mark.parametrize(
+    ("fault", "failure", "reason"),
+    [
+        ("segv", ImageFailure, "signal SIGSEGV"),
+        ("oom", InfrastructureFailure, "signal SIGKILL"),
+        ("cuda", InfrastructureFailure, "out of memory"),
+        ("mismatch", ImageFailure, "dimensions mismatch"),
+        ("short", ImageFailure, "7 shifts for 10 frames"),
+        ("nosum", ImageFailure, "there is no sum"),
+        ("nodw", ImageFailure, "there is no dose-weighted sum"),
+        ("truncated", ImageFailure, "truncated"),
+        ("dims", ImageFailure, "32 x 48 pixels instead of 64 x 48"),
+        ("zeros", ImageFailure, "is 0 everywhere"),
+        ("nan", ImageFailure, "1 pixels that are not finite"),
+        ("pixel", ImageFailure, "pixel size of 3.0000"),
+    ],
+)
+def test_eachFaultHasItsClass(place, monkeypatch, fault, failure, reason):
+    monkeypatch.setenv("FAULT", fault)
+    with pytest.raises(failure, match=reason) as caught:
+        calcMotionCorrection(makeExposure(place, options=makeOptions(doseweight=True)))
+    assert "-OutMrc" in caught.value.command
+    assert caught.value.host == os.uname().nodename
+    assert "banner" in caught.value.log_tail
+    assert list((place / "scratch").iterdir()) == []
+    assert readResult(place / "run1", 12) is None
+    assert not list((place / "run1").glob("*_c*.mrc"))
+    assert (place / "run1" / "image_00012enn_st_Log.motioncor2.txt").exists()
+
+
+def test_gpuThatIsNotFree(place, monkeypatch):
+    monkeypatch.setenv("FAULT", "gpubusy")
+    with pytest.raises(InfrastructureFailure, match="no GPU is free"):
+        calcMotionCorrection(makeExposure(place, kind="motioncor3"))
+
+
+def test_hangingProgramIsKilledWithItsChildren(place, monkeypatch):
+    monkeypatch.setenv("FAULT", "hang")
+    monkeypatch.setenv("PIDS", str(place / "pids"))
+    monkeypatch.setattr("appion.motioncorrection.calc.external.run.GRACE", 0.5)
+    with pytest.raises(ImageFailure, match="did not end within 2 s"):
+        calcMotionCorrection(makeExposure(place, timeout=2.0))
+    assert not any(isRunning(int(pid)) for pid in (place / "pids").read_text().split())
+
+
+def test_programEndsWithAKilledWorker(place, monkeypatch):
+    """Nobody but the guard is left to end the program and its children when a worker is killed."""
+    monkeypatch.setenv("FAULT", "hang")
+    monkeypatch.setenv("PIDS", str(place / "pids"))
+    script = "import pickle, sys\nfrom appion.motioncorrection.calc.external import calcMotionCorrection\n"
+    script += "calcMotionCorrection(pickle.load(sys.stdin.buffer))"
+    worker = subprocess.Popen([sys.executable, "-c", script], stdin=subprocess.PIPE)
+    worker.stdin.write(pickle.dumps(makeExposure(place)))
+    worker.stdin.close()
+    deadline = time.monotonic() + 60
+    while not ((place / "pids").exists() and len((place / "pids").read_text().split()) == 2):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    worker.kill()
+    worker.wait()
+    pids = [int(pid) for pid in (place / "pids").read_text().split()]
+    while any(isRunning(pid) for pid in pids):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_missingProgram(place):
+    with pytest.raises(ConfigurationFailure, match="cannot run /nowhere/motioncor2"):
+        calcMotionCorrection(makeExposure(place, program=Program("motioncor2", "/nowhere/motioncor2")))
+
+
+def test_missingAndIncompleteMovies(place):
+    with pytest.raises(NotReady, match="no such file"):
+        calcMotionCorrection(makeExposure(place, movie=str(place / "other.mrc")))
+    with pytest.raises(NotReady, match="10 frames, the camera saved 12"):
+        calcMotionCorrection(replace(makeExposure(place), nframes=12))
+
+
+def test_framesThatAreRenderedAndLeftOut(place):
+    options = makeOptions(rendered_frame_size=4, startframe=2, nframe=4, doseweight=True)
+    result = calcMotionCorrection(makeExposure(place, options=options))
+    assert len(result.shifts) == 1
+    assert Path(result.log_file).read_text().splitlines() == [
+        "Sum Frame #000 - #003 (Reference Frame #001):", "......Add Frame #001 with xy shift: -0.00000 -0.00000"]
+
+
+def test_movieWithAFrameMoreThanTheCameraRowSays(place):
+    result = calcMotionCorrection(replace(makeExposure(place, nframes=11), nframes=10))
+    assert len(result.shifts) == 11
+    assert "11 frames, the camera row says 10" in result.warnings[0]
+
+
+def test_wrongOrientationIsReportedLoudly(place):
+    generator = np.random.default_rng(3)
+    y, x = np.mgrid[:300, :300] / 60
+    scene = 30 + 10 * np.sin(3 * x + y * y) + 10 * np.cos(x * y) + 30 * (np.hypot(x - 4, y - 1) < 0.5)
+    with mrcfile.new(place / "image_00012enn.mrc") as mrc:
+        mrc.set_data((scene + generator.normal(0, 3, scene.shape)).astype(np.float32))
+    right = calcMotionCorrection(makeExposure(place, scene, check_orientation=True))
+    assert right.orientation == 0
+    assert right.warnings == ()
+    wrong = calcMotionCorrection(makeExposure(place, np.rot90(scene, -1), check_orientation=True))
+    assert wrong.orientation == 1
+    assert "turned by 90°" in wrong.warnings[0]
+    (place / "image_00012enn.mrc").unlink()
+    missing = calcMotionCorrection(makeExposure(place, scene, check_orientation=True))
+    assert "orientation not checked" in missing.warnings[0]
+
+
+def test_findProgram(tmp_path):
+    def make(name, text, folder="bin"):
+        (tmp_path / folder).mkdir(exist_ok=True)
+        path = tmp_path / folder / name
+        path.write_text(f"#!/bin/sh\n{text}\n")
+        path.chmod(0o755)
+        return str(path)
+
+    path = str(tmp_path / "bin")
+    (tmp_path / "bin").mkdir()
+    assert findProgram("", path).kind == "motioncor-cpu", "the one that comes with this package"
+    assert findProgram("", path).version
+    three = make("motioncor3", "echo 'MotionCor3 version 1.2.2'; echo Built on May 14 2025")
+    assert findProgram("", path) == Program("motioncor3", three, "1.2.2")
+    silent = make("motioncor2", "exit 2")
+    assert findProgram("", path) == Program("motioncor2", silent, "")
+    named = make("MotionCor2_1.6.4_Cuda121", "exit 2", "versions")
+    assert findProgram(named) == Program("motioncor2", named, "1.6.4")
+    with pytest.raises(ConfigurationFailure, match="'nothing' is not an executable"):
+        findProgram("nothing", path)
+
+
+def test_knownBadAndUnknownVersions(caplog):
+    bad = Program("motioncor3", "/opt/motioncor3", "1.2.2")
+    with pytest.raises(ConfigurationFailure, match=r"1\.2\.2 .* wrong dose-weighted images"):
+        checkProgram(bad, makeOptions(doseweight=True))
+    checkProgram(Program("motioncor2", "/opt/motioncor2", "1.6.4"), makeOptions(doseweight=True))
+    assert not caplog.records
+    checkProgram(Program("motioncor2", "/opt/motioncor2", "1.9.0"), makeOptions())
+    checkProgram(Program("motioncor2", "/opt/motioncor2"), makeOptions())
+    assert "1.9.0" in caplog.text
+    assert "unknown" in caplog.text
