@@ -1,0 +1,269 @@
+"""Parameters of exposures from the databases, readiness of movies, what a run has done."""
+
+import os
+import time
+from dataclasses import replace
+from datetime import datetime
+
+import numpy as np
+import pytest
+
+import sinedon
+from appion.base.failures import ConfigurationFailure, Failure, ImageFailure, NotReady
+from appion.demo.writers import encodeMovie, writeMovie
+from appion.motioncorrection.records import Defects, Program
+from appion.motioncorrection.retrieve.done import findStackRun, retrieveDone
+from appion.motioncorrection.retrieve.params import ParamsContext, retrieveParams
+from appion.motioncorrection.retrieve.paths import (
+    constructFrameFolder,
+    constructImagePath,
+    constructMovieFormats,
+    expandVariables,
+    findMovie,
+)
+from appion.motioncorrection.retrieve.ready import checkReady
+from sinedon.models import appiondata, leginondata
+from tests.motioncorrection.exposures import loadExposures, readExposures
+from tests.motioncorrection.samples import makeOptions, makeParams
+
+
+def makeContext(**changes):
+    fields = {"rundir": "/appion/run1", "scratch": "/scratch", "options": makeOptions(),
+              "program": Program("motioncor2", "/opt/motioncor2", "1.6.4")}
+    return ParamsContext(**{**fields, **changes})
+
+
+def insert(table, **fields):
+    return sinedon.insertRow(getattr(leginondata, table), **fields).def_id
+
+
+def makeExposure(camera="GatanK3", tag="", **changes):
+    """Insert the rows of one exposure and return its image id; `changes` are of camera, image and preset."""
+    session = insert("SessionData", name=f"s{tag}", image_path="/data/leginon/s/rawdata", frame_path=changes.pop(
+        "frame_path", "/data/frames/s/rawdata"))
+    instrument = insert("InstrumentData", name=camera, hostname="k")
+    tem = insert("InstrumentData", name="Krios", hostname="t")
+    if changes.pop("calibrated", True):
+        insert("PixelSizeCalibrationData", magnification=100, tem=tem, ccdcamera=instrument, pixelsize=5e-11,
+               def_timestamp=datetime(2020, 1, 1))
+    preset = insert("PresetData", name=f"enn{tag}", session=session, dose=changes.pop("dose", 5e21))
+    scope = insert("ScopeEMData", session=session, tem=tem, magnification=100, high_tension=300000)
+    references = changes.pop("references", {})
+    image = {key: changes.pop(key) for key in ("def_timestamp",) if key in changes}
+    row = {"session": session, "ccdcamera": instrument, "dimension_x": 64, "dimension_y": 48, "binning_x": 2,
+           "binning_y": 2, "exposure_time": 1000.0, "frame_time": 100.0, "nframes": 10, "save_frames": True,
+           "frame_flip": False, "frame_rotate": 0, "tiff_frames": True, "eer_frames": False, **changes}
+    camera_id = insert("CameraEMData", **row)
+    return insert("AcquisitionImageData", session=session, camera=camera_id, scope=scope, preset=preset,
+                  filename=f"s{tag}_00012enn", mrc_image=f"s{tag}_00012enn.mrc", **references, **image)
+
+
+def readOne(image_id, **context):
+    params = retrieveParams([image_id], makeContext(**context))[image_id]
+    if isinstance(params, Failure):
+        raise params
+    return params
+
+
+@pytest.mark.usefixtures("database")
+def test_oneExposure():
+    params = readOne(makeExposure(frame_flip=True, frame_rotate=3))
+    assert params.movie == "/data/frames/s/rawdata/s_00012enn.frames.tif"
+    assert (params.movie_format, params.nframes, params.high_tension) == ("tif", 10, 300)
+    assert params.pixelsize == pytest.approx(1.0)
+    assert params.totaldose == pytest.approx(50.0)
+    assert (params.frame_flip, params.frame_rotate, params.preset) == (True, 3, "enn")
+    assert (params.gain, params.dark_source, params.defects) == ("", "", Defects())
+    assert (params.camera_dimension, params.camera_binning) == ((64, 48), (2, 2))
+
+
+def makeReferences(instrument_image, **plan):
+    """Insert norm, dark and corrector plan of a session of references; return them as references of an image."""
+    session = insert("SessionData", name="refs", image_path="${REFS}/refs/rawdata")
+    camera = leginondata.AcquisitionImageData.objects.get(pk=instrument_image).camera.ccdcamera_id
+    dark_camera = insert("CameraEMData", ccdcamera=camera, exposure_time=500.0, frame_time=100.0, nframes=99)
+    return {
+        "norm": insert("NormImageData", session=session, mrc_image="norm.mrc", filename="norm"),
+        "dark": insert("DarkImageData", session=session, mrc_image="dark.mrc", filename="dark", camera=dark_camera),
+        "corrector_plan": insert("CorrectorPlanData", session=session, **plan),
+    }
+
+
+@pytest.mark.usefixtures("database")
+def test_references(monkeypatch, tmp_path):
+    monkeypatch.setenv("REFS", "/ref")
+    references = makeReferences(makeExposure(), bad_rows=(3,), bad_cols=(1, 2), bad_pixels=[(5, 6)])
+    image = makeExposure(tag="b", references=references)
+    params = readOne(image)
+    assert (params.gain, params.dark_source) == ("/ref/refs/rawdata/norm.mrc", "/ref/refs/rawdata/dark.mrc")
+    assert params.dark_nframes == 5
+    assert params.defects == Defects((3,), (1, 2), ((5, 6),), (48, 64))
+    assert readOne(image, options=makeOptions(gainfile="/my.mrc")).gain == "/my.mrc"
+    other = makeExposure(tag="c")
+    assert readOne(other, refimgid=image).gain == "/ref/refs/rawdata/norm.mrc"
+    assert readOne(other).gain == ""
+    falcon = makeExposure("Falcon3", tag="d", references=references, eer_frames=False, tiff_frames=False)
+    assert (readOne(falcon).gain, readOne(falcon).dark_source) == ("", "")
+    with pytest.raises(ConfigurationFailure, match=r"'GatanK3', image .* with 'Falcon3'"):
+        readOne(falcon, refimgid=image)
+    copy = tmp_path / "refs" / "rawdata"
+    copy.mkdir(parents=True)
+    (copy / "norm.mrc").touch()
+    monkeypatch.setenv("LEGINON_READONLY_IMAGE_PATH", f"/nowhere:{tmp_path}")
+    assert readOne(image).gain == str(copy / "norm.mrc")
+
+
+@pytest.mark.usefixtures("database")
+def test_whatIsWrongIsNamed():
+    with pytest.raises(ConfigurationFailure, match="no pixel size is calibrated for magnification 100 of camera"):
+        readOne(makeExposure(calibrated=False))
+    with pytest.raises(ConfigurationFailure, match="'Orius' is of no known kind"):
+        readOne(makeExposure("Orius", tag="o"))
+    with pytest.raises(ImageFailure, match="image 999 is not in the database"):
+        readOne(999)
+    with pytest.raises(ImageFailure, match="the number of frames is unknown"):
+        readOne(makeExposure("Falcon4EC", tag="e", eer_frames=True, nframes=None))
+    with pytest.raises(ImageFailure, match="refers to norm row 77"):
+        readOne(makeExposure(tag="n", references={"norm": 77}))
+    with pytest.raises(ConfigurationFailure, match="--force_cpu_flat"):
+        readOne(makeExposure(tag="f", frame_flip=True), options=makeOptions(force_cpu_flat=True))
+    good, bad = makeExposure(tag="g"), makeExposure(tag="h", dimension_x=None)
+    result = retrieveParams([good, bad], makeContext())
+    assert not isinstance(result[good], Failure)
+    assert "dimension None x 48" in str(result[bad])
+
+
+@pytest.mark.usefixtures("database")
+def test_dosesThatAreUnknown():
+    assert readOne(makeExposure(dose=None)).totaldose is None
+    assert readOne(makeExposure(tag="z", dose=0.0)).totaldose is None
+    assert readOne(makeExposure(tag="z", dose=0.0), options=makeOptions(totaldose=40.0)).totaldose == 40
+
+
+@pytest.mark.usefixtures("database")
+def test_oldCameraRows(tmp_path):
+    """Rows from before a camera row told orientation and format."""
+    folder = tmp_path / "frames"
+    folder.mkdir()
+    image = makeExposure("GatanK2Super", frame_path=str(folder), frame_rotate=None, tiff_frames=None, eer_frames=None)
+    camera = leginondata.AcquisitionImageData.objects.get(pk=image).camera.ccdcamera_id
+    assert readOne(image).frame_rotate == 0
+    insert("K2FrameDMVersionChangeData", k2camera=camera, image=image - 1, frame_flip=True, frame_rotate=2)
+    params = readOne(image)
+    assert (params.frame_flip, params.frame_rotate, params.movie_format) == (True, 2, "mrc")
+    (folder / "s_00012enn.frames.tif").touch()
+    assert readOne(image).movie_format == "tif"
+
+
+@pytest.mark.usefixtures("database")
+def test_bufferHosts():
+    image = makeExposure()
+    row = leginondata.AcquisitionImageData.objects.get(pk=image)
+    host = insert("BufferHostData", ccdcamera=row.camera.ccdcamera_id, buffer_hostname="b", disabled=False)
+    insert("BufferFramePathData", session=row.session_id, host=host, buffer_frame_path="/buffer/s")
+    assert readOne(image).movie == "/buffer/s/s_00012enn.frames.tif"
+    assert readOne(image, framepath="/mine").movie == "/mine/s_00012enn.frames.tif"
+    sinedon.updateRow(leginondata.BufferHostData, host, disabled=True)
+    assert readOne(image).movie == "/data/frames/s/rawdata/s_00012enn.frames.tif"
+
+
+@pytest.mark.usefixtures("anydatabase")
+def test_queriesDoNotGrowWithExposures():
+    loadExposures()
+    ids = [exposure["image_id"] for exposure in readExposures()]
+    counts = []
+    for some in (ids[:1], ids):
+        with sinedon.countQueries() as queries:
+            result = retrieveParams(some, makeContext())
+        assert not any(isinstance(params, Failure) for params in result.values())
+        counts.append(queries.count)
+    assert counts[1] <= 13
+    assert counts[1] - counts[0] <= 2, "tables that the first exposure does not refer to"
+
+
+def test_paths(tmp_path):
+    assert expandVariables("${A}/$B/${C}", {"A": "a", "B": "b"}) == "a/$B/${C}"
+    assert constructFrameFolder(None, "/leginon/x/leginon/s/rawdata") == "/leginon/x/frames/s/rawdata"
+    assert constructFrameFolder("", "/data/s/rawdata") == "/data/s/rawdata"
+    assert constructImagePath("/p", "s", "norm", {}) == "/p/norm.mrc"
+    assert constructMovieFormats("DE", True, True) == ("mrc",)
+    assert constructMovieFormats("Apollo", False, False) == ("tif",)
+    assert constructMovieFormats("EER", True, True) == ("eer",)
+    assert constructMovieFormats("K3", False, False) == ("mrc",)
+    (tmp_path / "a.frames").mkdir()
+    with pytest.raises(ImageFailure, match="folder of single frames"):
+        findMovie([str(tmp_path)], "a", ("mrc",), "Falcon2")
+
+
+def settle(path, age=100.0):
+    os.utime(path, (time.time() - age,) * 2)
+
+
+@pytest.mark.parametrize("kind", ["mrc", "tif", "eer"])
+def test_readiness(tmp_path, kind):
+    movie = tmp_path / f"a.frames.{kind}"
+    params = makeParams(movie=str(movie), movie_format=kind, nframes=6)
+    with pytest.raises(NotReady, match="is not there"):
+        checkReady(params, 5.0)
+    data = encodeMovie(np.ones((6, 32, 32), np.uint8), kind)
+    movie.write_bytes(data)
+    with pytest.raises(NotReady, match="changed"):
+        checkReady(params, 5.0)
+    settle(movie)
+    checkReady(params, 5.0)
+    checkReady(replace(params, nframes=5), 5.0)
+    with pytest.raises(NotReady, match="6 frames, the camera row says 7"):
+        checkReady(replace(params, nframes=7), 5.0)
+    settle(movie, 3600)
+    with pytest.raises(ImageFailure, match="has not changed for 60 minutes"):
+        checkReady(replace(params, nframes=7), 5.0)
+    with pytest.raises(ImageFailure, match="its name says"):
+        checkReady(replace(params, movie_format="eer" if kind == "mrc" else "mrc"), 5.0)
+    movie.write_bytes(data[: len(data) * 2 // 3])
+    settle(movie)
+    with pytest.raises(NotReady):
+        checkReady(params, 5.0)
+
+
+def test_clockOfTheFileServerIsAhead(tmp_path):
+    movie = writeMovie(tmp_path / "a.frames.mrc", np.ones((6, 32, 32), np.uint8))
+    settle(movie, -3600)
+    params = makeParams(movie=str(movie), nframes=6)
+    with pytest.raises(NotReady):
+        checkReady(params, 0.05)
+    time.sleep(0.1)
+    checkReady(params, 0.05)
+
+
+@pytest.mark.usefixtures("database")
+def test_doneNeedsEveryResult():
+    session = insert("SessionData", name="s", image_path="/p")
+    presets = {name: insert("PresetData", name=name, session=session, dose=dose)
+               for name, dose in (("enn", 5e21), ("dark", 0.0), ("enn-a", 5e21), ("enn-a-DW", 5e21))}
+    path = sinedon.insertRow(appiondata.ApPathData, path="/appion/run1").def_id
+    settings = sinedon.insertRow(appiondata.ApDDStackParamsData, preset="enn", align=True, bin=1).def_id
+    run = sinedon.insertRow(appiondata.ApDDStackRunData, runname="run1", params=settings, session=session,
+                            path=path).def_id
+
+    def makeImage(name, preset):
+        return insert("AcquisitionImageData", filename=name, session=session, preset=presets[preset])
+
+    def pair(source, result_preset, run=run):
+        result = makeImage(f"{source}-{result_preset}-{run}", result_preset)
+        sinedon.insertRow(appiondata.ApDDAlignImagePairData, source=source, result=result, ddstackrun=run)
+
+    whole, half, undosed, other = (makeImage(name, preset) for name, preset in
+                                   (("a", "enn"), ("b", "enn"), ("c", "dark"), ("d", "enn")))
+    for source in (whole, half, undosed):
+        pair(source, "enn-a")
+    pair(whole, "enn-a-DW")
+    pair(other, "enn-a", run + 1)
+    weighted = makeOptions(doseweight=True)
+    with sinedon.countQueries() as queries:
+        assert retrieveDone(run, session, weighted) == {whole, undosed}
+    assert queries.count == 2
+    assert retrieveDone(run, session, makeOptions()) == {whole, half, undosed}
+    assert retrieveDone(run, session, makeOptions(doseweight=True, totaldose=50.0)) == {whole}
+    assert retrieveDone(None, session, weighted) == set()
+    assert findStackRun(session, "run1", "/appion/run1", "enn", weighted) == run
+    assert findStackRun(session, "run1", "/appion/run1", None, makeOptions(bin=2.0)) is None
