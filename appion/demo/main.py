@@ -137,13 +137,13 @@ def runDemo(plan: Plan) -> bool:
         waitForSession(plan, microscope)
         daemon = startProcess(findCommand(command), plan.folder / "daemon.log", environment)
         watch(plan, microscope, daemon)
-        stopProcess(daemon, signal.SIGTERM)
+        stopProcess(daemon, STOP_TIMEOUT)
         if daemon.returncode != 0:
             raise DemoError(f"the daemon ended with code {daemon.returncode}:\n{readTail(plan.folder / 'daemon.log')}")
     finally:
         for process in (microscope, daemon):
             if process is not None:
-                stopProcess(process, signal.SIGKILL)
+                stopProcess(process, 0.5)
     return printReport(plan)
 
 
@@ -163,18 +163,19 @@ def startProcess(command: list[str], log: Path, environment: dict[str, str]) -> 
         )  # fmt: skip
 
 
-def stopProcess(process: subprocess.Popen, sign: signal.Signals) -> None:
-    """Send `sign` to a process that still runs and wait for it; its whole group is killed if it does not go."""
-    if process.poll() is None and sign != signal.SIGKILL:
-        process.send_signal(sign)
-        try:
-            process.wait(STOP_TIMEOUT)
-        except subprocess.TimeoutExpired:
-            sign = signal.SIGKILL
-    if process.poll() is None or sign == signal.SIGKILL:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+def stopProcess(process: subprocess.Popen, patience: float) -> None:
+    """End a process that still runs: SIGTERM, after `patience` seconds again, after ten more SIGKILL for its group.
+
+    The daemon finishes what runs at the first signal and ends its programs at the second.
+    """
+    for seconds in (patience, 10.0):
+        if process.poll() is None:
+            process.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(seconds)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
 
 
 def waitForSession(plan: Plan, microscope: subprocess.Popen, timeout: float = 60.0) -> None:
