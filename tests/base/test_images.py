@@ -6,7 +6,7 @@ import math
 
 import pytest
 from django.db import connections
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import sinedon
@@ -179,6 +179,7 @@ def test_stage_tilt(caplog):
     assert len(caplog.messages) == 1, "said once"
 
 
+@settings(deadline=None)
 @given(st.sampled_from(sorted(TILT_TESTS)), st.floats(-80, 80) | st.sampled_from([-30.0, -3.0, -2.0, 2.0, 3.0, 30.0]))
 def test_tilt_filters_reject_what_their_names_say(tiltangle, tilt):
     rejected = {"notilt": abs(tilt) > 3, "hightilt": abs(tilt) < 30, "lowtilt": abs(tilt) >= 30,

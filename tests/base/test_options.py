@@ -5,7 +5,7 @@ import shlex
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from appion.base.options import addSwitch, constructParser, parseArguments
@@ -108,6 +108,7 @@ def test_help_is_grouped_and_shows_defaults(parser, capsys):
 values = st.integers(0, 3)
 
 
+@settings(deadline=None)
 @given(st.lists(values, min_size=1, max_size=4))
 def test_an_option_may_be_repeated_with_one_value_only(limits):
     parser = constructParser("program.py")

@@ -5,7 +5,7 @@ import shlex
 import socket
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import sinedon
@@ -85,6 +85,7 @@ def test_a_rerun_adds_no_row_and_few_queries():
     assert appiondata.ScriptParamValue.objects.count() == counts[-1] + 1
 
 
+@settings(deadline=None)
 @given(st.text(st.characters(codec="utf-8", exclude_characters="\x00"), min_size=1))
 def test_a_recorded_run_can_be_repeated(text):
     words = ["--session=s", f"--description={text}", "--no-commit", "--limit=3", "--no-rejects"]
