@@ -1,0 +1,57 @@
+"""Pure arithmetic of the loop: back-off, rates, time left, and the words in which reasons are grouped."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+
+
+def calcBackoff(count: int, first: float, longest: float) -> float:
+    """Seconds to wait after failure number `count` (1, 2, …): `first`, doubling, at most `longest`."""
+    return min(longest, first * 2.0 ** min(max(count, 1) - 1, 60))
+
+
+def calcRate(times: Sequence[float], now: float, horizon: float = 1800.0) -> float | None:
+    """Events per hour among ascending `times` within the last `horizon` seconds; None if fewer than two.
+
+    Time since the last event counts, so that a rate falls when nothing happens any more.
+    """
+    recent = [time for time in times if now - time <= horizon]
+    if len(recent) < 2 or now <= recent[0]:
+        return None
+    return 3600.0 * len(recent) / max(now - recent[0], 1e-3)
+
+
+def calcTimeLeft(left: int, rate: float | None, arriving: float | None = None) -> float | None:
+    """Seconds until `left` exposures are done at `rate` while others arrive (both per hour).
+
+    None: not known, or never, because they arrive as fast as they are done.
+    """
+    if left == 0:
+        return 0.0
+    net = (rate or 0.0) - (arriving or 0.0)
+    return 3600.0 * left / net if net > 0 else None
+
+
+def isFallingBehind(left: int, rate: float | None, arriving: float | None) -> bool:
+    """Whether more arrives than gets done, by more than a tenth, with a visible backlog."""
+    return left > 20 and arriving is not None and rate is not None and arriving > 1.1 * rate
+
+
+def calcReasonGroup(reason: str, filename: str = "") -> str:
+    """A reason without what differs from image to image: folders, its file name, numbers.
+
+    >>> calcReasonGroup('/data/a/img_0001.mrc has 12 of 512 bytes', 'img_0001')
+    '….mrc has N of N bytes'
+    """
+    if filename:
+        reason = re.sub(r"[^\s'\"]*" + re.escape(filename), "…", reason)
+    return re.sub(r"\d+(\.\d+)?", "N", reason)
+
+
+def groupReasons(reasons: Iterable[tuple[int, str, str]]) -> list[tuple[str, list[int]]]:
+    """(reason of the first, ids) of each group of (id, filename, reason), the largest group first."""
+    groups: dict[str, tuple[str, list[int]]] = {}
+    for image_id, filename, reason in reasons:
+        groups.setdefault(calcReasonGroup(reason, filename), (reason, []))[1].append(image_id)
+    return sorted(groups.values(), key=lambda group: -len(group[1]))

@@ -1,0 +1,122 @@
+"""Where the workers come from: processes on this machine (a batch system has its place here too)."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import dask.config
+from distributed import Nanny, Scheduler, SpecCluster
+
+from appion.base.config import setting
+from appion.base.failures import ConfigurationFailure
+
+#: Dask must not try again by itself: a task that lost its worker comes back and the loop decides.
+DASK_SETTINGS = {
+    "distributed.scheduler.allowed-failures": 0,
+    "distributed.scheduler.work-stealing": True,
+    "distributed.worker.daemon": False,
+    "distributed.admin.tick.limit": "60s",
+}
+
+
+def constructCluster(gpus: tuple[int, ...] = (), workers: int | None = None) -> SpecCluster:
+    """Start the workers that `appion.cluster` asks for; closing the cluster ends them.
+
+    Args:
+        gpus: ids of the GPUs to use, one worker each; empty if the program needs none.
+        workers: number of workers without GPUs; None: as `appion.workers` says.
+
+    Raises:
+        ConfigurationFailure: an unknown kind of cluster.
+    """
+    kind = checkCluster()
+    with dask.config.set(DASK_SETTINGS):
+        return CLUSTERS[kind](gpus, calcWorkers(gpus, workers))
+
+
+def checkCluster() -> str:
+    """The kind of cluster that is asked for; raises ConfigurationFailure for an unknown one."""
+    kind = setting("cluster")
+    if kind not in CLUSTERS:
+        raise ConfigurationFailure(f"setting appion.cluster is {kind!r}", f"one of: {', '.join(sorted(CLUSTERS))}")
+    return kind
+
+
+def calcWorkers(gpus: tuple[int, ...] = (), workers: int | None = None) -> int:
+    """How many workers there will be: one for each GPU, else `workers`, else the setting, else half the processors.
+
+    Raises:
+        ConfigurationFailure: a GPU twice, or no worker at all.
+    """
+    if len(set(gpus)) < len(gpus):
+        raise ConfigurationFailure(f"a GPU is named twice: {', '.join(map(str, gpus))}", "name each once")
+    if gpus:
+        return len(gpus)
+    number = setting("workers") if workers is None else workers
+    if number is None:
+        return max(1, countProcessors() // 2)
+    if number < 1 or number != int(number):
+        raise ConfigurationFailure(f"{number} workers", "ask for one or more (appion.workers)")
+    return int(number)
+
+
+def countProcessors() -> int:
+    """Processors this process may use, which can be fewer than the machine has."""
+    return len(os.sched_getaffinity(0))
+
+
+def constructLocalCluster(gpus: tuple[int, ...], workers: int) -> SpecCluster:
+    """Worker processes on this machine with one thread each, restarted when they die and gone when this process is.
+
+    A worker finds its GPU in APPION_GPU, its name in APPION_WORKER and its share of processors in OMP_NUM_THREADS.
+    """
+    threads = setting("threads") or max(1, countProcessors() // workers)
+    dashboard = setting("dashboard")
+    common = {
+        "host": "127.0.0.1",
+        "nthreads": 1,
+        "memory_limit": 0,  # the programs' memory is not the workers' to watch
+        "dashboard": False,
+        "silence_logs": logging.CRITICAL,
+        "config": DASK_SETTINGS,
+    }
+
+    def constructSpec(name: int) -> dict[str, Any]:
+        env = {"APPION_WORKER": f"worker{name}", "OMP_NUM_THREADS": str(int(threads))}
+        if gpus:
+            env["APPION_GPU"] = str(gpus[name])
+        return {"cls": Nanny, "options": {**common, "env": env}}
+
+    options = {"host": "127.0.0.1", "dashboard": dashboard is not None, "dashboard_address": dashboard or ":0"}
+    return SpecCluster(
+        scheduler={"cls": Scheduler, "options": options},
+        workers={name: constructSpec(name) for name in range(workers)},
+        name="appion",
+    )
+
+
+CLUSTERS: dict[str, Callable[[tuple[int, ...], int], SpecCluster]] = {"local": constructLocalCluster}
+
+
+@contextlib.contextmanager
+def redirectDaskLogs(folder: Path) -> Iterator[None]:
+    """Have what Dask says in this process written to ``<folder>/dask.log`` instead of the terminal."""
+    folder.mkdir(parents=True, exist_ok=True)
+    handler = logging.FileHandler(folder / "dask.log", delay=True)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(name)s %(levelname)s %(message)s"))
+    loggers = [logging.getLogger(name) for name in ("distributed", "distributed.client", "tornado", "bokeh")]
+    loggers += [logging.getLogger("tornado.application"), logging.getLogger("distributed.gc")]
+    before = [(logger, logger.handlers[:], logger.propagate) for logger in loggers]
+    for logger in loggers:
+        logger.handlers[:], logger.propagate = [handler], False
+    try:
+        yield
+    finally:
+        for logger, handlers, propagate in before:
+            logger.handlers[:], logger.propagate = handlers, propagate
+        handler.close()

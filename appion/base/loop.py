@@ -1,0 +1,262 @@
+"""The controller: poll, look, hand out, collect, store, until there is nothing left to do or somebody says stop.
+
+The databases are the truth and Dask is disposable: whatever dies, the next start finds out from the database and the
+journal what is left to do.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from appion.base.cluster import calcWorkers, checkCluster, constructCluster, redirectDaskLogs
+from appion.base.config import setting
+from appion.base.finish import cleanLeftovers, recoverRun, saveChanges, settleLost, settleOutcome, storeResults
+from appion.base.intake import fillWindow, pollDatabase, recheckWaiting
+from appion.base.line import Line
+from appion.base.pool import Pool
+from appion.base.report import Reporter
+from appion.base.run import DatabaseAway, LoopOptions, Run
+from appion.base.state import Exposures, Limits, Phase
+from appion.base.step import Step
+from appion.base.store.lock import RunLock, acquireLock
+
+__all__ = ["LoopOptions", "LoopSummary", "runLoop"]
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class LoopSummary:
+    """How a run ended: `why` in words, exposures by phase, all of them, and how long it took in seconds."""
+
+    why: str
+    counts: dict[str, int]
+    total: int
+    seconds: float
+
+
+def runLoop(
+    step: Step,
+    rundir: Path | str,
+    options: LoopOptions | None = None,
+    *,
+    lock: RunLock | None = None,
+    isDatabaseAway: Callable[[BaseException], bool] | None = None,
+    reconnect: Callable[[], None] | None = None,
+) -> LoopSummary:
+    """Process the exposures of a run until the end that `options` ask for, or until SIGTERM or SIGINT.
+
+    Args:
+        step: what to do with an exposure.
+        rundir: the run folder; it exists.
+        lock: the lock of the run folder if the caller holds it already; else it is taken here, and released.
+        isDatabaseAway, reconnect: how to tell a lost database from another error, and what to do before the next try;
+            by default as sinedon does it.
+
+    Raises:
+        ConfigurationFailure: another daemon works on the run, a setting is wrong, or an exposure met a missing program.
+    """
+    options = options or LoopOptions()
+    rundir = Path(rundir).absolute()
+    checkCluster()
+    planned = calcWorkers(options.gpus, options.workers)
+    line = Line(options.order, setting("backlog_share"))  # an unknown order is an error now, not at the first exposure
+    with contextlib.ExitStack() as stack:
+        if lock is None:
+            stack.enter_context(acquireLock(rundir))
+        stack.enter_context(redirectDaskLogs(rundir / "logs"))
+        (rundir / ".appion" / "journal").mkdir(parents=True, exist_ok=True)
+        run = Run(
+            step=step,
+            rundir=rundir,
+            options=options,
+            exposures=Exposures(lambda: Line(line.order, line.share or 0.0), readLimits(options.wait)),
+            pool=Pool(lambda: constructCluster(options.gpus, options.workers), planned, step.name),
+            reporter=Reporter(rundir, step.name, options.commit),
+            isDatabaseAway=isDatabaseAway or isSinedonAway,
+            reconnect=reconnect or closeSinedon,
+        )
+        stack.enter_context(handleSignals(run))
+        return conductRun(run)
+
+
+def conductRun(run: Run) -> LoopSummary:
+    """From recovery to the last word in status.json."""
+    start, why = time.monotonic(), "it broke"
+    run.reporter.event("started", commit=run.options.commit)
+    try:
+        why = takeTurns(run)
+    except BaseException as error:
+        why = f"{type(error).__name__}: {error}"
+        raise
+    finally:
+        given_up = len(run.pool.flights)
+        run.pool.close()
+        if given_up:
+            cleanLeftovers(run)
+        saveChanges(run)
+        run.reporter.event("ended", reason=why)
+        run.reporter.update(run.exposures, force=True, **describeRun(run, why))
+        run.reporter.endLine()
+        logger.info("ended: %s", why)
+    if run.fatal is not None:
+        raise run.fatal
+    counts = {phase.value: run.exposures.counts[phase] for phase in Phase}
+    return LoopSummary(why, counts, len(run.exposures.phase), time.monotonic() - start)
+
+
+def takeTurns(run: Run) -> str:
+    """Turn after turn until the end; returns why it ended."""
+    recovered = False
+    while not (why := findEnd(run)):
+        more = False
+        if not recovered and not run.stopping:
+            with contextlib.suppress(DatabaseAway):
+                recoverRun(run)
+                recovered = True
+        if recovered:
+            more = takeTurn(run)
+        saveChanges(run)
+        run.reporter.update(run.exposures, **describeRun(run))
+        for image_id, outcome in run.pool.collect(0.0 if more else calcPatience(run)):
+            settleOutcome(run, image_id, outcome)
+    return why
+
+
+def takeTurn(run: Run) -> bool:
+    """Everything but waiting, each part bounded in time; returns whether there is more to do at once."""
+    settleLost(run)
+    if not run.stopping:
+        pollDatabase(run)
+    more = storeResults(run)
+    if not run.stopping:
+        run.exposures.wake()
+        recheckWaiting(run)
+        more = fillWindow(run) or more
+    return more
+
+
+def calcPatience(run: Run) -> float:
+    """Seconds until something is due, unless a worker answers first."""
+    now = time.monotonic()
+    wakeup = run.exposures.nextWakeup()
+    due = [now + setting("status_interval"), max(run.next_poll, run.polling.until, run.database.until)]
+    due += [wakeup] if wakeup is not None else []
+    due += [outage.until for outage in (run.storage, run.infrastructure, run.database) if outage.isPaused()]
+    return min(5.0, max(0.01, min(due) - now))
+
+
+def findEnd(run: Run) -> str:
+    """Why the run is over; empty if it is not."""
+    counts = run.exposures.counts
+    if run.stopping:
+        return findStop(run)
+    busy = sum(counts[phase] for phase in (Phase.QUEUED, Phase.RUNNING, Phase.STORING, Phase.BACKING_OFF))
+    now = time.monotonic()
+    if not run.polled:
+        return ""
+    limit = run.options.limit
+    if limit is not None and len(run.taken) >= limit and not run.to_store:
+        unfinished = {Phase.QUEUED, Phase.RUNNING, Phase.STORING, Phase.BACKING_OFF}
+        return "" if any(run.exposures.phase[one] in unfinished for one in run.taken) else f"limit of {limit} reached"
+    if not run.options.wait or limit is not None:
+        patience = setting("nowait_patience")
+        if busy or any(now - wait.since < patience for wait in run.exposures.waits.values()):
+            return ""
+        return "nothing is left to do"
+    idle = setting("quit_after_idle")
+    if busy or run.idle_since is None:
+        run.idle_since = now
+    return f"nothing to do for {idle:g} s" if idle is not None and now - run.idle_since >= idle else ""
+
+
+def findStop(run: Run) -> str:
+    """Why a run that was told to stop is over; empty while it waits for what runs."""
+    now = time.monotonic()
+    if run.stop_deadline is None:
+        run.stop_deadline = now + setting("stop_timeout")
+        waiting = f"waiting for {len(run.pool.flights)} exposures; a second signal stops at once"
+        logger.info("stopping: %s", waiting if run.pool.flights else "nothing runs")
+        run.reporter.event("stopping")
+    reason = "stopped" if run.fatal is None else f"stopped: {run.fatal}"
+    if run.stops > 1:
+        return f"{reason} at once, {len(run.pool.flights)} exposures given up"
+    unstorable = run.database.began is not None or run.storage.began is not None
+    if not run.pool.flights and (not run.to_store or unstorable):
+        return reason
+    if now > run.stop_deadline:
+        return f"{reason}, {len(run.pool.flights)} exposures did not end in time and are given up"
+    return ""
+
+
+def describeRun(run: Run, why: str = "") -> dict[str, Any]:
+    """What status.json holds beside the numbers."""
+    paused = run.infrastructure.describe()
+    if run.low_space:
+        paused = {"since": None, "reason": run.low_space, "next_try": setting("poll")}
+    return {
+        "state": "ended" if why else "stopping" if run.stopping else "running",
+        "ended": why,
+        "workers": {"cluster": setting("cluster"), "planned": run.pool.planned, "in_sight": run.pool.countWorkers()},
+        "workers_started": run.pool.isAlive(),
+        "database": run.database.describe(),
+        "polling": run.polling.describe(),
+        "storing": run.storage.describe(),
+        "paused": paused,
+    }
+
+
+@contextlib.contextmanager
+def handleSignals(run: Run) -> Iterator[None]:
+    """Count SIGTERM and SIGINT during the run; outside the main thread there is nothing to be handled."""
+
+    def stop(_number: int, _frame: object) -> None:
+        run.stops += 1
+        run.pool.wakeUp()
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def readLimits(patient: bool) -> Limits:
+    """The settings that the states depend on."""
+    return Limits(
+        attempts=int(setting("attempts")),
+        backoff=setting("backoff"),
+        backoff_max=setting("backoff_max"),
+        infrastructure_attempts=int(setting("infrastructure_attempts")),
+        pause=setting("pause"),
+        pause_max=setting("pause_max"),
+        recheck=setting("recheck"),
+        recheck_max=setting("recheck_max"),
+        patient=patient,
+    )
+
+
+def isSinedonAway(error: BaseException) -> bool:
+    """Whether a database error means that the server is away; imported late, as a step need not use a database."""
+    import sinedon
+
+    return sinedon.isDatabaseAway(error)
+
+
+def closeSinedon() -> None:
+    """Have the next query connect anew."""
+    import sinedon
+
+    sinedon.closeConnections()

@@ -1,0 +1,163 @@
+"""The workers as the loop sees them: submit, collect, and start over when Dask is lost. Dask is disposable."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import logging
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from queue import Empty, SimpleQueue
+from typing import Any
+
+from distributed import Client, Future, KilledWorker, SpecCluster
+
+from appion.base.failures import InfrastructureFailure
+from appion.base.task import Outcome, runTask
+
+logger = logging.getLogger(__name__)
+
+#: Seconds within which the result of a finished task must have come over.
+FETCH_TIMEOUT = 60.0
+
+
+@dataclass
+class Flight:
+    """One exposure that was handed out."""
+
+    future: Future
+    since: float
+
+
+class Pool:
+    """Futures of one daemon. The cluster is started when first needed; results come through a queue.
+
+    Args:
+        construct: makes the cluster; what it raises is passed on by `start`.
+        planned: number of workers there will be.
+        prefix: beginning of the keys of all tasks.
+    """
+
+    def __init__(self, construct: Callable[[], SpecCluster], planned: int, prefix: str):
+        self.planned = planned
+        self.flights: dict[int, Flight] = {}
+        self._construct, self._prefix = construct, prefix
+        self._cluster: SpecCluster | None = None
+        self._client: Client | None = None
+        self._counter = itertools.count(1)
+        self._completed: SimpleQueue[tuple[int, Future] | None] = SimpleQueue()
+
+    def start(self) -> None:
+        """Start the cluster if there is none."""
+        if self._client is None:
+            self._cluster = self._construct()
+            self._client = Client(self._cluster, set_as_default=False)
+
+    @property
+    def _scheduler(self) -> Any:
+        assert self._cluster is not None
+        return self._cluster.scheduler
+
+    def countWorkers(self) -> int:
+        """Workers that are there now."""
+        return len(self._scheduler.workers) if self.isAlive() else 0
+
+    def isAlive(self) -> bool:
+        """Whether the cluster is up and the connection to it stands."""
+        if self._client is None:
+            return False
+        return self._client.status == "running" and self._scheduler.status.name == "running"
+
+    def submit(self, image_id: int, attempt: int, calc: Callable[[Any], Any], params: Any) -> None:
+        """Hand one exposure to the workers."""
+        assert self._client is not None
+        key = f"{self._prefix}-{image_id}-{attempt}-{next(self._counter)}"
+        future = self._client.submit(runTask, calc, params, key=key, pure=False, retries=0)
+        self.flights[image_id] = Flight(future, time.monotonic())
+        future.add_done_callback(lambda done: self._completed.put((image_id, done)))
+
+    def wakeUp(self) -> None:
+        """End a wait in :meth:`collect`; may be called from a signal handler."""
+        self._completed.put(None)
+
+    def collect(self, timeout: float) -> list[tuple[int, Outcome]]:
+        """What came back within `timeout` seconds, as soon as there is anything; each future is released at once."""
+        items, outcomes = [], []
+        with contextlib.suppress(Empty):
+            items.append(self._completed.get(timeout=max(0.0, timeout)))
+            while True:
+                items.append(self._completed.get_nowait())
+        for item in items:
+            flight = self.flights.get(item[0]) if item else None
+            if item and flight and flight.future is item[1]:
+                del self.flights[item[0]]
+                outcomes.append((item[0], _fetch(item[1])))
+        return outcomes
+
+    def takeOverdue(self, limit: float) -> list[int]:
+        """Exposures that are out for more than `limit` seconds: given up, their workers restarted."""
+        now = time.monotonic()
+        late = [image_id for image_id, flight in self.flights.items() if now - flight.since > limit]
+        if not late or self._client is None:
+            return []
+        keys = {self.flights[image_id].future.key for image_id in late}
+        workers = [
+            address
+            for address, state in list(self._scheduler.workers.items())
+            if any(task.key in keys for task in list(state.processing))
+        ]
+        for image_id in late:
+            self._release(self.flights.pop(image_id), cancel=True)
+        if workers:
+            with contextlib.suppress(Exception):
+                self._client.restart_workers(workers, timeout=30, raise_for_error=False)
+        return late
+
+    def abandon(self) -> list[int]:
+        """Forget everything that is out; returns its ids."""
+        ids = list(self.flights)
+        for image_id in ids:
+            self._release(self.flights.pop(image_id), cancel=False)
+        return ids
+
+    def close(self) -> None:
+        """End the workers and, with them, whatever they run. A new :meth:`start` is possible."""
+        client, self._client = self._client, None
+        cluster, self._cluster = self._cluster, None
+        self.abandon()
+        for what in (client, cluster):
+            if what is not None:
+                try:
+                    what.close(timeout=10)
+                except Exception as error:  # it may be half dead already; there is nothing left to save in it
+                    logger.debug("closing %s: %r", what, error)
+
+    def _release(self, flight: Flight, cancel: bool) -> None:
+        with contextlib.suppress(Exception):
+            if cancel:
+                flight.future.cancel()
+            flight.future.release()
+
+
+def _fetch(future: Future) -> Outcome:
+    """The outcome of a finished future. Whatever goes wrong between here and the worker is nobody's image's fault."""
+    try:
+        return future.result(timeout=FETCH_TIMEOUT)
+    except KilledWorker as error:
+        address = getattr(error.last_worker, "address", "")
+        host = address.rpartition("/")[2].rpartition(":")[0]
+        host = os.uname().nodename if host == "127.0.0.1" else host
+        failure = InfrastructureFailure("the worker died while it had this exposure", host=host)
+        return Outcome(failure=failure, host=host, worker=address)
+    except Exception as error:
+        reason = f"lost on the way from the worker: {type(error).__name__}: {error}".splitlines()[0]
+        return Outcome(failure=InfrastructureFailure(reason))
+    except BaseException as error:  # CancelledError of a lost scheduler is no Exception
+        if isinstance(error, (KeyboardInterrupt, SystemExit)):
+            raise
+        return Outcome(failure=InfrastructureFailure(f"cancelled: {type(error).__name__}"))
+    finally:
+        with contextlib.suppress(Exception):
+            future.release()

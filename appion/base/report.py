@@ -1,0 +1,170 @@
+"""What the loop says about itself: events, status.json, a live line on a terminal, numbers in the log now and then."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import sys
+import time
+from collections import deque
+from collections.abc import Iterable
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, TextIO
+
+from appion.base.calc import calcRate, calcReasonGroup, calcTimeLeft, groupReasons, isFallingBehind
+from appion.base.config import setting
+from appion.base.state import FINISHED, Exposures, Phase
+from appion.base.store.events import saveEvents
+from appion.base.store.status import saveStatus
+
+logger = logging.getLogger(__name__)
+
+
+class Reporter:
+    """Keeps the last few hundred times and nothing else; whatever it cannot write is said once and not fatal."""
+
+    def __init__(self, rundir: Path, program: str, commit: bool, stream: TextIO | None = None):
+        self.rundir, self.stream = rundir, sys.stderr if stream is None else stream
+        self.live = self.stream.isatty()
+        self.finished: deque[float] = deque(maxlen=500)  # when results were stored
+        self.arrived: deque[float] = deque(maxlen=500)  # when new exposures were seen
+        self.seconds: deque[float] = deque(maxlen=50)  # what one took on its worker
+        self._last_status = self._last_log = float("-inf")
+        self._last_line = ""
+        self._unwritable = ""
+        self._about = {
+            "program": program,
+            "version": readVersion(),
+            "host": os.uname().nodename,
+            "pid": os.getpid(),
+            "rundir": str(rundir),
+            "commit": commit,
+            "started": time.time(),
+        }
+
+    def event(self, what: str, **fields: Any) -> None:
+        """Append one event."""
+        self.events([{"what": what, **fields}])
+
+    def events(self, events: Iterable[dict[str, Any]]) -> None:
+        """Append several at once."""
+        now = round(time.time(), 3)
+        self._try("events", lambda: saveEvents(self.rundir, ({"time": now, **event} for event in events)))
+
+    def _try(self, what: str, write: Any) -> bool:
+        """Write something; a full disk must not end a daemon that only wants to tell."""
+        try:
+            write()
+        except OSError as error:
+            if not self._unwritable:
+                logger.error("cannot write %s of %s: %s", what, self.rundir, error)
+            self._unwritable = str(error)
+            return False
+        self._unwritable = ""
+        return True
+
+    def update(self, exposures: Exposures, force: bool = False, **facts: Any) -> None:
+        """Rewrite the status and the live line, and log the numbers, each when it is time to."""
+        now = time.monotonic()
+        if not force and now - self._last_status < setting("status_interval"):
+            return
+        self._last_status = now
+        status = self.calcStatus(exposures, now) | facts
+        if self._unwritable:
+            status["unwritable"] = self._unwritable
+        self._try("status.json", lambda: saveStatus(self.rundir, status))
+        line = formatNumbers(status)
+        if self.live:
+            self.stream.write(f"\r\x1b[K{line[: shutil.get_terminal_size().columns - 1]}")
+            self.stream.flush()
+        if line != self._last_line and (force or now - self._last_log >= setting("log_interval")):
+            self._last_log, self._last_line = now, line
+            if not self.live:
+                logger.info("%s", line)
+
+    def endLine(self) -> None:
+        """Leave the live line standing and go on below it."""
+        if self.live:
+            self.stream.write("\n")
+            self.stream.flush()
+
+    def calcStatus(self, exposures: Exposures, now: float) -> dict[str, Any]:
+        """Everything status.json holds that follows from the exposures."""
+        left = {phase: exposures.counts[phase] for phase in Phase if phase not in FINISHED}
+        rate, arriving = calcRate(list(self.finished), now), calcRate(list(self.arrived), now)
+        oldest = min(exposures.since.values(), default=None)
+        behind = sum(left.values())
+        return {
+            **self._about,
+            "heartbeat": time.time(),
+            "total": len(exposures.phase),
+            "counts": {phase.value: exposures.counts[phase] for phase in Phase},
+            "rate_per_hour": rate,
+            "arriving_per_hour": arriving,
+            "seconds_per_exposure": sum(self.seconds) / len(self.seconds) if self.seconds else None,
+            "behind": {"count": behind, "minutes": (now - oldest) / 60 if oldest is not None else 0.0},
+            "time_left": calcTimeLeft(behind, rate, arriving),
+            "falling_behind": isFallingBehind(behind, rate, arriving),
+            "waiting_for": summarizeWaits(exposures),
+            "failures": summarizeFailures(exposures),
+        }
+
+
+def summarizeWaits(exposures: Exposures) -> list[dict[str, Any]]:
+    """Why exposures wait, grouped, at most ten groups."""
+    waits = ((image_id, exposures.names.get(image_id, ""), wait.reason) for image_id, wait in exposures.waits.items())
+    return [{"reason": reason, "count": len(ids), "image": ids[-1]} for reason, ids in groupReasons(waits)[:10]]
+
+
+def summarizeFailures(exposures: Exposures) -> list[dict[str, Any]]:
+    """What fails, grouped by class and reason, at most ten groups; rejected ones are left out."""
+    groups: dict[tuple[str, str], dict[str, Any]] = {}
+    for attempt in exposures.attempts.values():
+        if exposures.phase.get(attempt.image_id) in (None, Phase.REJECTED):
+            continue
+        key = attempt.kind, calcReasonGroup(attempt.reason, attempt.filename)
+        group = groups.setdefault(key, {"reason": attempt.reason, "class": attempt.kind, "remedy": attempt.remedy,
+                                        "count": 0, "set_aside": 0})  # fmt: skip
+        group["count"] += 1
+        group["set_aside"] += attempt.next_try is None
+    return sorted(groups.values(), key=lambda group: -group["count"])[:10]
+
+
+def formatNumbers(status: dict[str, Any]) -> str:
+    """The numbers of a status on one line."""
+    counts = status["counts"]
+    failing = counts[Phase.BACKING_OFF] + counts[Phase.SET_ASIDE]
+    rate = status["rate_per_hour"]
+    words = [
+        f"{counts[Phase.DONE]} of {status['total']} done",
+        f"{counts[Phase.RUNNING]} running",
+        f"{failing} failed",
+        f"{counts[Phase.WAITING]} waiting",
+        f"{rate:.0f}/h" if rate else "no rate yet",
+        f"behind by {status['behind']['count']} ({status['behind']['minutes']:.0f} min)",
+    ]
+    if status["time_left"] is not None:
+        words.append(f"{formatDuration(status['time_left'])} left")
+    for key, text in (("database", "database away"), ("paused", "paused"), ("polling", "polling fails")):
+        if status.get(key):
+            words.append(f"{text}: {status[key]['reason']}")
+    return ", ".join(words)
+
+
+def formatDuration(seconds: float) -> str:
+    """A time span in the one or two units a person would use."""
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours >= 48:
+        return f"{hours // 24} d {hours % 24} h"
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min" if minutes >= 3 else f"{60 * minutes + seconds} s"
+
+
+def readVersion() -> str:
+    """The installed version of this package."""
+    try:
+        return version("appion")
+    except PackageNotFoundError:
+        return "unknown"

@@ -1,0 +1,44 @@
+"""Reading the failures of a run, and requests to forget them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from appion.base.attempt import Attempt, decodeAttempt
+from appion.base.failures import ConfigurationFailure
+from appion.base.store.attempts import attemptsPath, retryFolder
+
+
+def readAttempts(rundir: Path | str) -> dict[int, Attempt]:
+    """The failures of a run by image id.
+
+    Raises:
+        ConfigurationFailure: the file is there but is not what the daemon writes.
+    """
+    path = attemptsPath(rundir)
+    try:
+        records = json.loads(path.read_bytes())
+        return {int(key): decodeAttempt(record) for key, record in records.items()}
+    except FileNotFoundError:
+        return {}
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        remedy = "move it away: failures are then forgotten"
+        raise ConfigurationFailure(f"{path} cannot be read: {error!r}", remedy) from error
+
+
+def takeRetryRequests(rundir: Path | str) -> list[set[int] | None]:
+    """The requests that wait, oldest first; each is removed. None stands for all images that failed."""
+    folder = retryFolder(rundir)
+    if not folder.is_dir():
+        return []
+    requests: list[set[int] | None] = []
+    for path in sorted(folder.glob("*.json")):
+        try:
+            ids = json.loads(path.read_bytes())["ids"]
+            requests.append(None if ids is None else {int(image_id) for image_id in ids})
+        except (OSError, ValueError, KeyError, TypeError):
+            path.replace(path.with_suffix(".bad"))
+            continue
+        path.unlink(missing_ok=True)
+    return requests

@@ -1,0 +1,34 @@
+"""The events of a run: one JSON line per transition of an exposure, appended and never rewritten."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+
+def eventsPath(rundir: Path | str) -> Path:
+    """Where the events of a run are kept."""
+    return Path(rundir) / ".appion" / "events.jsonl"
+
+
+def saveEvents(rundir: Path | str, events: Iterable[Mapping[str, Any]]) -> None:
+    """Append events; empty values are left out.
+
+    A line that a killed daemon left unfinished is ended first, so that it spoils no other.
+    """
+    lines = [
+        json.dumps({key: value for key, value in event.items() if value not in (None, "")}, default=str) + "\n"
+        for event in events
+    ]
+    if not lines:
+        return
+    with open(eventsPath(rundir), "ab+") as file:
+        end = file.seek(0, os.SEEK_END)
+        torn = False
+        if end:
+            file.seek(end - 1)
+            torn = file.read(1) != b"\n"
+        file.write((("\n" if torn else "") + "".join(lines)).encode())

@@ -1,0 +1,19 @@
+"""Writing the status of a run: small, whole, every few seconds."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from appion.base.store.files import writeAtomically
+
+
+def statusPath(rundir: Path | str) -> Path:
+    """Where the status of a run is kept."""
+    return Path(rundir) / ".appion" / "status.json"
+
+
+def saveStatus(rundir: Path | str, status: dict[str, Any]) -> None:
+    """Replace the status of a run."""
+    writeAtomically(statusPath(rundir), json.dumps(status, indent=1))

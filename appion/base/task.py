@@ -1,0 +1,35 @@
+"""What runs on a worker around a step's calc. Neither Django nor the daemon is imported there."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from appion.base.failures import Failure, classifyException
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came back for one exposure: a result or a failure, where it was made and in how many seconds."""
+
+    result: Any = None
+    failure: Failure | None = None
+    host: str = ""
+    worker: str = ""
+    seconds: float = 0.0
+
+
+def runTask(calc: Callable[[Any], Any], params: Any) -> Outcome:
+    """Run `calc` and return its result or its failure, classified here where the traceback is at hand."""
+    host, start = os.uname().nodename, time.monotonic()
+    worker = os.environ.get("SLURM_JOB_ID") or os.environ.get("APPION_WORKER", "")
+    result, failure = None, None
+    try:
+        result = calc(params)
+    except (Exception, SystemExit) as error:
+        failure = classifyException(error, host)
+        failure.host = failure.host or host
+    return Outcome(result, failure, host, worker, time.monotonic() - start)
