@@ -5,11 +5,10 @@ from __future__ import annotations
 from django.db import connections
 
 from sinedon.config import readConfig
-from sinedon.connection import constructDatabase, registerDatabases
 from sinedon.errors import ConfigurationError
 from sinedon.models import projectdata
 from sinedon.schema import listMissing
-from sinedon.setup import findAppionDatabase, openDatabase, setup
+from sinedon.setup import findAppionDatabase, openAppionDatabase, setup
 
 CONSEQUENCES = {
     "leginondata": "reads as empty; Leginon adds it when it is updated and first needs it",
@@ -36,14 +35,10 @@ def checkDatabases(projectid: int | None = None) -> tuple[list[str], bool]:
     if not names:
         lines.append("no project has an Appion database; create one with: python -m sinedon init")
         complete = False
-    sections, leginon = readConfig(), dict(connections.settings)
+    section = readConfig()["appiondata"]
     for name in names:
-        registerDatabases(
-            {alias: leginon[alias] for alias in ("leginondata", "projectdata")}
-            | {"appiondata": constructDatabase(sections["appiondata"], name)}
-        )
         try:
-            openDatabase("appiondata", sections["appiondata"])
+            openAppionDatabase(name, section)
         except ConfigurationError as error:
             if projectid is not None:
                 raise

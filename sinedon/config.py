@@ -71,7 +71,10 @@ def readConfig() -> dict[str, Section]:
         except (configparser.Error, OSError, UnicodeDecodeError) as error:
             raise ConfigurationError(f"{path} cannot be read: {error}") from error
     where = ", ".join(map(str, found))
-    return {name: _constructSection(parser, name, where) for name in ("leginondata", "projectdata", "appiondata")}
+    sections = {name: _constructSection(parser, name, where) for name in ("leginondata", "projectdata", "appiondata")}
+    if len({section.engine for section in sections.values()}) > 1:
+        raise ConfigurationError(f"{where}: 'engine: sqlite' must be said of all three databases (in [global]) or none")
+    return sections
 
 
 def _constructSection(parser: configparser.ConfigParser, name: str, where: str) -> Section:

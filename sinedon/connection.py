@@ -92,6 +92,12 @@ def registerDatabases(databases: dict[str, dict[str, Any]]) -> None:
     connections.settings = connections.configure_settings(settings.DATABASES)
 
 
+def addDatabase(alias: str, database: dict[str, Any]) -> None:
+    """Register a further database beside those that are."""
+    settings.DATABASES[alias] = database
+    connections.settings[alias] = connections.configure_settings({"default": {}, alias: database})[alias]
+
+
 def closeConnections() -> None:
     """Close all connections of this thread; the next query opens a new one. To be called after a database error."""
     for connection in connections.all(initialized_only=True):

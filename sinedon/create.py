@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import re
+
 from django.db import connections
 
 from sinedon.config import Section, readConfig
-from sinedon.connection import constructDatabase, registerDatabases
+from sinedon.connection import addDatabase, constructDatabase, registerDatabases
 from sinedon.errors import ConfigurationError
 from sinedon.models import projectdata
 from sinedon.rows import insertRow
 from sinedon.schema import createMissing
-from sinedon.setup import findAppionDatabase, openDatabase, setup
+from sinedon.setup import findAppionDatabase, openAppionDatabase, setup
 
 
 def createDatabases(projectid: int | None = None, appiondb: str | None = None) -> tuple[list[str], bool]:
@@ -31,24 +33,22 @@ def createDatabases(projectid: int | None = None, appiondb: str | None = None) -
 
 def _createSQLite(sections: dict[str, Section], projectid: int, appiondb: str | None) -> list[str]:
     """Create the three SQLite databases of a project."""
-    names = {name: sections[name].db for name in ("leginondata", "projectdata")}
-    _register(sections, names)
-    lines = []
-    for alias, section in sections.items():
+    names = ("leginondata", "projectdata")
+    for section in sections.values():
         assert section.folder is not None
         section.folder.mkdir(parents=True, exist_ok=True)
-        if alias in names:
-            lines += _create(alias, section)
-    recorded = projectdata.processingdb.objects.filter(project_id=projectid).order_by("-def_id").first()
-    name = appiondb or (recorded.appiondb if recorded else f"ap{projectid}")
+    registerDatabases({name: constructDatabase(sections[name], sections[name].db) for name in names})
+    lines = [line for alias in names for line in _create(alias)]
     if not projectdata.projects.objects.filter(pk=projectid).exists():
         insertRow(projectdata.projects, def_id=projectid, name=f"project {projectid}", hidden=False)
         lines.append(f"project {projectid} added")
+    recorded = projectdata.processingdb.objects.filter(project_id=projectid).order_by("-def_id").first()
+    name = _checkName(appiondb or (recorded.appiondb if recorded else f"ap{projectid}"))
     if recorded is None or recorded.appiondb != name:
         insertRow(projectdata.processingdb, project=projectid, appiondb=name)
         lines.append(f"Appion database of project {projectid} is {name}")
-    _register(sections, {**names, "appiondata": name})
-    lines += _create("appiondata", sections["appiondata"])
+    addDatabase("appiondata", constructDatabase(sections["appiondata"], name))
+    lines += _create("appiondata")
     setup(projectid)
     return lines
 
@@ -60,47 +60,44 @@ def _createMySQL(
     if projectid is None and appiondb is None:
         raise ConfigurationError("which Appion database? Give --project N or --appiondb NAME")
     setup()
-    recorded = None
-    lines = []
+    recorded, left = None, []
     if projectid is not None:
         try:
             recorded = findAppionDatabase(projectid)
         except ConfigurationError:
             if appiondb is None:
                 raise
-            lines.append(
-                f"project {projectid} has no Appion database yet and the project database is left alone. To record it: "
+            left.append(
+                f"project {projectid} has no Appion database on record, and the project database is left alone; run: "
                 f"INSERT INTO `{sections['projectdata'].db}`.processingdb (`REF|projects|project`, appiondb) "
-                f"VALUES ({projectid}, '{appiondb}');"
+                f"VALUES ({projectid}, '{_checkName(appiondb)}');"
             )
-        if recorded and appiondb and recorded != appiondb:
-            raise ConfigurationError(f"--appiondb {appiondb}: the Appion database of project {projectid} is {recorded}")
-    name = recorded or appiondb or ""
-    _createDatabase(name)
-    _register(sections, {**{alias: sections[alias].db for alias in ("leginondata", "projectdata")}, "appiondata": name})
-    openDatabase("appiondata", sections["appiondata"])
-    return _create("appiondata", sections["appiondata"]) + lines, not lines
+    if recorded and appiondb and recorded != appiondb:
+        raise ConfigurationError(f"--appiondb {appiondb}: the Appion database of project {projectid} is {recorded}")
+    name = _checkName(recorded or appiondb or "")
+    _createDatabase(name, sections["appiondata"])
+    openAppionDatabase(name, sections["appiondata"])
+    return _create("appiondata", sections["appiondata"].table_engine) + left, not left
 
 
-def _createDatabase(name: str) -> None:
-    """Create the Appion database itself if the server has none of that name."""
-    connection = connections["projectdata"]
+def _createDatabase(name: str, section: Section) -> None:
+    """Create the Appion database itself if its server has none of that name."""
+    addDatabase("appiondata", constructDatabase(section, ""))
+    connection = connections["appiondata"]
     with connection.cursor() as cursor:
         cursor.execute("SELECT 1 FROM information_schema.schemata WHERE schema_name = %s", [name])
         if cursor.fetchone() is None:
             cursor.execute(f"CREATE DATABASE {connection.ops.quote_name(name)}")
 
 
-def _register(sections: dict[str, Section], names: dict[str, str]) -> None:
-    registerDatabases({alias: constructDatabase(sections[alias], name) for alias, name in names.items()})
+def _create(alias: str, table_engine: str = "MyISAM") -> list[str]:
+    """Create what a registered database lacks and say what it was."""
+    name = connections.settings[alias]["NAME"]
+    return [f"{name}: {item} created" for item in createMissing(alias, table_engine)]
 
 
-def _create(alias: str, section: Section) -> list[str]:
-    """Create what a registered database lacks."""
-    from sinedon.live import readLiveTables
-
-    for name in connections.settings:
-        if name != "default":
-            readLiveTables(name)
-    database = connections.settings[alias]["NAME"]
-    return [f"{database}: {item} created" for item in createMissing(alias, section.table_engine)]
+def _checkName(name: str) -> str:
+    """Return the name of a database if it can be one."""
+    if not re.fullmatch(r"[\w$-]{1,64}", name, re.ASCII):
+        raise ConfigurationError(f"'{name}' is no name of a database: letters, digits, _, $ and -, at most 64")
+    return name

@@ -1,22 +1,26 @@
 """What the live databases really have: real ones are older than the models, or younger.
 
-Tables and columns of a database are read with one query when it is registered and kept until it is registered again.
+Tables and columns of a database are read with one query when it is registered. They are read again now and then while
+something is missing, because Leginon creates tables and columns when it first needs them.
 """
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from django.db import connections
 
-#: alias -> table in lower case -> columns as they are spelled in the database, in their order.
-_tables: dict[str, dict[str, tuple[str, ...]]] = {}
+#: Seconds after which a database that lacks something is looked at again.
+REFRESH = 60.0
+
+#: alias -> table -> columns, all in lower case: that is how MySQL and SQLite compare column names.
+_tables: dict[str, dict[str, frozenset[str]]] = {}
+_read_at: dict[str, float] = {}
 
 _QUERIES = {
-    "mysql": "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = DATABASE() "
-    "ORDER BY table_name, ordinal_position",
-    "sqlite": "SELECT m.name, c.name FROM sqlite_master AS m JOIN pragma_table_info(m.name) AS c "
-    "WHERE m.type = 'table' ORDER BY m.name, c.cid",
+    "mysql": "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = DATABASE()",
+    "sqlite": "SELECT m.name, c.name FROM sqlite_master m JOIN pragma_table_info(m.name) c WHERE m.type = 'table'",
 }
 
 
@@ -25,10 +29,21 @@ def readLiveTables(alias: str) -> None:
     connection = connections[alias]
     with connection.cursor() as cursor:
         cursor.execute(_QUERIES[connection.vendor])
-        tables: dict[str, list[str]] = {}
+        tables: dict[str, set[str]] = {}
         for table, column in cursor.fetchall():
-            tables.setdefault(table.lower(), []).append(column)
-    _tables[alias] = {table: tuple(columns) for table, columns in tables.items()}
+            tables.setdefault(table.lower(), set()).add(column.lower())
+    _tables[alias] = {table: frozenset(columns) for table, columns in tables.items()}
+    _read_at[alias] = time.monotonic()
+
+
+def refreshLiveTable(model: Any) -> None:
+    """Read the model's database again if its table lacked something a while ago."""
+    alias, table = model._meta.app_label, model._meta.db_table
+    if time.monotonic() - _read_at.get(alias, 0.0) < REFRESH or alias not in _tables:
+        return
+    columns = _tables[alias].get(table.lower(), frozenset())
+    if not columns.issuperset(field.column.lower() for field in model._meta.concrete_fields):
+        readLiveTables(alias)
 
 
 def forgetLiveTables() -> None:
@@ -36,22 +51,21 @@ def forgetLiveTables() -> None:
     _tables.clear()
 
 
-def liveColumns(alias: str, table: str) -> tuple[str, ...] | None:
-    """Return the columns of a live table, or None if the database has no such table."""
-    return _tables.get(alias, {}).get(table.lower())
+def isTable(alias: str, table: str) -> bool:
+    """Tell whether the database has the table."""
+    return table.lower() in _tables.get(alias, {})
 
 
 def isMissing(alias: str, table: str, column: str) -> bool:
-    """Tell whether a live table exists and lacks `column`. MySQL and SQLite compare column names without case."""
-    columns = liveColumns(alias, table)
-    if columns is None or column in columns:
-        return False
-    return column.lower() not in {name.lower() for name in columns}
+    """Tell whether a live table exists and lacks `column`."""
+    columns = _tables.get(alias, {}).get(table.lower())
+    return columns is not None and column.lower() not in columns
 
 
 def hasTable(model: Any) -> bool:
     """Tell whether the live database has the table of `model`."""
-    return liveColumns(model._meta.app_label, model._meta.db_table) is not None
+    refreshLiveTable(model)
+    return isTable(model._meta.app_label, model._meta.db_table)
 
 
 def hasColumn(model: Any, field: str) -> bool:

@@ -13,7 +13,7 @@ from django.db import OperationalError, connections, models, transaction
 from sinedon.connection import closeConnections
 from sinedon.errors import SchemaError
 from sinedon.fields import Reference
-from sinedon.live import isMissing, liveColumns
+from sinedon.live import hasTable, isMissing
 
 logger = logging.getLogger(__name__)
 
@@ -118,7 +118,7 @@ def _constructValues(model: Any, fields: dict[Any, Any], whole: bool) -> dict[st
     """Return database values by column, for the columns that exist live; all columns of the model if `whole`."""
     meta = model._meta
     alias, table = meta.app_label, meta.db_table
-    if liveColumns(alias, table) is None:
+    if not hasTable(model):
         remedy = "run: python -m sinedon init" if alias == "appiondata" else "update Leginon's database"
         raise SchemaError(f"database {connections.settings[alias]['NAME']} has no table {table}; {remedy}")
     values = {}

@@ -8,7 +8,7 @@ from typing import Any
 from django.db import connections
 
 from sinedon.fields import Boolean, Double, Integer, Reference, ReferenceId, Text, Timestamp
-from sinedon.live import isMissing, liveColumns, readLiveTables
+from sinedon.live import isMissing, isTable, readLiveTables
 from sinedon.models import appiondata, leginondata, projectdata
 
 MODULES = {"leginondata": leginondata, "projectdata": projectdata, "appiondata": appiondata}
@@ -40,7 +40,7 @@ def listMissing(alias: str) -> list[Missing]:
     missing = []
     for model in listModels(alias):
         table, fields = model._meta.db_table, model._meta.concrete_fields
-        if liveColumns(alias, table) is None:
+        if not isTable(alias, table):
             missing.append(Missing(model, True, tuple(fields)))
             continue
         lacking = tuple(field for field in fields if isMissing(alias, table, field.column))
@@ -51,6 +51,7 @@ def listMissing(alias: str) -> list[Missing]:
 
 def createMissing(alias: str, table_engine: str = "MyISAM") -> list[Missing]:
     """Create the tables and columns that the live database lacks and return them. Nothing that exists is changed."""
+    readLiveTables(alias)
     missing = listMissing(alias)
     connection = connections[alias]
     with connection.cursor() as cursor:

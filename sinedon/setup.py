@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from django.db import connections
 from django.db.utils import Error as DjangoDatabaseError
 
 from sinedon.config import Section, listConfigPaths, readConfig
-from sinedon.connection import constructDatabase, registerDatabases
+from sinedon.connection import addDatabase, constructDatabase, registerDatabases
 from sinedon.errors import ConfigurationError, ConnectionFailure
 from sinedon.live import readLiveTables
 from sinedon.models import projectdata
+
+UNKNOWN_DATABASE = 1049
+ACCESS_DENIED = (1044, 1045, 1698)
 
 
 def setup(projectid: int | None = None) -> None:
@@ -29,9 +34,7 @@ def setup(projectid: int | None = None) -> None:
         openDatabase(alias, sections[alias])
     if projectid is not None:
         name = findAppionDatabase(projectid)
-        registerDatabases({**databases, "appiondata": constructDatabase(sections["appiondata"], name)})
-        for alias in (*databases, "appiondata"):
-            openDatabase(alias, sections[alias])
+        openAppionDatabase(name, sections["appiondata"])
 
 
 def findAppionDatabase(projectid: int) -> str:
@@ -52,6 +55,19 @@ def findAppionDatabase(projectid: int) -> str:
     )
 
 
+def openAppionDatabase(name: str, section: Section) -> None:
+    """Register the Appion database `name` in place of any other and connect to it.
+
+    Raises:
+        ConnectionFailure: it cannot be reached or does not exist.
+    """
+    if "appiondata" in connections.settings:
+        connections["appiondata"].close()
+        del connections["appiondata"]
+    addDatabase("appiondata", constructDatabase(section, name))
+    openDatabase("appiondata", section)
+
+
 def openDatabase(alias: str, section: Section) -> None:
     """Connect to a registered database and read which tables and columns it has.
 
@@ -60,17 +76,27 @@ def openDatabase(alias: str, section: Section) -> None:
     """
     database = connections.settings[alias]
     name = database["NAME"]
-    if section.engine == "sqlite":
-        assert section.folder is not None
-        if not (section.folder / f"{name.rpartition('/')[2]}").exists():
-            raise ConnectionFailure(f"[{alias}] database {name} does not exist; create it with: python -m sinedon init")
+    if section.engine == "sqlite" and not Path(name).exists():
+        raise ConnectionFailure(f"[{alias}] database {name} does not exist; create it with: python -m sinedon init")
     try:
         readLiveTables(alias)
     except DjangoDatabaseError as error:
         mysql = section.engine == "mysql"
         server = f"{database['HOST'] or 'localhost'}:{database['PORT'] or 3306}" if mysql else "SQLite"
-        read = ", ".join(str(path) for path in listConfigPaths() if path.exists())
         raise ConnectionFailure(
             f"[{alias}] cannot open database '{name}' on {server} as user '{database['USER']}': {error}. "
-            f"Start the server, or correct {read}"
+            f"{_describeRemedy(alias, name, error)}"
         ) from error
+
+
+def _describeRemedy(alias: str, name: str, error: DjangoDatabaseError) -> str:
+    """Return what to do about a database that cannot be opened."""
+    read = ", ".join(str(path) for path in listConfigPaths() if path.exists())
+    number = error.args[0] if error.args else None
+    if number == UNKNOWN_DATABASE:
+        if alias == "appiondata":
+            return f"Create it with: python -m sinedon init --appiondb {name}"
+        return f"Correct 'db' of [{alias}] in {read}"
+    if number in ACCESS_DENIED:
+        return f"Correct user and passwd of [{alias}] in {read}, or grant the user access"
+    return f"Start the server, or correct {read}"

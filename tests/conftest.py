@@ -82,8 +82,7 @@ def mariadatabase(mariadb, tmp_path, monkeypatch) -> Iterator[TestDatabase]:
             createMissing(alias)
         mariadb.rememberTables()
     registerDatabases(databases)
-    for alias in names:
-        readLiveTables(alias)
+    readLiveTables("projectdata")
     sinedon.insertRow(projectdata.projects, def_id=1, name="project 1", hidden=False)
     sinedon.insertRow(projectdata.processingdb, project=1, appiondb="ap1")
     sinedon.setup(1)

@@ -56,12 +56,15 @@ class MariaDB:
         if not data.exists():
             install = [programs[1], *common, "--auth-root-authentication-method=normal", "--skip-test-db"]
             subprocess.run(install, check=True, capture_output=True, timeout=timeout)
+        # A folder of its own for temporary tables: a server that starts empties the one it shares with others.
+        (self.root / "tmp").mkdir(exist_ok=True)
         init = self.root / "init.sql"
         init.write_text(self._constructInit())
         with (self.root / "log").open("ab") as log:
             self.process = subprocess.Popen(
                 [programs[0], *common, f"--socket={self.socket}", f"--port={self.port}", "--bind-address=127.0.0.1",
-                 f"--pid-file={self.root / 'pid'}", "--skip-log-bin", "--innodb-flush-log-at-trx-commit=0",
+                 f"--pid-file={self.root / 'pid'}", f"--tmpdir={self.root / 'tmp'}", "--skip-log-bin",
+                 "--innodb-flush-log-at-trx-commit=0",
                  "--innodb-buffer-pool-size=64M", "--performance-schema=OFF", "--skip-name-resolve",
                  f"--init-file={init}"],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True,

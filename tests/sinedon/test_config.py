@@ -85,6 +85,7 @@ def testMissingFileNamesWhereItWasLookedFor(places):
         ("[global]\nhost: a\n", r"\[leginondata\] .* names no database"),
         ("[global]\npasswd: 50%off\n" + SECTIONS, "must be written %%"),
         ("host: a\n", "cannot be read"),
+        ("[appiondata]\nengine: sqlite\ndir: /data\n" + SECTIONS, "must be said of all three"),
     ],
 )
 def testWrongFilesAreExplained(places, text, message):

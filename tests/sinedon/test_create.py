@@ -117,6 +117,8 @@ def testNewAppionDatabaseOnMySQL(config, mariadb, capsys):
     assert "project 2 has no Appion database; projects that have one: 1 (ap1)" in capsys.readouterr().err
     assert main(["init", "--project", "1", "--appiondb", "ap2"]) == 2
     assert "the Appion database of project 1 is ap1" in capsys.readouterr().err
+    assert main(["init", "--appiondb", "a;b"]) == 2
+    assert "'a;b' is no name of a database" in capsys.readouterr().err
     assert main(["init", "--project", "2", "--appiondb", "ap2"]) == 1
     statement = next(line for line in capsys.readouterr().out.splitlines() if "INSERT INTO" in line)
     assert "ENGINE=InnoDB" in "\n".join(readDefinitions(mariadb, "ap2")["ApCtfData"])

@@ -6,8 +6,9 @@ import pytest
 from django.db.utils import OperationalError
 
 import sinedon
-from sinedon import rows
-from sinedon.errors import SchemaError
+from sinedon import live, rows
+from sinedon.__main__ import main
+from sinedon.errors import ConnectionFailure, SchemaError
 from sinedon.models import appiondata, leginondata
 from tests.services.mariadb import MariaDB
 from tests.services.sessions import makeSession
@@ -67,6 +68,30 @@ def testAppionTableThatLacksAColumnSaysWhatToDo(mariadb, classicdatabase):
     row = sinedon.insertRow(appiondata.ApDDStackParamsData, preset="enn")
     assert (row.preset, row.align) == ("enn", None)
     assert list(appiondata.ApDDAlignImagePairData.objects.filter(ddstackrun__runname="a")) == []
+
+
+def testTablesThatLeginonCreatesLaterAreSeen(mariadb, classicdatabase, monkeypatch):
+    assert classicdatabase.engine == "classic"
+    assert not sinedon.hasTable(leginondata.SessionDoneLog)
+    mariadb.execute(
+        "CREATE TABLE leginondb.SessionDoneLog (`DEF_id` INT NOT NULL AUTO_INCREMENT PRIMARY KEY, done TINYINT(1))",
+        "INSERT INTO leginondb.SessionDoneLog (done) VALUES (1)",
+    )
+    assert not leginondata.SessionDoneLog.objects.exists()
+    monkeypatch.setattr(live, "REFRESH", 0.0)
+    row = leginondata.SessionDoneLog.objects.get()
+    assert (row.done, row.session, row.def_timestamp) == (True, None, None)
+
+
+def testAppionDatabaseThatIsGone(mariadb, classicdatabase, capsys):
+    assert classicdatabase.projectid == 1
+    mariadb.execute("DROP DATABASE ap1")
+    with pytest.raises(ConnectionFailure, match="Create it with: python -m sinedon init --appiondb ap1"):
+        sinedon.setup(1)
+    assert main(["check"]) == 1
+    assert "init --appiondb ap1" in capsys.readouterr().out
+    assert main(["init", "--project", "1"]) == 0
+    sinedon.setup(1)
 
 
 def testServerThatRestarts(tmp_path, monkeypatch, mariadb):
