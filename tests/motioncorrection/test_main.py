@@ -1,0 +1,139 @@
+"""The whole program: a session, its movies, a classic command line, rows and files at the end."""
+
+import json
+import os
+import sys
+from pathlib import Path
+
+import dask.config
+import mrcfile
+import numpy as np
+import pytest
+
+import sinedon
+from appion.demo.writers import writeMovie
+from appion.motioncorrection.cli.main import main
+from appion.motioncorrection.cli.options import PROGRAM
+from sinedon.models import appiondata, leginondata
+from tests.motioncorrection.test_external import FAKE
+from tests.services.sessions import makeSession
+
+FRAMES = 5
+
+
+@pytest.fixture
+def session(anydatabase, tmp_path, monkeypatch):
+    """Three exposures of 64 x 48 pixels with gain and two bad columns, and a motioncor2 that adds up frames."""
+    made = makeSession(images=3, nframes=FRAMES, root=tmp_path, dimension=(64, 48), bad_cols=(7, 8),
+                       projectid=anydatabase.projectid)
+    generator = np.random.default_rng(1)
+    for name in made.filenames:
+        movie = tmp_path / "frames" / made.name / "rawdata" / f"{name}.frames.tif"
+        movie.parent.mkdir(parents=True, exist_ok=True)
+        writeMovie(movie, generator.integers(0, 50, (FRAMES, 48, 64)).astype(np.uint8))
+        os.utime(movie, (1e9, 1e9))
+    gain = leginondata.NormImageData.objects.get(pk=made.norm_id)
+    path = Path(leginondata.SessionData.objects.get(pk=gain.session_id).image_path) / gain.mrc_image
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with mrcfile.new(path) as mrc:
+        mrc.set_data(np.ones((48, 64), np.float32))
+    script = tmp_path / "bin" / "motioncor2"
+    script.parent.mkdir()
+    script.write_text(f'#!/bin/sh\nKIND=motioncor2 exec {sys.executable} {FAKE} "$@"\n')
+    script.chmod(0o755)
+    monkeypatch.setenv("PATH", str(script.parent), prepend=":")
+    monkeypatch.setenv("PYTHONPATH", str(FAKE.parents[2]))
+    with dask.config.set({"appion.motioncorrection.check_orientation": 0}):
+        yield made
+
+
+def constructArguments(made, tmp_path, *more):
+    return [
+        "--bin=1", "--align", "--gpuids=0", "--rendered_frame_size=1", "--ddstartframe=0", "--MaskCentrow=0",
+        "--MaskCentcol=0", "--MaskSizerows=1", "--MaskSizecols=1", "--Patchrows=5", "--Patchcols=7", "--Iter=7",
+        "--FmRef=0", "--doseweight", "--Bft_global=500", "--Bft_local=100", "--alignlabel=a", "--nrw=1",
+        "--runname=ddstack1", f"--rundir={tmp_path}/appion/{made.name}/ddstack/ddstack1", f"--preset={made.preset}",
+        "--commit", "--projectid=1", f"--session={made.name}", "--no-rejects", "--continue", "--parallel",
+        "--jobtype=makeddrawframestack", "--no-wait", *more,
+    ]  # fmt: skip
+
+
+def connect(database=1):
+    sinedon.setup(database)
+
+
+def test_sessionIsDoneOnce(session, tmp_path):
+    assert main(constructArguments(session, tmp_path)) == 0
+    connect()
+    pairs = appiondata.ApDDAlignImagePairData.objects.all()
+    assert sorted(pair.source_id for pair in pairs) == sorted(2 * session.image_ids)
+    results = sinedon.readRows(leginondata.AcquisitionImageData, [pair.result_id for pair in pairs])
+    folder = tmp_path / "leginon" / session.name / "rawdata"
+    for row in results.values():
+        assert mrcfile.read(folder / row.mrc_image).shape == (48, 64)
+    assert {row.filename for row in results.values()} == {
+        name.replace("enn", end) for name in session.filenames for end in ("enn-a", "enn-a-DW")
+    }
+    trajectories = appiondata.ApDDFrameTrajectoryData.objects.all()
+    assert {row.number_of_positions for row in trajectories} == {FRAMES}
+    assert len(trajectories) == appiondata.ApDDAlignStatsData.objects.count() == 3
+    rundir = tmp_path / "appion" / session.name / "ddstack" / "ddstack1"
+    assert len(list(rundir.glob("*_st_Log.txt"))) == len(list(rundir.glob("*_st_Log.motioncor2.txt"))) == 3
+    assert len(list((rundir / "references").glob("defects-*.mrc"))) == 1
+    assert not list(rundir.glob("*_c*.mrc"))
+    log = next(rundir.glob("*_st_Log.motioncor2.txt")).read_text()
+    assert "-DefectMap" in log
+    job = appiondata.ApAppionJobData.objects.get()
+    assert (job.status, job.jobtype) == ("D", "makeddrawframestack")
+    assert appiondata.ScriptProgramName.objects.get().name == PROGRAM
+    before = {path: path.stat().st_mtime_ns for path in folder.iterdir()}
+    assert main(constructArguments(session, tmp_path)) == 0
+    connect()
+    assert {path: path.stat().st_mtime_ns for path in folder.iterdir()} == before
+    assert appiondata.ApDDAlignImagePairData.objects.count() == 6
+    assert appiondata.ApDDStackRunData.objects.count() == 1
+
+
+@pytest.mark.usefixtures("database")
+def test_wrongOptionsEndWithTwo(tmp_path, capsys):
+    for wrong, reason in (
+        (["--session=x", "--bin=0.5", "--align"], "--bin=0.5"),
+        (["--session=x"], "--align"),
+        (["--session=x", "--align", "--gpuids=0,0"], "GPU twice"),
+        (["--session=x", "--align", "--gainfile=/no/gain.mrc"], "/no/gain.mrc does not exist"),
+        (["--session=x", "--align", "--ddstartframe=-1"], "--ddstartframe=-1"),
+        (["--session=x", "--align", "--eer_sampling=4"], "--eer_sampling=4"),
+        (["--session=x", "--align", "--projectid=1"], "there is no session of this name"),
+    ):
+        assert main([*wrong, f"--rundir={tmp_path}/run", "--runname=run"]) == 2
+        assert reason in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+def test_noCommitKeepsResultsInTheRunFolder(session, tmp_path):
+    assert main(constructArguments(session, tmp_path, "--no-commit", "--limit=2")) == 0
+    connect()
+    rundir = tmp_path / "appion" / session.name / "ddstack" / "ddstack1"
+    assert len(list(rundir.glob("*_c.mrc"))) == 2
+    assert len(list(rundir.glob("*_c-DW.mrc"))) == 2
+    assert not appiondata.ApDDAlignImagePairData.objects.exists()
+    assert not appiondata.ApAppionJobData.objects.exists()
+
+
+def test_dryRunWritesNothing(session, tmp_path, capsys):
+    assert main(constructArguments(session, tmp_path, "--dry-run", "--limit=2")) == 0
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [line["image_id"] for line in lines] == sorted(session.image_ids, reverse=True)[:2]
+    assert lines[0]["outputs"][0] == str(
+        tmp_path / "leginon" / session.name / "rawdata" / f"{session.filenames[-1]}-a.mrc"
+    )
+    assert not (tmp_path / "appion").exists()
+    connect()
+    assert not appiondata.ApPathData.objects.exists()
+
+
+def test_printConfig(session, tmp_path, capsys):
+    assert main(constructArguments(session, tmp_path, "--print-config")) == 0
+    text = capsys.readouterr().out
+    assert "appion.motioncorrection.executable\tNone\tdefault" in text
+    assert "--Patchcols\t7\tcommand line" in text
