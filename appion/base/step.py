@@ -28,16 +28,16 @@ class Step:
 
     Attributes:
         name: short name used in events and status, e.g. ``motioncorrection``.
-        retrieveCandidates: images with an id above the given one (0: all of them), any order; tilt, id range, preset and
-            `save frames` are applied, rejects and what is done are not.
-        retrieveRejected: ids that are rejected at this moment (hidden, trashed, assessed bad, not exemplar, whatever the
-            options ask for); asked afresh at each poll.
+        retrieveCandidates: images with an id above the given one (0: all of them), any order; tilt, id range, preset
+            and `save frames` are applied, rejects and what is done are not.
+        retrieveRejected: ids that are rejected at this moment (hidden, trashed, assessed bad, not exemplar, whatever
+            the options ask for), among the candidates returned so far; asked afresh at each poll.
         retrieveDone: ids for which every expected row of this run is stored; asked at start only.
         retrieveParams: the frozen records of any number of images in a constant number of queries; a value may be a
             Failure where an image's record cannot be made.
         checkReady: raises NotReady while an image's input is missing, growing or truncated. Touches files only.
-        prepare: last thing before submission, e.g. writes reference files once per distinct content; returns the record.
-        calc: module-level function that runs on a worker; returns the result record, having written its journal record.
+        prepare: last thing before submission, e.g. writes reference files once per distinct content.
+        calc: module-level function that runs on a worker; returns the result, having written its journal record.
         store: files and rows of one result, in marker-last order, safe to repeat.
         encode, decode: a result record to and from a JSON-able dict (the journal).
         report: what the step says about a stored result beyond its rows (one line), or an empty string.
@@ -54,4 +54,4 @@ class Step:
     store: Callable[[Any], None]
     encode: Callable[[Any], dict[str, Any]]
     decode: Callable[[dict[str, Any]], Any]
-    report: Callable[[Any], str] = lambda result: ""
+    report: Callable[[Any], str] = lambda _result: ""

@@ -1,0 +1,205 @@
+"""The real daemon on real databases, killed and fed with bad movies. Only the program is a stand-in (fakemotioncor2.py)."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import mrcfile
+import numpy
+import pytest
+
+from sinedon.models import appiondata, leginondata
+from tests.services.sessions import MadeSession, makeSession
+
+FRAMES, SIDE = 4, 32
+
+
+class Daemon:
+    """`motioncor2.py` on a made session, started and stopped as a person would."""
+
+    def __init__(self, folder: Path, made: MadeSession, **settings: object):
+        self.folder, self.made = folder, made
+        self.rundir = folder / "appion" / "ddstack1"
+        self.ledger = folder / "ledger.txt"
+        self.ledger.touch()
+        program = folder / "motioncor2"
+        program.write_text(f'#!/bin/sh\nexec {sys.executable} -S {Path(__file__).parent / "fakemotioncor2.py"} "$@"\n')
+        program.chmod(0o755)
+        defaults = {
+            "poll": 0.5, "workers": 2, "settle": None, "status_interval": 0.5, "backoff": 0.2, "backoff_max": 0.4,
+            "pause": 0.2, "recheck": 0.2, "recheck_max": 0.5, "nowait_patience": 2, "free_space": 0,
+            "motioncorrection__executable": str(program), "motioncorrection__settle": 0,
+        }  # fmt: skip
+        values = {**defaults, **settings}
+        self.env = dict(os.environ, FAKE_LEDGER=str(self.ledger), PYTHONWARNINGS="default")
+        self.env |= {f"DASK_APPION__{key.upper()}": str(value) for key, value in values.items() if value is not None}
+
+    def start(self, *more: str, seconds: float = 0.05) -> subprocess.Popen:
+        command = [
+            sys.executable, "-m", "appion.motioncorrection.cli.main", "--align", "--doseweight", "--gpuids=0,1",
+            f"--rundir={self.rundir}", "--runname=ddstack1", "--preset=enn", f"--session={self.made.name}",
+            f"--projectid={self.made.project_id}", "--no-rejects", "--continue", "--parallel", *more,
+        ]  # fmt: skip
+        env = {**self.env, "FAKE_SECONDS": str(seconds)}
+        with open(self.folder / "daemon.txt", "ab") as log:
+            return subprocess.Popen(command, env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+
+    def finish(self, *more: str, timeout: float = 90, **options: float) -> None:
+        process = self.start(*more, **options)
+        try:
+            code = process.wait(timeout)
+        finally:
+            process.kill()
+            process.wait()
+        assert code == 0, self.readLog()
+
+    def readLog(self) -> str:
+        return (self.folder / "daemon.txt").read_text()[-8000:]
+
+    def readLedger(self) -> Counter:
+        return Counter(line for line in self.ledger.read_text().splitlines())
+
+    def appion(self, *words: str) -> subprocess.CompletedProcess:
+        return subprocess.run(
+            [sys.executable, "-m", "appion.cli", *words], env=self.env, capture_output=True, text=True, timeout=60
+        )
+
+
+def writeMovies(made: MadeSession, **faults: int) -> None:
+    """Write a small movie and Leginon's picture for each image; `faults` maps a word to how many names get it."""
+    frame_path, image_path = Path(made.frame_path), Path(made.image_path)
+    frame_path.mkdir(parents=True, exist_ok=True)
+    image_path.mkdir(parents=True, exist_ok=True)
+    words = [word for word, count in faults.items() for _ in range(count)]
+    rng = numpy.random.default_rng(1)
+    for filename, word in zip(made.filenames, words + [""] * len(made.filenames), strict=False):
+        path = frame_path / f"{filename}.frames.mrc"
+        frames = rng.integers(0, 20, (FRAMES, SIDE, SIDE)).astype(numpy.int16)
+        with mrcfile.new(image_path / f"{filename}.mrc") as picture:
+            picture.set_data(frames.sum(0, dtype=numpy.float32))
+        if word == "missing":
+            continue
+        with mrcfile.new(path) as movie:
+            movie.set_data(frames)
+        if word == "truncated":
+            os.truncate(path, path.stat().st_size - SIDE * SIDE)
+        if word == "broken":
+            path.write_bytes(b"this is not a movie at all" * 200)
+
+
+def makeExposures(folder: Path, images: int) -> MadeSession:
+    return makeSession(
+        images=images, nframes=FRAMES, root=folder, dimension=(SIDE, SIDE), binning=1, movie_format="mrc", norm=False
+    )
+
+
+def checkStoredOnce(made: MadeSession, daemon: Daemon) -> None:
+    """Every exposure has its plain and its weighted image, once each, with everything that belongs to them."""
+    pairs = list(appiondata.ApDDAlignImagePairData.objects.all())
+    assert Counter(pair.source_id for pair in pairs) == {image_id: 2 for image_id in made.image_ids}
+    results = {pair.result_id for pair in pairs}
+    assert len(results) == len(pairs)
+    images = list(leginondata.AcquisitionImageData.objects.filter(session_id=made.session_id))
+    assert {image.def_id for image in images} == results | set(made.image_ids)
+    plain = {image.def_id for image in images if image.filename.endswith("enn-a")}
+    for model in (appiondata.ApDDFrameTrajectoryData, appiondata.ApDDAlignStatsData):
+        assert Counter(row.image_id for row in model.objects.all()) == {image_id: 1 for image_id in plain}
+    assert appiondata.ApDDStackRunData.objects.count() == 1
+    for image in images:
+        assert (Path(made.image_path) / image.mrc_image).is_file()
+    assert not list(daemon.rundir.glob("*_c*.mrc"))
+    assert not list((daemon.rundir / ".appion" / "journal").glob("*.json"))
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_killed_daemon_stores_every_exposure_once_and_computes_nothing_twice(anydatabase, tmp_path, seed):
+    made = makeExposures(tmp_path, 30)
+    writeMovies(made)
+    daemon = Daemon(tmp_path, made)
+    chance = random.Random(seed)
+    for _ in range(3):
+        process = daemon.start("--no-wait", seconds=0.1)
+        time.sleep(chance.uniform(2.5, 6))
+        process.kill()
+        process.wait()
+    journal = {int(path.stem) for path in (daemon.rundir / ".appion" / "journal").glob("*.json")}
+    before = daemon.readLedger()
+    done = {pair.source_id for pair in appiondata.ApDDAlignImagePairData.objects.all()}
+    daemon.finish("--no-wait")
+    checkStoredOnce(made, daemon)
+    after = daemon.readLedger()
+    names = dict(zip(made.image_ids, made.filenames, strict=True))
+    for image_id in journal | done:
+        line = f"start {names[image_id]}.frames.mrc"
+        assert after[line] == before[line], f"{names[image_id]} was computed again"
+
+
+def test_bad_movies_leave_the_good_ones_alone(anydatabase, tmp_path):
+    made = makeExposures(tmp_path, 12)
+    writeMovies(made, missing=1, truncated=1, broken=1)
+    good = list(made.filenames)
+    missing, truncated, broken, hanging, crashing = good[:5]
+    frames = Path(made.frame_path)
+    leginon = leginondata.AcquisitionImageData.objects
+    for position, word in ((3, "hang"), (4, "crash")):  # the stand-in does as the movie's name says
+        name = f"{good[position]}_{word}"
+        (frames / f"{good[position]}.frames.mrc").rename(frames / f"{name}.frames.mrc")
+        leginon.filter(def_id=made.image_ids[position]).update(filename=name)
+    daemon = Daemon(tmp_path, made, motioncorrection__timeout=1.5, attempts=2)
+    daemon.finish("--no-wait", timeout=120)
+    done = {pair.source_id for pair in appiondata.ApDDAlignImagePairData.objects.all()}
+    assert done == set(made.image_ids[5:]), daemon.readLog()
+    told = daemon.appion("failures", str(daemon.rundir)).stdout
+    for name in (missing, truncated, broken, hanging, crashing):
+        assert name in told, told
+    assert "did not end within" in told
+    assert "No such" in told or "not there" in told or "missing" in told
+    assert "makes no sense" in told
+    assert subprocess.run(["pgrep", "-f", "sleep 1000"], capture_output=True).returncode == 1
+    told = daemon.appion("explain", str(daemon.rundir), str(made.image_ids[4])).stdout
+    assert crashing in told
+    assert "motioncor2" in told
+    assert daemon.appion("status", str(daemon.rundir)).returncode == 2
+
+
+def test_second_daemon_names_the_first_and_sigterm_ends_it_cleanly(sqlitedatabase, tmp_path):
+    made = makeExposures(tmp_path, 3)
+    writeMovies(made)
+    daemon = Daemon(tmp_path, made)
+    process = daemon.start()
+    try:
+        status = waitForStatus(daemon, done=3)
+        assert status["pid"] == process.pid
+        second = subprocess.run(process.args, env={**daemon.env}, capture_output=True, text=True, timeout=60)
+        assert second.returncode == 2
+        assert str(process.pid) in second.stderr
+        assert os.uname().nodename in second.stderr
+        assert daemon.appion("status", str(daemon.rundir)).returncode == 0
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 0, daemon.readLog()
+    finally:
+        process.kill()
+        process.wait()
+    checkStoredOnce(made, daemon)
+    assert appiondata.ApAppionJobData.objects.get().status == "D"
+
+
+def waitForStatus(daemon: Daemon, done: int, timeout: float = 60) -> dict:
+    """The status once so many exposures are done."""
+    path = daemon.rundir / ".appion" / "status.json"
+    deadline = time.monotonic() + timeout
+    while time.monotonic() < deadline:
+        if path.exists():
+            status = json.loads(path.read_text())
+            if status["counts"].get("done") == done:
+                return status
+        time.sleep(0.2)
+    raise AssertionError(f"not done in {timeout} s: {daemon.readLog()}")
