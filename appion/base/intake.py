@@ -12,6 +12,7 @@ from appion.base.config import setting
 from appion.base.failures import ConfigurationFailure, Failure, InfrastructureFailure, NotReady, classifyException
 from appion.base.retrieve.attempts import takeRetryRequests
 from appion.base.run import DatabaseAway, Run, askDatabase, noteFailure
+from appion.base.state import Phase
 from appion.base.store.journal import journalPath
 
 logger = logging.getLogger(__name__)
@@ -49,6 +50,7 @@ def pollDatabase(run: Run) -> None:
     new = run.exposures.add(candidates)
     run.highest = max(run.highest, max((candidate.image_id for candidate in candidates), default=0))
     names = run.exposures.names
+    gone += [image_id for image_id in new if run.exposures.phase[image_id] is Phase.REJECTED]
     changes = [("rejected", gone), ("no longer rejected", back)]
     if run.polled:
         changes.append(("found", new))

@@ -79,10 +79,10 @@ class Reporter:
         if self.live:
             self.stream.write(f"\r\x1b[K{line[: shutil.get_terminal_size().columns - 1]}")
             self.stream.flush()
-        if line != self._last_line and (force or now - self._last_log >= setting("log_interval")):
+        interval = setting("log_interval") * (10 if self.live else 1)
+        if line != self._last_line and (force or now - self._last_log >= interval):
             self._last_log, self._last_line = now, line
-            if not self.live:
-                logger.info("%s", line)
+            logger.info("%s", line)
 
     def endLine(self) -> None:
         """Leave the live line standing and go on below it."""

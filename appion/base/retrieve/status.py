@@ -1,0 +1,99 @@
+"""How a run is doing, as seen from outside: well, in trouble, or not running."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from appion.base.failures import ConfigurationFailure
+from appion.base.store.lock import readLockHolder
+from appion.base.store.status import statusPath
+
+#: Seconds without a sign of life after which a daemon is taken to hang (or, on another host, to be gone).
+PATIENCE = 120.0
+
+
+@dataclass(frozen=True)
+class Condition:
+    """The judgement: `running`, what is the `trouble` (one line each), and the status it was judged by."""
+
+    running: bool
+    trouble: tuple[str, ...]
+    status: dict[str, Any]
+
+    @property
+    def exit_code(self) -> int:
+        """0 well, 1 trouble, 2 not running."""
+        return 2 if not self.running else 1 if self.trouble else 0
+
+
+def readStatus(rundir: Path | str) -> dict[str, Any]:
+    """What the daemon last wrote.
+
+    Raises:
+        ConfigurationFailure: there is no such run folder, or no daemon ever worked in it.
+    """
+    try:
+        return json.loads(statusPath(rundir).read_bytes())
+    except FileNotFoundError:
+        what = "is not a folder" if not Path(rundir).is_dir() else "has no .appion/status.json: nothing ran there yet"
+        raise ConfigurationFailure(f"{rundir} {what}", "give the run folder (--rundir of the program)") from None
+    except ValueError as error:
+        raise ConfigurationFailure(f"{statusPath(rundir)} cannot be read: {error}", "is the disk full?") from error
+
+
+def judgeRun(rundir: Path | str) -> Condition:
+    """Judge a run by its lock and its status. Not to be called by the daemon itself.
+
+    Raises:
+        ConfigurationFailure: see :func:`readStatus`.
+    """
+    status = readStatus(rundir)
+    age = time.time() - status["heartbeat"]
+    running = isRunning(rundir, status)
+    trouble = findTrouble(status) if running or status["state"] != "ended" else ()
+    if running and age > PATIENCE:
+        trouble = (f"no sign of life for {age / 60:.0f} min: it hangs, or cannot write to the run folder", *trouble)
+    return Condition(running, trouble, status)
+
+
+def isRunning(rundir: Path | str, status: dict[str, Any]) -> bool:
+    """Whether a daemon works on the run: by the lock; from another host, where it may not be seen, by signs of life."""
+    if readLockHolder(rundir) is not None:
+        return True
+    elsewhere = status["host"] != os.uname().nodename
+    return elsewhere and status["state"] != "ended" and time.time() - status["heartbeat"] < PATIENCE
+
+
+def findTrouble(status: dict[str, Any]) -> tuple[str, ...]:
+    """What a person should look at, one line each; empty if all is well."""
+    counts, workers = status["counts"], status["workers"]
+    lines = []
+    if counts["set aside"]:
+        lines.append(f"{counts['set aside']} exposures failed for good and are set aside")
+    if counts["backing off"]:
+        lines.append(f"{counts['backing off']} exposures failed and are tried again later")
+    for key, text in (
+        ("database", "the database does not answer"),
+        ("polling", "listing the exposures fails"),
+        ("storing", "results cannot be stored (they are kept)"),
+        ("paused", "nothing is handed out for now"),
+    ):
+        if status.get(key):
+            since = status[key]["since"]
+            when = f" since {time.strftime('%H:%M:%S', time.localtime(since))}" if since else ""
+            lines.append(f"{text}{when}: {status[key]['reason']}")
+    if status.get("unwritable"):
+        lines.append(f"the run folder cannot be written: {status['unwritable']}")
+    if status.get("workers_started") and not workers["in_sight"]:
+        lines.append(f"none of {workers['planned']} workers is there")
+    if status["falling_behind"]:
+        lines.append(
+            f"falling behind: {status['arriving_per_hour']:.0f} exposures an hour come, "
+            f"{status['rate_per_hour']:.0f} get done"
+        )
+    return tuple(lines)

@@ -1,0 +1,76 @@
+"""The command `appion`: look after runs."""
+
+from __future__ import annotations
+
+import argparse
+import io
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from appion.base.failures import Failure
+from appion.base.report import readVersion
+
+
+def constructParser() -> argparse.ArgumentParser:
+    """The command's options; each sub-command names the function that does it."""
+    parser = argparse.ArgumentParser(prog="appion", description="Look after processing runs.")
+    parser.add_argument("--version", action="version", version=f"appion {readVersion()}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+
+    def add(name: str, text: str) -> argparse.ArgumentParser:
+        command = commands.add_parser(name, help=text, description=text)
+        command.add_argument("rundir", type=Path, help="the run folder")
+        return command
+
+    status = add("status", "How a run is doing; exit code 0: well, 1: trouble, 2: not running.")
+    status.add_argument("--json", action="store_true", help="for programs instead of people")
+    failures = add("failures", "What failed and why, grouped by reason.")
+    failures.add_argument("--json", action="store_true", help="for programs instead of people")
+    retry = add("retry", "Forget failures, so that the exposures are tried again; works while the daemon runs.")
+    retry.add_argument("images", nargs="*", help="image ids or names; without any, all that failed")
+    explain = add("explain", "Everything that is known of one exposure.")
+    explain.add_argument("image", help="image id or name")
+    commands.add_parser("demo", help="A simulated microscope to try it with.", add_help=False)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; returns its exit code."""
+    argv = list(sys.argv[1:] if argv is None else argv)
+    if argv[:1] == ["demo"]:
+        from appion.demo.main import main as demo  # only here: it needs much that the others do not
+
+        return demo(argv[1:]) or 0
+    args = constructParser().parse_args(argv)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a file name must not end the command on a plain terminal
+    try:
+        return dispatch(args)
+    except Failure as failure:
+        print(f"appion {args.command}: {failure}", file=sys.stderr)
+        return 2
+    except BrokenPipeError:  # the reader, say `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def dispatch(args: argparse.Namespace) -> int:
+    """Call what the sub-command asks for, importing no more than that."""
+    if args.command == "status":
+        from appion.cli.status import showStatus
+
+        return showStatus(args.rundir, args.json)
+    if args.command == "failures":
+        from appion.cli.failures import showFailures
+
+        return showFailures(args.rundir, args.json)
+    if args.command == "retry":
+        from appion.cli.failures import retryImages
+
+        return retryImages(args.rundir, args.images)
+    from appion.cli.explain import explainImage
+
+    return explainImage(args.rundir, args.image)

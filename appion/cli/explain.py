@@ -1,0 +1,121 @@
+"""`appion explain`: what happened to one exposure."""
+
+from __future__ import annotations
+
+import glob
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from appion.base.failures import ConfigurationFailure
+from appion.base.retrieve.attempts import readAttempts
+from appion.base.retrieve.events import readEvents
+from appion.base.retrieve.journal import UnreadableRecord, readResult
+from appion.base.retrieve.status import readStatus
+from appion.base.store.journal import journalPath
+from appion.base.store.scratch import OWNER, calcScratchRoot
+from appion.cli.failures import formatClock
+
+#: Fields of an event that stand in a column of their own.
+COLUMNS = frozenset({"time", "image", "name", "what"})
+
+
+def explainImage(rundir: Path, image: str) -> int:
+    """Print events, failures, journal record and files of one exposure, in that order.
+
+    Raises:
+        ConfigurationFailure: the run never had to do with such an exposure.
+    """
+    readStatus(rundir)
+    image_id, name = findImage(rundir, image)
+    lines = [f"{name or 'unnamed'}, image {image_id}", "", "What happened:"]
+    lines += [describeEvent(event) for event in readEvents(rundir, image_id)] or ["  (no events)"]
+    for part, found in (
+        ("Failure that is remembered:", describeAttempt(rundir, image_id)),
+        ("Result in the journal:", describeRecord(rundir, image_id)),
+        ("Scratch folders:", describeScratch(rundir, image_id)),
+        ("Files in the run folder:", describeFiles(rundir, name)),
+    ):
+        content = list(found)
+        if content:
+            lines += ["", part, *content]
+    print("\n".join(lines))
+    return 0
+
+
+def findImage(rundir: Path, image: str) -> tuple[int, str]:
+    """Id and name of the exposure that is meant by an id or a name."""
+    name = Path(image).name.removesuffix(".mrc")
+    image_id = int(image) if image.isdecimal() else None
+    found = None
+    for event in readEvents(rundir, image_id):
+        if "image" in event and (image_id is not None or event.get("name") == name):
+            found = event["image"], event.get("name", "") or (found[1] if found else "")
+    if found is None:
+        for attempt in readAttempts(rundir).values():
+            if image_id == attempt.image_id or name == attempt.filename:
+                return attempt.image_id, attempt.filename
+        raise ConfigurationFailure(
+            f"{rundir} knows nothing of image {image}",
+            "it was done before this run folder's first event, is not selected, or was never handed out",
+        )
+    return found
+
+
+def describeEvent(event: dict[str, Any]) -> str:
+    """One line: when, what, and whatever else was noted."""
+    fields = [f"{key}={value}" for key, value in event.items() if key not in COLUMNS]
+    day = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(event["time"]))
+    return f"  {day}  {event['what']:<12} {'  '.join(fields)}".rstrip()
+
+
+def describeAttempt(rundir: Path, image_id: int) -> Iterator[str]:
+    """The last failure in full."""
+    attempt = readAttempts(rundir).get(image_id)
+    if attempt is None:
+        return
+    fate = "set aside" if attempt.next_try is None else f"tried again at {formatClock(attempt.next_try)}"
+    yield f"  {attempt.reason}  [{attempt.kind}], failures {attempt.count}, {fate}"
+    if attempt.remedy:
+        yield f"  -> {attempt.remedy}"
+    if attempt.command:
+        yield f"  command: {attempt.command}"
+    yield from (f"  | {line}" for line in attempt.log_tail.rstrip().splitlines())
+
+
+def describeRecord(rundir: Path, image_id: int) -> Iterator[str]:
+    """The record, one field a line, cut where long."""
+    path = journalPath(rundir, image_id)
+    try:
+        record = readResult(rundir, image_id)
+    except UnreadableRecord as error:
+        yield f"  unreadable: {error}"
+        return
+    bad = path.with_name(path.name + ".bad")
+    if bad.exists():
+        yield f"  an unusable one was set aside as {bad}"
+    if record is not None:
+        yield f"  {path}"
+        for key, value in record.items():
+            text = json.dumps(value)
+            yield f"    {key}: {text if len(text) <= 200 else text[:200] + '...'}"
+
+
+def describeScratch(rundir: Path, image_id: int) -> Iterator[str]:
+    """Where it is worked on now, or was when a worker was lost."""
+    for scratch in sorted(calcScratchRoot(rundir).glob(f"{image_id}-*")):
+        try:
+            owner = json.loads((scratch / OWNER).read_bytes())
+            yield f"  {scratch}: process {owner['pid']} on {owner['host']}"
+        except (OSError, ValueError, KeyError):
+            yield f"  {scratch}"
+
+
+def describeFiles(rundir: Path, name: str) -> Iterator[str]:
+    """Files whose name begins with that of the exposure: logs, and sums that are not stored."""
+    for path in sorted(Path(rundir).glob(f"{glob.escape(name)}*")) if name else []:
+        if path.is_file():
+            state = path.stat()
+            yield f"  {path}  {state.st_size} bytes, {formatClock(state.st_mtime)}"

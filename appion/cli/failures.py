@@ -1,0 +1,99 @@
+"""`appion failures` and `appion retry`."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from appion.base.attempt import Attempt, encodeAttempt
+from appion.base.calc import calcReasonGroup
+from appion.base.failures import ConfigurationFailure
+from appion.base.retrieve.attempts import readAttempts
+from appion.base.retrieve.status import isRunning, readStatus
+from appion.base.store.attempts import saveAttempts, saveRetryRequest
+from appion.base.store.lock import acquireLock
+
+#: Lines of a program's output that are shown, and images named in one group.
+TAIL, NAMED = 6, 8
+
+
+def showFailures(rundir: Path, as_json: bool) -> int:
+    """Print what failed, the most frequent reason first."""
+    readStatus(rundir)
+    attempts = readAttempts(rundir)
+    groups: dict[tuple[str, str], list[Attempt]] = {}
+    for attempt in attempts.values():
+        groups.setdefault((attempt.kind, calcReasonGroup(attempt.reason, attempt.filename)), []).append(attempt)
+    ordered = sorted(groups.values(), key=len, reverse=True)
+    if as_json:
+        print(json.dumps([[encodeAttempt(attempt) for attempt in group] for group in ordered], indent=1))
+    elif not ordered:
+        print("Nothing failed.")
+    else:
+        print("\n\n".join(describeGroup(group) for group in ordered))
+        print(f"\nTry again: appion retry {rundir} [IMAGE ...]    All of one image: appion explain {rundir} IMAGE")
+    return 0
+
+
+def describeGroup(group: Sequence[Attempt]) -> str:
+    """One reason: how many, which, what became of them, and the latest in detail."""
+    last = max(group, key=lambda attempt: attempt.last)
+    aside = sum(attempt.next_try is None for attempt in group)
+    names = [f"{attempt.filename} ({attempt.image_id})" for attempt in group[:NAMED]]
+    lines = [f"{len(group)} x {last.reason}  [{last.kind}]"]
+    if last.remedy:
+        lines.append(f"    -> {last.remedy}")
+    lines.append(f"    images: {', '.join(names)}{f' and {len(group) - NAMED} more' if len(group) > NAMED else ''}")
+    again = [attempt.next_try for attempt in group if attempt.next_try is not None]
+    fate = [f"{aside} set aside"] if aside else []
+    fate += [f"{len(again)} tried again, next at {formatClock(min(again))}"] if again else []
+    lines.append(f"    {', '.join(fate)}")
+    where = f" on {last.host}" if last.host else ""
+    lines.append(f"    last: {last.filename}{where} at {formatClock(last.last)}, failures: {countFailures(last)}")
+    if last.command:
+        lines.append(f"    command: {last.command}")
+    lines += [f"    | {line}" for line in last.log_tail.rstrip().splitlines()[-TAIL:]]
+    return "\n".join(lines)
+
+
+def countFailures(attempt: Attempt) -> str:
+    """Its own failures and, where there were any, the workers it lost."""
+    return f"{attempt.count}" + (f", workers lost: {attempt.infrastructure}" if attempt.infrastructure else "")
+
+
+def formatClock(seconds: float) -> str:
+    """A Unix time as local date and time."""
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
+
+
+def retryImages(rundir: Path, images: Sequence[str]) -> int:
+    """Forget failures: through the daemon if one runs, else in the run folder.
+
+    Raises:
+        ConfigurationFailure: an image that did not fail is named.
+    """
+    status, attempts = readStatus(rundir), readAttempts(rundir)
+    ids = findIds(attempts, images) if images else None
+    if isRunning(rundir, status):
+        saveRetryRequest(rundir, ids)
+        print(f"Asked the daemon on {status['host']} to try {len(attempts) if ids is None else len(ids)} again.")
+        return 0
+    with acquireLock(rundir):
+        kept = [] if ids is None else [attempt for key, attempt in attempts.items() if key not in ids]
+        saveAttempts(rundir, kept)
+    print(f"{len(attempts) - len(kept)} are tried again when the daemon is started.")
+    return 0
+
+
+def findIds(attempts: dict[int, Attempt], images: Sequence[str]) -> set[int]:
+    """The ids of failed images given by id or name."""
+    names = {attempt.filename: image_id for image_id, attempt in attempts.items()}
+    ids = set()
+    for image in images:
+        image_id = names.get(image.removesuffix(".mrc"), int(image) if image.isdecimal() else -1)
+        if image_id not in attempts:
+            raise ConfigurationFailure(f"{image} is not among the failures", "`appion failures` lists them")
+        ids.add(image_id)
+    return ids

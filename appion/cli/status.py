@@ -1,0 +1,92 @@
+"""`appion status`: for a tired person at three in the morning."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+from appion.base.report import formatDuration
+from appion.base.retrieve.status import Condition, judgeRun
+
+
+def showStatus(rundir: Path, as_json: bool) -> int:
+    """Print how a run is doing; exit code 0 well, 1 trouble, 2 not running."""
+    condition = judgeRun(rundir)
+    if as_json:
+        extra = {"running": condition.running, "trouble": list(condition.trouble), "exit_code": condition.exit_code}
+        print(json.dumps(condition.status | extra, indent=1))
+    else:
+        print("\n".join(describeCondition(rundir, condition)))
+    return condition.exit_code
+
+
+def describeCondition(rundir: Path, condition: Condition) -> list[str]:
+    """The verdict first, then the numbers, then what to do."""
+    status, counts = condition.status, condition.status["counts"]
+    lines = [describeVerdict(condition), f"  {describeWhere(status)}", f"  {describeCounts(status)}"]
+    if condition.running:
+        lines.append(f"  {describePace(status)}")
+        workers = status["workers"]
+        lines.append(f"  workers: {workers['in_sight']} of {workers['planned']} there ({workers['cluster']})")
+    for group in status["waiting_for"]:
+        lines.append(f"  waiting: {group['count']} x {group['reason']} (e.g. image {group['image']})")
+    for group in status["failures"]:
+        remedy = f"\n    -> {group['remedy']}" if group["remedy"] else ""
+        lines.append(f"  failed: {group['count']} x {group['reason']} [{group['class']}]{remedy}")
+    if counts["set aside"] or counts["backing off"]:
+        lines.append(f"More: appion failures {rundir}    Try again: appion retry {rundir}")
+    return lines
+
+
+def describeVerdict(condition: Condition) -> str:
+    """One line, or one more for each trouble."""
+    status = condition.status
+    if not condition.running:
+        if status["state"] == "ended":
+            return f"NOT RUNNING: ended {formatTime(status['heartbeat'])}: {status['ended']}"
+        return (
+            f"NOT RUNNING: no daemon holds the run, and it said no goodbye; last sign of life "
+            f"{formatTime(status['heartbeat'])}. Start the same command again: it goes on where it was."
+        )
+    if condition.trouble:
+        return "\n".join(["TROUBLE:", *(f"  ! {line}" for line in condition.trouble)])
+    return "WELL: stopping, waiting for what runs" if status["state"] == "stopping" else "WELL: running"
+
+
+def describeWhere(status: dict[str, Any]) -> str:
+    """What, where, since when."""
+    commit = "" if status["commit"] else ", results are not stored (--no-commit)"
+    return (
+        f"{status['program']} {status['version']} on {status['host']}, process {status['pid']}, started "
+        f"{formatTime(status['started'])}, last sign of life {formatTime(status['heartbeat'])}{commit}"
+    )
+
+
+def describeCounts(status: dict[str, Any]) -> str:
+    """All exposures by what they are doing; phases without any are left out."""
+    others = [f"{number} {phase}" for phase, number in status["counts"].items() if number and phase != "done"]
+    return ", ".join([f"{status['counts']['done']} of {status['total']} exposures done", *others])
+
+
+def describePace(status: dict[str, Any]) -> str:
+    """Rates and how far behind."""
+    words = []
+    for key, text in (("rate_per_hour", "done"), ("arriving_per_hour", "new")):
+        if status[key]:
+            words.append(f"{status[key]:.0f} {text} per hour")
+    if status["seconds_per_exposure"]:
+        words.append(f"{status['seconds_per_exposure']:.1f} s each")
+    behind = status["behind"]
+    if not behind["count"]:
+        return ", ".join([*words, "nothing behind"])
+    words.append(f"behind by {behind['count']} (the oldest for {formatDuration(60 * behind['minutes'])})")
+    left = status["time_left"]
+    return ", ".join([*words, "time left unknown" if left is None else f"{formatDuration(left)} left"])
+
+
+def formatTime(seconds: float) -> str:
+    """A Unix time as local date and time, and how long ago that is."""
+    ago = max(0.0, time.time() - seconds)
+    return f"{time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(seconds))} ({formatDuration(ago)} ago)"
