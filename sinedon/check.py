@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from django.db import connections
 
 from sinedon.config import readConfig
@@ -11,9 +13,9 @@ from sinedon.schema import listMissing
 from sinedon.setup import findAppionDatabase, openAppionDatabase, setup
 
 CONSEQUENCES = {
-    "leginondata": "reads as empty; Leginon adds it when it is updated and first needs it",
-    "projectdata": "reads as empty; the project's web pages add it when they are updated",
-    "appiondata": "create it with: python -m sinedon init",
+    "leginondata": "what is missing reads as empty, and Leginon adds it when it first needs it",
+    "projectdata": "what is missing reads as empty, and the project's web pages add it when they are updated",
+    "appiondata": "run: python -m sinedon init --appiondb {name}",
 }
 
 
@@ -33,7 +35,7 @@ def checkDatabases(projectid: int | None = None) -> tuple[list[str], bool]:
         lines += found
     names = [findAppionDatabase(projectid)] if projectid is not None else _listAppionDatabases()
     if not names:
-        lines.append("no project has an Appion database; create one with: python -m sinedon init")
+        lines.append("no project has an Appion database; run: python -m sinedon init --project N --appiondb NAME")
         complete = False
     section = readConfig()["appiondata"]
     for name in names:
@@ -53,11 +55,12 @@ def checkDatabases(projectid: int | None = None) -> tuple[list[str], bool]:
 
 def _describe(alias: str) -> list[str]:
     """Return one line when the database lacks nothing, else a heading and a line for each table."""
-    name = connections.settings[alias]["NAME"]
+    name = Path(connections.settings[alias]["NAME"]).stem
     missing = listMissing(alias)
     if not missing:
         return [f"{name}: complete"]
-    return [f"{name} ({CONSEQUENCES[alias]}):", *(f"  missing {item}" for item in missing)]
+    heading = f"{name} is not complete; {CONSEQUENCES[alias].format(name=name)}:"
+    return [heading, *(f"  missing: {item}" for item in missing)]
 
 
 def _listAppionDatabases() -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 from django.db import connections
 
@@ -18,20 +19,20 @@ from sinedon.setup import findAppionDatabase, openAppionDatabase, setup
 def createDatabases(projectid: int | None = None, appiondb: str | None = None) -> tuple[list[str], bool]:
     """Create what is missing; return lines that say what was done, and whether nothing is left to do.
 
-    On SQLite: the three databases, a project (number 1 unless given) and its Appion database (``ap<project>`` unless
-    named). On MySQL: missing tables and columns of one Appion database, and that database itself if it is named and
-    does not exist; nothing in the Leginon and project databases, nothing altered or dropped.
+    On SQLite: the three databases, a project (number 1 unless given or the named database has one) and its Appion
+    database (``ap<project>`` unless named). On MySQL: missing tables and columns of one Appion database, and that
+    database itself if it is not there; nothing in the Leginon and project databases, nothing altered or dropped.
 
     Raises:
         ConfigurationError: it cannot be told which Appion database is meant.
     """
     sections = readConfig()
     if sections["appiondata"].engine == "sqlite":
-        return _createSQLite(sections, projectid or 1, appiondb), True
+        return _createSQLite(sections, projectid, appiondb), True
     return _createMySQL(sections, projectid, appiondb)
 
 
-def _createSQLite(sections: dict[str, Section], projectid: int, appiondb: str | None) -> list[str]:
+def _createSQLite(sections: dict[str, Section], projectid: int | None, appiondb: str | None) -> list[str]:
     """Create the three SQLite databases of a project."""
     names = ("leginondata", "projectdata")
     for section in sections.values():
@@ -39,6 +40,9 @@ def _createSQLite(sections: dict[str, Section], projectid: int, appiondb: str | 
         section.folder.mkdir(parents=True, exist_ok=True)
     registerDatabases({name: constructDatabase(sections[name], sections[name].db) for name in names})
     lines = [line for alias in names for line in _create(alias)]
+    if projectid is None:
+        owner = projectdata.processingdb.objects.filter(appiondb=appiondb).order_by("-def_id").first()
+        projectid = owner.project_id if owner else 1
     if not projectdata.projects.objects.filter(pk=projectid).exists():
         insertRow(projectdata.projects, def_id=projectid, name=f"project {projectid}", hidden=False)
         lines.append(f"project {projectid} added")
@@ -92,8 +96,8 @@ def _createDatabase(name: str, section: Section) -> None:
 
 def _create(alias: str, table_engine: str = "MyISAM") -> list[str]:
     """Create what a registered database lacks and say what it was."""
-    name = connections.settings[alias]["NAME"]
-    return [f"{name}: {item} created" for item in createMissing(alias, table_engine)]
+    name = Path(connections.settings[alias]["NAME"]).stem
+    return [f"{name}: created {item}" for item in createMissing(alias, table_engine)]
 
 
 def _checkName(name: str) -> str:

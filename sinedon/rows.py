@@ -6,6 +6,7 @@ import hashlib
 import logging
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from django.db import OperationalError, connections, models, transaction
@@ -119,8 +120,8 @@ def _constructValues(model: Any, fields: dict[Any, Any], whole: bool) -> dict[st
     meta = model._meta
     alias, table = meta.app_label, meta.db_table
     if not hasTable(model):
-        remedy = "run: python -m sinedon init" if alias == "appiondata" else "update Leginon's database"
-        raise SchemaError(f"database {connections.settings[alias]['NAME']} has no table {table}; {remedy}")
+        remedy = _describeRemedy(alias) if alias == "appiondata" else "Leginon has to create it"
+        raise SchemaError(f"the database has no table {table}; {remedy}")
     values = {}
     for field in meta.concrete_fields if whole else fields:
         value = fields.get(field)
@@ -136,10 +137,15 @@ def _constructValues(model: Any, fields: dict[Any, Any], whole: bool) -> dict[st
 def _refuseColumn(alias: str, table: str, column: str) -> None:
     """Raise for a value that an Appion table cannot hold; warn once for the same in a table of Leginon's."""
     if alias == "appiondata":
-        raise SchemaError(f"table {table} has no column '{column}'; run: python -m sinedon init")
+        raise SchemaError(f"table {table} has no column '{column}'; {_describeRemedy(alias)}")
     if (alias, table, column) not in _warned:
         _warned.add((alias, table, column))
         logger.warning("table %s has no column '%s': its value is not stored (the database is older)", table, column)
+
+
+def _describeRemedy(alias: str) -> str:
+    """Return the command that completes a database."""
+    return f"run: python -m sinedon init --appiondb {Path(connections.settings[alias]['NAME']).stem}"
 
 
 def _findOrInsert(model: Any, values: dict[str, Any]) -> int:

@@ -26,7 +26,7 @@ class Missing:
         table = self.model._meta.db_table
         if self.whole:
             return f"table {table}"
-        return f"table {table}: column{'s' * (len(self.fields) > 1)} {', '.join(f.column for f in self.fields)}"
+        return f"column{'s' * (len(self.fields) > 1)} {', '.join(f.column for f in self.fields)} of table {table}"
 
 
 def listModels(alias: str) -> list[Any]:

@@ -77,7 +77,9 @@ def openDatabase(alias: str, section: Section) -> None:
     database = connections.settings[alias]
     name = database["NAME"]
     if section.engine == "sqlite" and not Path(name).exists():
-        raise ConnectionFailure(f"[{alias}] database {name} does not exist; create it with: python -m sinedon init")
+        option = f" --appiondb {Path(name).stem}" if alias == "appiondata" else ""
+        remedy = f"create it with: python -m sinedon init{option}"
+        raise ConnectionFailure(f"[{alias}] database {name} does not exist; {remedy}")
     try:
         readLiveTables(alias)
     except DjangoDatabaseError as error:

@@ -44,7 +44,7 @@ def testSQLiteFromNothing(config, tmp_path, capsys):
 
 def testSQLiteColumnsAreAdded(config, tmp_path, capsys):
     config(f"[global]\nengine: sqlite\ndir: {tmp_path}\n")
-    main(["init"])
+    main(["init", "--project", "3", "--appiondb", "ap1"])
     with sqlite3.connect(tmp_path / "ap1.sqlite3") as database:
         database.execute("DROP INDEX \"ApDDStackRunData|REF|ApPathData|path\"")
         database.execute('ALTER TABLE ApDDStackRunData DROP COLUMN "REF|ApPathData|path"')
@@ -53,10 +53,10 @@ def testSQLiteColumnsAreAdded(config, tmp_path, capsys):
     capsys.readouterr()
     assert main(["check"]) == 1
     out = capsys.readouterr().out
-    assert "missing table ApCtfData\n" in out
-    assert "missing table ApDDStackRunData: column REF|ApPathData|path\n" in out
+    assert "missing: table ApCtfData\n" in out
+    assert "missing: column REF|ApPathData|path of table ApDDStackRunData\n" in out
     assert "python -m sinedon init" in out
-    assert main(["init"]) == 0
+    assert main(["init", "--appiondb", "ap1"]) == 0
     assert main(["check"]) == 0
 
 
@@ -68,8 +68,8 @@ def testClassicAppionDatabaseIsCompletedAndNothingElseTouched(config, mariadb, c
     appion = readDefinitions(mariadb, "ap1")
     assert main(["check"]) == 1
     out = capsys.readouterr().out
-    assert "missing table NormImageData" in out
-    assert "missing table ApDDStackParamsData: columns align, bin" in out
+    assert "missing: table NormImageData" in out
+    assert "missing: columns align, bin, REF|ApStackData|stack" in out
     assert main(["init", "--project", "1"]) == 0
     assert readDefinitions(mariadb, "leginondb") | readDefinitions(mariadb, "projectdb") == before
     now = readDefinitions(mariadb, "ap1")

@@ -53,7 +53,7 @@ def testWhatAnOldLeginonTableCannotHoldIsDroppedWithOneWarning(caplog):
     warned = [record.getMessage() for record in caplog.records]
     assert len(warned) == 1
     assert warned[0].startswith("table CameraEMData has no column 'SUBD|offset|x': its value is not stored")
-    with pytest.raises(SchemaError, match="leginondb has no table ObjIceThicknessData"):
+    with pytest.raises(SchemaError, match="no table ObjIceThicknessData; Leginon has to"):
         sinedon.insertRow(leginondata.ObjIceThicknessData, thickness=20.0)
 
 
@@ -63,7 +63,7 @@ def testAppionTableThatLacksAColumnSaysWhatToDo(mariadb, classicdatabase):
     sinedon.setup(1)
     with pytest.raises(SchemaError, match="ApDDStackParamsData has no column 'align'; run: python -m sinedon init"):
         sinedon.insertRow(appiondata.ApDDStackParamsData, preset="enn", align=True)
-    with pytest.raises(SchemaError, match="ap1 has no table ApDDAlignImagePairData; run: python -m sinedon init"):
+    with pytest.raises(SchemaError, match="no table ApDDAlignImagePairData; run: .* --appiondb ap1$"):
         sinedon.insertRow(appiondata.ApDDAlignImagePairData, source=1, result=2)
     row = sinedon.insertRow(appiondata.ApDDStackParamsData, preset="enn")
     assert (row.preset, row.align) == ("enn", None)
