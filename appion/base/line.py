@@ -23,6 +23,7 @@ class Line:
         self._random = random.Random(seed)
         self._first: list[tuple[float, int]] = []
         self._oldest: list[tuple[float, int]] = []
+        self._tidied = 0  # entries left by the last tidying
 
     def push(self, image_id: int) -> None:
         """Let an id stand in line; one that stands there already may be pushed again."""
@@ -55,7 +56,10 @@ class Line:
         return list(chosen)
 
     def _tidy(self, chosen: dict[int, None], isValid: Callable[[int], bool]) -> None:
-        """Drop left-overs when they are most of a heap: what was taken at one end still stands at the other."""
-        if self.share and len(self._oldest) > 2 * len(self._first) + 1000:
-            self._oldest = [item for item in self._oldest if isValid(item[1]) and item[1] not in chosen]
-            heapify(self._oldest)
+        """Drop those who left by another door, whenever the heaps have grown to twice what was in them last time."""
+        if len(self._first) + len(self._oldest) <= 2 * self._tidied + 1000:
+            return
+        for heap in (self._first, self._oldest):
+            heap[:] = [item for item in heap if item[1] not in chosen and isValid(item[1])]
+            heapify(heap)
+        self._tidied = len(self._first) + len(self._oldest)
