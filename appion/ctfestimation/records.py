@@ -1,7 +1,7 @@
 """The plain records that flow through CTF estimation: parameters of one micrograph, result of one micrograph.
 
-All are frozen and hold nothing but plain values. Units differ from field to field because the programs, the database and
-the command line use different ones; every field says which.
+All are frozen and hold nothing but plain values. Units differ from field to field because the programs, the database
+and the command line use different ones; every field says which.
 """
 
 from __future__ import annotations
