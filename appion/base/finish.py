@@ -139,7 +139,6 @@ def storeResult(run: Run, image_id: int) -> None:
             discardRecord(run, image_id, failure.reason)
         noteFailure(run, image_id, failure)
         return
-    line = ""
     if run.options.commit:
         try:
             askDatabase(run, run.step.store, result)
@@ -149,7 +148,7 @@ def storeResult(run: Run, image_id: int) -> None:
         except Exception as error:
             noteUnstored(run, image_id, error)
             return
-        line = run.step.report(result)
+    line = run.step.report(result)
     run.exposures.finish(image_id)
     run.reporter.finished.append(time.monotonic())
     run.reporter.event("stored" if run.options.commit else "kept", image=image_id, name=name,

@@ -43,6 +43,10 @@ log = logging.getLogger(__name__)
 WEB_JOBTYPES = ("makeddrawframestack",)
 
 
+#: Warnings of results that have been logged.
+_warned: set[str] = set()
+
+
 @dataclass(frozen=True)
 class Job:
     """What one call of the program works on."""
@@ -172,18 +176,28 @@ def constructStep(job: Job, stack_run: StackRun | None) -> Step:
         store=store,
         encode=encodeResult,
         decode=decodeResult,
-        report=constructReport,
+        report=reportResult,
     )
 
 
-def constructReport(result: MotionCorrectionResult) -> str:
-    """Return what a person should hear of a result beyond its rows: its warnings, and how its orientation was found."""
-    lines, scores = list(result.warnings), result.orientation_scores
+def reportResult(result: MotionCorrectionResult) -> str:
+    """Log what a person should hear of a result beyond its rows and return it in one line.
+
+    A warning that many exposures share is logged for the first of them.
+    """
+    name, scores = result.params.filename, result.orientation_scores
+    for warning in result.warnings:
+        if warning not in _warned:
+            _warned.add(warning)
+            log.warning("%s: %s", name, warning)
+    found = ""
     if result.orientation == 0:
-        lines.append(f"orientation as expected (correlation {scores[0]:.2f}, others up to {max(scores[1:]):.2f})")
+        found = f"orientation as expected (correlation {scores[0]:.2f}, others up to {max(scores[1:]):.2f})"
     elif result.orientation is None and scores:
-        lines.append(f"orientation cannot be told from this image (correlations up to {max(scores):.2f})")
-    return "; ".join(lines)
+        found = f"orientation cannot be told from this image (correlations up to {max(scores):.2f})"
+    if found:
+        log.info("%s: %s", name, found)
+    return "; ".join(filter(None, (*result.warnings, found)))
 
 
 if __name__ == "__main__":

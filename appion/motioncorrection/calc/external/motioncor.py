@@ -193,11 +193,11 @@ def _compareFrames(params: MotionCorrectionParams, header: MovieHeader) -> list[
     expected = (cols, rows) if params.frame_rotate % 2 else (rows, cols)
     if header.shape != expected:
         lines.append(
-            f"{params.movie}: frames of {header.shape[1]} x {header.shape[0]} pixels, but the image {cols} x {rows};"
-            " the pixel size used is that of the image"
+            f"the movie has frames of {header.shape[1]} x {header.shape[0]} pixels, the image {cols} x {rows}; the pixel"
+            " size used is that of the image"
         )
     if header.nframes > params.nframes:
-        lines.append(f"{params.movie}: {header.nframes} frames, the camera row says {params.nframes}")
+        lines.append(f"the movie has {header.nframes} frames, the camera row says {params.nframes}")
     return lines
 
 
