@@ -113,9 +113,13 @@ class Reporter:
 
 
 def summarizeWaits(exposures: Exposures) -> list[dict[str, Any]]:
-    """Why exposures wait, grouped, at most ten groups."""
+    """Why exposures wait, grouped, at most ten groups; of each the newest images by id and name."""
     waits = ((image_id, exposures.names.get(image_id, ""), wait.reason) for image_id, wait in exposures.waits.items())
-    return [{"reason": reason, "count": len(ids), "image": ids[-1]} for reason, ids in groupReasons(waits)[:10]]
+    return [
+        {"reason": reason, "count": len(ids), "image": ids[-1],
+         "images": [[image_id, exposures.names.get(image_id, "")] for image_id in sorted(ids)[-8:]]}
+        for reason, ids in groupReasons(waits)[:10]
+    ]  # fmt: skip
 
 
 def summarizeFailures(exposures: Exposures) -> list[dict[str, Any]]:

@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from appion.base.attempt import Attempt, encodeAttempt
 from appion.base.calc import calcReasonGroup
@@ -20,19 +21,19 @@ TAIL, NAMED = 6, 8
 
 
 def showFailures(rundir: Path, as_json: bool) -> int:
-    """Print what failed, the most frequent reason first."""
-    readStatus(rundir)
+    """Print what failed, the most frequent reason first, then what waits because its input is not ready."""
+    waiting = readStatus(rundir)["waiting_for"]
     attempts = readAttempts(rundir)
     groups: dict[tuple[str, str], list[Attempt]] = {}
     for attempt in attempts.values():
         groups.setdefault((attempt.kind, calcReasonGroup(attempt.reason, attempt.filename)), []).append(attempt)
     ordered = sorted(groups.values(), key=len, reverse=True)
     if as_json:
-        print(json.dumps([[encodeAttempt(attempt) for attempt in group] for group in ordered], indent=1))
-    elif not ordered:
-        print("Nothing failed.")
-    else:
-        print("\n\n".join(describeGroup(group) for group in ordered))
+        failed = [[encodeAttempt(attempt) for attempt in group] for group in ordered]
+        print(json.dumps({"failed": failed, "waiting": waiting}, indent=1))
+        return 0
+    print("\n\n".join([*map(describeGroup, ordered), *map(describeWaiting, waiting)]) or "Nothing failed.")
+    if ordered:
         print(f"\nTry again: appion retry {rundir} [IMAGE ...]    All of one image: appion explain {rundir} IMAGE")
     return 0
 
@@ -56,6 +57,16 @@ def describeGroup(group: Sequence[Attempt]) -> str:
         lines.append(f"    command: {last.command}")
     lines += [f"    | {line}" for line in last.log_tail.rstrip().splitlines()[-TAIL:]]
     return "\n".join(lines)
+
+
+def describeWaiting(group: dict[str, Any]) -> str:
+    """One reason for which exposures are not ready: how many, and which."""
+    names = [f"{name} ({image_id})" for image_id, name in group["images"]]
+    more = group["count"] - len(names)
+    return (
+        f"{group['count']} x not ready, waits and costs no attempt: {group['reason']}\n"
+        f"    images: {', '.join(names)}{f' and {more} more' if more > 0 else ''}"
+    )
 
 
 def countFailures(attempt: Attempt) -> str:
