@@ -63,7 +63,7 @@ def testAppionTableThatLacksAColumnSaysWhatToDo(mariadb, classicdatabase):
     sinedon.setup(1)
     with pytest.raises(SchemaError, match="ApDDStackParamsData has no column 'align'; run: python -m sinedon init"):
         sinedon.insertRow(appiondata.ApDDStackParamsData, preset="enn", align=True)
-    with pytest.raises(SchemaError, match="no table ApDDAlignImagePairData; run: .* --appiondb ap1$"):
+    with pytest.raises(SchemaError, match=r"no table ApDDAlignImagePairData; run: .* --appiondb ap1$"):
         sinedon.insertRow(appiondata.ApDDAlignImagePairData, source=1, result=2)
     row = sinedon.insertRow(appiondata.ApDDStackParamsData, preset="enn")
     assert (row.preset, row.align) == ("enn", None)
