@@ -107,6 +107,7 @@ def constructEnvironment(plan: Plan) -> dict[str, str]:
         "DASK_APPION__CLUSTER": "local",
         "DASK_APPION__POLL": "1",
         "DASK_APPION__STATUS_INTERVAL": "1",
+        "DASK_APPION__RECHECK_MAX": "4",
         "DASK_APPION__MOTIONCORRECTION__SETTLE": "1",
         "DASK_APPION__MOTIONCORRECTION__EXECUTABLE": str(Path(commands) / "motioncor-cpu"),
     }
