@@ -6,6 +6,7 @@ from pathlib import Path
 
 from django.db import connections
 from django.db.utils import Error as DjangoDatabaseError
+from django.db.utils import NotSupportedError
 
 from sinedon.config import Section, listConfigPaths, readConfig
 from sinedon.connection import addDatabase, constructDatabase, registerDatabases
@@ -99,6 +100,8 @@ def _describeRemedy(alias: str, name: str, error: DjangoDatabaseError) -> str:
         if alias == "appiondata":
             return f"Create it with: python -m sinedon init --appiondb {name}"
         return f"Correct 'db' of [{alias}] in {read}"
+    if isinstance(error, NotSupportedError):
+        return "Update the server"
     if number in ACCESS_DENIED:
         return f"Correct user and passwd of [{alias}] in {read}, or grant the user access"
     return f"Start the server, or correct {read}"
