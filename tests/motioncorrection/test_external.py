@@ -187,6 +187,17 @@ def test_programEndsWithAKilledWorker(place, monkeypatch):
         time.sleep(0.05)
 
 
+def test_unknownDoseIsMentioned(place):
+    result = calcMotionCorrection(makeExposure(place, totaldose=None, options=makeOptions(doseweight=True)))
+    assert result.dw_file == ""
+    assert "the dose is unknown" in result.warnings[0]
+
+
+def test_workersNeedNeitherDatabaseNorScheduler():
+    code = "import sys, appion.motioncorrection.calc.external; print({'django', 'dask', 'sinedon'} & set(sys.modules))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "set()\n"
+
+
 def test_missingProgram(place):
     with pytest.raises(ConfigurationFailure, match="cannot run /nowhere/motioncor2"):
         calcMotionCorrection(makeExposure(place, program=Program("motioncor2", "/nowhere/motioncor2")))

@@ -87,19 +87,16 @@ def readVersionChanges(cameras: dict[int, Any]) -> dict[int, list[tuple[int, int
 
 def readBufferPaths(images: dict[int, Any], cameras: dict[int, Any]) -> dict[tuple[int, int], str]:
     """Return the folders on buffer hosts by (session, camera instrument), of hosts that are not disabled."""
-    instruments = {sinedon.refId(camera, "ccdcamera") for camera in cameras.values()} - {None}
-    hosts = {
-        host.def_id: sinedon.refId(host, "ccdcamera")
-        for host in leginondata.BufferHostData.objects.filter(ccdcamera__in=instruments).order_by("def_id")
-        if not host.disabled
-    }
-    if not hosts:
+    if not sinedon.hasTable(leginondata.BufferHostData):
         return {}
     found = leginondata.BufferFramePathData.objects.filter(
-        host__in=hosts, session__in={sinedon.refId(image, "session") for image in images.values()} - {None}
+        session__in={sinedon.refId(image, "session") for image in images.values()} - {None},
+        host__ccdcamera__in={sinedon.refId(camera, "ccdcamera") for camera in cameras.values()} - {None},
     ).order_by("def_id")
     return {
-        (row.session_id, hosts[row.host_id]): expandVariables(row.buffer_frame_path)  # type: ignore[misc]
-        for row in found
-        if row.buffer_frame_path
+        (session, instrument): expandVariables(path)
+        for session, instrument, disabled, path in found.values_list(
+            "session_id", "host__ccdcamera_id", "host__disabled", "buffer_frame_path"
+        )
+        if path and not disabled
     }

@@ -11,7 +11,12 @@ from typing import Any
 import sinedon
 from appion.base.failures import ConfigurationFailure, Failure, ImageFailure
 from appion.motioncorrection.calc.internal.dose import calcTotalDose
-from appion.motioncorrection.calc.internal.frames import calcFrameCount, classifyCamera
+from appion.motioncorrection.calc.internal.frames import (
+    calcFrameCount,
+    calcFrameSelection,
+    classifyCamera,
+    isIntegrated,
+)
 from appion.motioncorrection.calc.internal.geometry import calcFrameOrientation
 from appion.motioncorrection.calc.internal.pixelsize import calcPixelSize, selectPixelSize
 from appion.motioncorrection.records import Defects, MotionCorrectionOptions, MotionCorrectionParams, Program
@@ -53,7 +58,7 @@ class ParamsContext:
 def retrieveParams(ids: Sequence[int], context: ParamsContext) -> dict[int, MotionCorrectionParams | Failure]:
     """Return the parameters of the images `ids`; a Failure where an image's rows do not give them.
 
-    At most 13 queries. Of files, only the existence of movies is looked at where the rows leave several possible.
+    At most 12 queries. Of files, only the existence of movies is looked at where the rows leave several possible.
     """
     rows = readExposures(ids, context.refimgid)
     result: dict[int, MotionCorrectionParams | Failure] = {}
@@ -70,7 +75,8 @@ def constructParams(image_id: int, rows: Rows, context: ParamsContext) -> Motion
 
     Raises:
         ImageFailure: a row that the image refers to, or a value in it, is missing.
-        ConfigurationFailure: no calibration of the pixel size, an unknown camera, a reference image that does not fit.
+        ConfigurationFailure: no calibration of the pixel size, an unknown camera, a reference image that does not fit,
+            a choice of frames that is impossible.
     """
     image = rows.images.get(image_id)
     if image is None:
@@ -94,9 +100,12 @@ def constructParams(image_id: int, rows: Rows, context: ParamsContext) -> Motion
     totaldose = calcTotalDose(options.totaldose, preset.dose if preset else None)
     if options.doseweight and totaldose and not scope.high_tension:
         raise ImageFailure(f"microscope row {scope.def_id} has no high tension, which weighting by dose needs")
+    nframes = calcFrameCount(kind, camera.exposure_time, camera.frame_time, camera.nframes)
     folders = constructFrameFolders(session, sinedon.refId(camera, "ccdcamera"), rows, context)
     formats = constructMovieFormats(kind, camera.tiff_frames, camera.eer_frames)
     movie, movie_format = findMovie(folders, image.filename, formats, kind)
+    size = options.rendered_frame_size
+    calcFrameSelection(nframes, size, isIntegrated(movie_format == "eer", size), options.startframe, options.nframe)
     gain, dark_source, dark_nframes, defects = constructReferences(image, name, kind, rows, context)
     return MotionCorrectionParams(
         image_id=image_id,
@@ -108,7 +117,7 @@ def constructParams(image_id: int, rows: Rows, context: ParamsContext) -> Motion
         camera_binning=readPair(camera, "binning"),
         movie=movie,
         movie_format=movie_format,
-        nframes=calcFrameCount(kind, camera.exposure_time, camera.frame_time, camera.nframes),
+        nframes=nframes,
         pixelsize=constructPixelSize(image, camera, scope, name, rows),
         high_tension=int((scope.high_tension or 0) / 1000),
         totaldose=totaldose,

@@ -148,7 +148,9 @@ def _runProgram(
         return shifts, _readSums(params, header, scratch)
     except ImageFailure as error:
         # exit code 0 says little: what the program wrote about its trouble decides whose fault it is
-        raise explainFailure(error.reason, text) from error
+        failure = explainFailure(error.reason, text)
+        failure.remedy = failure.remedy or error.remedy
+        raise failure from error
 
 
 def _checkShiftCount(params: MotionCorrectionParams, header: MovieHeader, found: int) -> None:
@@ -187,14 +189,16 @@ def _turn(params: MotionCorrectionParams, image: NDArray) -> NDArray:
 
 
 def _compareFrames(params: MotionCorrectionParams, header: MovieHeader) -> list[str]:
-    """Return warnings about a movie that is not what the camera row says."""
+    """Return warnings about a movie that is not what the rows say, or of which they say too little."""
     lines = []
+    if params.options.doseweight and not isWeighted(params):
+        lines.append("the dose is unknown, so no dose-weighted sum was made: measure it in Leginon or give --totaldose")
     cols, rows = params.camera_dimension
     expected = (cols, rows) if params.frame_rotate % 2 else (rows, cols)
     if header.shape != expected:
         lines.append(
-            f"the movie has frames of {header.shape[1]} x {header.shape[0]} pixels, the image {cols} x {rows}; the pixel"
-            " size used is that of the image"
+            f"the movie has frames of {header.shape[1]} x {header.shape[0]} pixels, the image {cols} x {rows};"
+            " the pixel size used is that of the image"
         )
     if header.nframes > params.nframes:
         lines.append(f"the movie has {header.nframes} frames, the camera row says {params.nframes}")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sysconfig
 from collections.abc import Callable
@@ -24,7 +26,7 @@ VERSION = re.compile(r"(motioncor(?:2|3|-cpu))\s+(?:version\s*:?\s*)?v?(\d+(?:\.
 FILE_VERSION = re.compile(r"(motioncor[23])[-_ ]v?(\d+(?:\.\d+)+)", re.IGNORECASE)
 
 #: Versions whose command line, log and output are known: the start of the version number.
-KNOWN = {"motioncor2": ("1.4", "1.5", "1.6"), "motioncor3": ("1.0", "1.1"), "motioncor-cpu": ("",)}
+KNOWN = {"motioncor2": ("1.4", "1.5", "1.6"), "motioncor3": ("1.0", "1.1", "1.2"), "motioncor-cpu": ("",)}
 
 #: Versions that make something wrong: kind, versions, what, and when it matters.
 BAD: tuple[tuple[str, tuple[str, ...], str, Callable[[MotionCorrectionOptions], bool]], ...] = (
@@ -80,17 +82,23 @@ def identifyProgram(path: str, timeout: float = 30.0) -> Program:
 def readVersionOutput(path: str, timeout: float = 30.0) -> str:
     """Return what the program says to --version; an empty string if it says nothing in time."""
     try:
-        done = subprocess.run(
+        process = subprocess.Popen(
             [path, "--version"],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            timeout=timeout,
             start_new_session=True,
         )
-    except (OSError, subprocess.TimeoutExpired):
+    except OSError:
         return ""
-    return done.stdout.decode("utf-8", "replace")
+    with process:
+        try:
+            return process.communicate(timeout=timeout)[0].decode("utf-8", "replace")
+        except subprocess.TimeoutExpired:
+            return ""
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
 
 
 def checkProgram(program: Program, options: MotionCorrectionOptions) -> None:

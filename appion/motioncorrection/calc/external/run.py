@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import signal
 import subprocess
@@ -16,6 +17,9 @@ from appion.base.failures import ConfigurationFailure, InfrastructureFailure, cl
 
 #: Seconds between asking a process group to end and killing it, and for which its end is awaited then.
 GRACE = 5.0
+
+#: Errors of a program that is not there or is none.
+NOT_EXECUTABLE = (errno.ENOENT, errno.EACCES, errno.ENOTDIR, errno.ENOEXEC)
 
 #: Waits for the process group's number, then for the word that it has ended; if the other end of the pipe closes before
 #: (this process was killed), the group is killed.
@@ -92,16 +96,13 @@ def _startProgram(command: Sequence[str], cwd: Path, output: Path) -> subprocess
                 list(command), cwd=cwd, stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-    except (FileNotFoundError, PermissionError, NotADirectoryError) as error:
-        if error.filename not in (command[0], None):
-            raise classifyException(error) from error
+    except OSError as error:
+        if error.errno not in NOT_EXECUTABLE or error.filename not in (command[0], None):
+            raise classifyException(error, os.uname().nodename) from error
         raise ConfigurationFailure(
             f"cannot run {command[0]}: {error.strerror}", "install the program on every host that computes",
-            command=" ".join(command), host=os.uname().nodename,
+            host=os.uname().nodename,
         ) from error
-    except OSError as error:
-        failure = classifyException(error, os.uname().nodename)
-        raise failure from error
 
 
 def _awaitEnd(process: subprocess.Popen, timeout: float) -> bool:
