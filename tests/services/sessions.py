@@ -103,24 +103,29 @@ def makeSession(
         leginondata.PixelSizeCalibrationData, **inner, magnification=magnification, pixelsize=pixelsize,
         comment="made", **before,
     )  # fmt: skip
-    referencecamera = insertRow(leginondata.CameraEMData, **{**camerastate, "save_frames": False}, **before)
-    plan = normrow = None
-    if hasTable(leginondata.CorrectorPlanData):
-        plan = insertRow(
-            leginondata.CorrectorPlanData, session=session, camera=referencecamera, bad_rows=bad_rows,
-            bad_cols=bad_cols, bad_pixels=bad_pixels, despike=False, **before,
-        )  # fmt: skip
-    if norm and hasTable(leginondata.NormImageData):
-        normrow = insertRow(
-            leginondata.NormImageData, session=session, camera=referencecamera, filename=f"{name}_norm_0",
-            mrc_image=f"{name}_norm_0.mrc", channel=0, **before,
-        )  # fmt: skip
+    bad = {"bad_rows": bad_rows, "bad_cols": bad_cols, "bad_pixels": bad_pixels}
+    norm_id, plan_id = insertReferences(name, camerastate, norm, bad, before)
     made = MadeSession(
         session.def_id, name, session.image_path, session.frame_path, projectid, tem.def_id, ccd.def_id,
-        presetrow.def_id, preset, calibration.def_id, normrow.def_id if normrow else None,
-        plan.def_id if plan else None, camerastate, scopestate,
+        presetrow.def_id, preset, calibration.def_id, norm_id, plan_id, camerastate, scopestate,
     )  # fmt: skip
     return addImages(made, images, start)
+
+
+def insertReferences(
+    name: str, camerastate: dict[str, Any], norm: bool, bad: dict[str, Any], before: dict[str, Any]
+) -> tuple[int | None, int | None]:
+    """Insert a gain reference and a corrector plan and return their ids; None where there is no table for them."""
+    camera = insertRow(leginondata.CameraEMData, **{**camerastate, "save_frames": False}, **before)
+    inner = {"session": camera.session_id, "camera": camera, **before}
+    norm_id = plan_id = None
+    if hasTable(leginondata.CorrectorPlanData):
+        plan_id = insertRow(leginondata.CorrectorPlanData, **inner, **bad, despike=False).def_id
+    if norm and hasTable(leginondata.NormImageData):
+        file = f"{name}_norm_0"
+        row = insertRow(leginondata.NormImageData, **inner, filename=file, mrc_image=f"{file}.mrc", channel=0)
+        norm_id = row.def_id
+    return norm_id, plan_id
 
 
 def addImages(made: MadeSession, images: int, start: datetime.datetime | None = None) -> MadeSession:
