@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from appion.motioncorrection.calc.internal import align, detect, doseweight, fourier, integration
+from appion.motioncorrection.calc.internal import align, bands, detect, doseweight, fourier, integration
 
 Report = Callable[[str], None]
 
@@ -127,7 +127,7 @@ def _findDefects(frames: Iterable[np.ndarray], correction: Correction, pool: Exe
 def _alignMovie(frames: Iterable[np.ndarray], mask: np.ndarray, correction: Correction, report: Report,
                 pool: Executor) -> np.ndarray:
     shape = correction.shape
-    cropped = align.calcBandShape(shape, correction.bfactor)
+    cropped = bands.calcBandShape(shape, correction.bfactor)
     groups = integration.calcAlignGroups(correction.nframes, correction.group)
     transforms = np.zeros((len(groups), cropped[0], cropped[1] // 2 + 1), np.complex64)
     owners = [owner for owner, (first, last) in enumerate(groups) for _ in range(first, last)]
@@ -135,7 +135,7 @@ def _alignMovie(frames: Iterable[np.ndarray], mask: np.ndarray, correction: Corr
     for owner, image in zip(owners, images, strict=True):
         fourier.cropColumns(image, transforms[owner], pool)
     report("Full-frame alignment has been started.")
-    band = align.Band(transforms, fourier.calcFrequencies(shape, cropped), cropped)
+    band = bands.Band(transforms, fourier.calcFrequencies(shape, cropped), cropped)
     found = align.alignFrames(band, shape, correction.bfactor, correction.iterations, correction.tolerance, report,
                               pool)
     shifts = spreadShifts(found, groups)

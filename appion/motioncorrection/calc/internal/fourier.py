@@ -1,9 +1,10 @@
 """Transforms of frames, worked through in blocks of rows and then of columns that stay in the processor's cache.
 
 A transform of an image (rows, columns) is a half plane as of `rfft2`: complex64, (rows, columns // 2 + 1), zero
-frequency first, unscaled. Everything is single precision. A frame's transform is made in two steps: along the rows, from
-whatever prepares a block of rows, into a buffer that is used again for every frame; then along the columns, each block of
-columns being used (cropped, moved, added) while it is at hand. Columns that nobody needs are never transformed.
+frequency first, unscaled. Everything is single precision. A frame's transform is made in two steps: along the rows,
+from whatever prepares a block of rows, into a buffer that is used again for every frame; then along the columns, each
+block of columns being used (cropped, moved, added) while it is at hand. Columns that nobody needs are never
+transformed.
 """
 
 from __future__ import annotations

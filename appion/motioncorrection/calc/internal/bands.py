@@ -1,0 +1,99 @@
+"""The low frequencies of all frames, and how much each of them tells about a shift."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from appion.motioncorrection.calc.internal import fourier
+
+#: The envelope below which coefficients are not kept; the smallest picture worth having.
+FAINTEST = 0.02
+SMALLEST = 64
+
+
+@dataclass(frozen=True)
+class Band:
+    """The low-frequency part of all frames: transforms (frames, rows, columns // 2 + 1) complex64, and where it lies.
+
+    `frequencies` (y, x) are in cycles per pixel of the full frame, `cropped` is the shape of the image they belong to.
+    """
+
+    transforms: np.ndarray
+    frequencies: tuple[np.ndarray, np.ndarray]
+    cropped: tuple[int, int]
+
+    @property
+    def radii(self) -> np.ndarray:
+        y, x = self.frequencies
+        return np.hypot(y[:, None], x[None]).astype(np.float32)
+
+
+def calcBandShape(shape: tuple[int, int], bfactor: float) -> tuple[int, int]:
+    """Return the (rows, columns) to which frames are cropped for alignment with a B-factor in pixels²."""
+    limit = min(0.5, 2 * float(np.sqrt(-np.log(FAINTEST) / max(bfactor, 1e-6))))
+    return _calcShape(shape, limit)
+
+
+def _calcShape(shape: tuple[int, int], limit: float) -> tuple[int, int]:
+    rows, cols = (min(n, max(min(n, SMALLEST), 2 * int(np.ceil(n * limit)))) for n in shape)
+    return rows, cols
+
+
+def cropBand(band: Band, shape: tuple[int, int], limit: float) -> Band:
+    """Return the part of the band below `limit` cycles per pixel, for frames of `shape`."""
+    cropped = _calcShape(shape, limit)
+    if cropped[0] >= band.cropped[0] and cropped[1] >= band.cropped[1]:
+        return band
+    cropped = min(cropped[0], band.cropped[0]), min(cropped[1], band.cropped[1])
+    transforms = np.empty((len(band.transforms), cropped[0], cropped[1] // 2 + 1), np.complex64)
+    for transform, out in zip(band.transforms, transforms, strict=True):
+        out[...] = fourier.cropTransform(transform, cropped)
+    return Band(transforms, fourier.calcFrequencies(shape, cropped), cropped)
+
+
+def calcEnvelope(band: Band, bfactor: float) -> np.ndarray:
+    """Return exp(-B k²/4), zero on both axes, where the frame's edges and the camera's rows and columns show."""
+    envelope = np.exp(-0.25 * bfactor * band.radii**2)
+    envelope[0, :] = 0
+    envelope[:, 0] = 0
+    if band.cropped[0] % 2 == 0:
+        envelope[band.cropped[0] // 2] = 0
+    if band.cropped[1] % 2 == 0:
+        envelope[:, -1] = 0
+    envelope[band.radii > band.frequencies[1][-1]] = 0
+    return envelope
+
+
+class Rings:
+    """Means over rings of equal frequency."""
+
+    def __init__(self, band: Band):
+        step = 2 * max(band.frequencies[0][1], band.frequencies[1][1])
+        self.index = (band.radii / step).astype(np.intp).ravel()
+        self.counts = np.maximum(np.bincount(self.index), 1)
+
+    def calcMeans(self, values: np.ndarray) -> np.ndarray:
+        return np.bincount(self.index, weights=values.ravel()) / self.counts
+
+    def spread(self, means: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+        return means.astype(np.float32)[self.index].reshape(shape)
+
+
+def calcRingWeights(framepower: np.ndarray, sumpower: np.ndarray, nframes: int) -> np.ndarray:
+    """Return the weight of each ring: reliability of a sum of n - 1 frames over the power of the noise of one.
+
+    Arguments:
+        framepower: mean power of a frame; sumpower: power of the sum of `nframes` frames as aligned so far.
+    """
+    signal = np.maximum((sumpower - nframes * framepower) / (nframes * (nframes - 1)), 0)
+    noise = np.maximum(framepower - signal, 1e-3 * framepower + 1e-30)
+    ratio = (nframes - 1) * signal / noise
+    return ratio / (1 + ratio) / noise
+
+
+def shiftFrame(band: Band, index: int, shift: np.ndarray) -> np.ndarray:
+    moved = band.transforms[index] * fourier.calcPhases(band.frequencies[1], shift[0])
+    moved *= fourier.calcPhases(band.frequencies[0], shift[1])[:, None]
+    return moved

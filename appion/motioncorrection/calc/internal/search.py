@@ -1,0 +1,100 @@
+"""The wide search for shifts at low resolution, on whole maps of the log-likelihood."""
+
+from __future__ import annotations
+
+import math
+from concurrent.futures import Executor
+
+import numpy as np
+import scipy.fft
+
+from appion.motioncorrection.calc.internal.bands import Band, Rings, calcEnvelope, calcRingWeights, shiftFrame
+
+#: Part of the frame's size beyond which no frame is looked for.
+FARTHEST = 0.15
+#: Standard deviation of a frame's place about where it is looked for, pixels: at first, and beside its neighbours.
+PRIORS = (60.0, 15.0)
+
+
+class _Maps:
+    """Log-likelihood maps of one band."""
+
+    def __init__(self, band: Band, shape: tuple[int, int], bfactor: float, pool: Executor | None):
+        self.band, self._pool = band, pool
+        self._envelope, self._rings = calcEnvelope(band, bfactor), Rings(band)
+        power = np.zeros(self._envelope.shape, np.float32)
+        for transform in band.transforms:
+            power += transform.real**2 + transform.imag**2
+        self._framepower = self._rings.calcMeans(power / len(band.transforms))
+        self.scale = np.array([shape[1] / band.cropped[1], shape[0] / band.cropped[0]])
+        self._lags = [np.fft.fftfreq(n, 1 / m) for n, m in zip(band.cropped, shape, strict=True)]
+        self._forbidden = np.logical_or.outer(
+            *(np.abs(lag) > FARTHEST * m for lag, m in zip(self._lags, shape, strict=True)))
+
+    def calcWeights(self, total: np.ndarray) -> np.ndarray:
+        """Return weights with which sums of products of transforms are log-likelihoods of a shift."""
+        nframes = len(self.band.transforms)
+        sumpower = self._rings.calcMeans(np.abs(total) ** 2)
+        rings = calcRingWeights(self._framepower, sumpower, nframes)
+        if not rings.any():
+            rings = 1 / np.maximum(self._framepower, 1e-30)
+        return self._envelope * self._rings.spread(rings, total.shape) * (np.prod(self.band.cropped) / (nframes - 1))
+
+    def calcMaps(self, images: np.ndarray) -> list[np.ndarray]:
+        """Return the log-likelihood of each lag for each image against the sum of the others."""
+        total = images.sum(axis=0)
+        weights = self.calcWeights(total)
+
+        def calc(image: np.ndarray) -> np.ndarray:
+            return scipy.fft.irfft2(weights * (total - image) * image.conj(), s=self.band.cropped)
+
+        return list((self._pool.map if self._pool else map)(calc, images))
+
+    def findStep(self, likelihood: np.ndarray, expected: np.ndarray, width: float) -> np.ndarray:
+        """Return the best (x, y), pixels, near the expected one."""
+        prior = np.add.outer((self._lags[0] - expected[1]) ** 2, (self._lags[1] - expected[0]) ** 2) / (2 * width**2)
+        return findPeak(np.where(self._forbidden, -np.inf, likelihood - prior)) * self.scale
+
+
+def searchShifts(band: Band, shape: tuple[int, int], bfactor: float, shifts: np.ndarray, pool: Executor | None,
+                 smoothing: float, rounds: int = 6) -> None:
+    """Improve `shifts` (frames, 2) in place.
+
+    Each round moves every frame to the highest point of its log-likelihood against the sum of the others, to which are
+    added the maps of its neighbours (weighted by a Gaussian of `smoothing` frames: where one frame alone would find
+    nothing but the noise of the sum, they still find the specimen) and a prior: it lies near the median of the five
+    frames around it.
+    """
+    nframes = len(shifts)
+    maps = _Maps(band, shape, bfactor, pool)
+    neighbours = [(j, math.exp(-0.5 * (j / smoothing) ** 2)) for j in range(-8, 9)]
+    for turn in range(rounds):
+        width = PRIORS[0] if turn == 0 and not shifts.any() else PRIORS[1]
+        expected = _calcMedians(shifts) - shifts
+        likelihoods = maps.calcMaps(np.stack([shiftFrame(band, i, shifts[i]) for i in range(nframes)]))
+        steps = np.empty((nframes, 2))
+        for i in range(nframes):
+            around = np.sum([w * likelihoods[i + j] for j, w in neighbours if 0 <= i + j < nframes], axis=0)
+            steps[i] = maps.findStep(around, expected[i], width)
+        shifts += steps
+        shifts -= shifts.mean(axis=0)
+        if np.abs(steps).max() < maps.scale.max() / 2:
+            break
+
+
+def _calcMedians(shifts: np.ndarray) -> np.ndarray:
+    """Return the median of the shifts of the five frames around each."""
+    return np.array([np.median(shifts[max(0, i - 2) : i + 3], axis=0) for i in range(len(shifts))])
+
+
+def findPeak(correlation: np.ndarray) -> np.ndarray:
+    """Return the (x, y) of the highest point of a periodic map, refined by parabolas through its neighbours."""
+    rows, cols = correlation.shape
+    y, x = np.unravel_index(int(np.argmax(correlation)), correlation.shape)
+    found = []
+    for n, i, line in ((cols, int(x), correlation[y]), (rows, int(y), correlation[:, x])):
+        low, mid, high = line[i - 1], line[i], line[(i + 1) % n]
+        curve = low - 2 * mid + high if np.isfinite(low) and np.isfinite(high) else 0.0
+        place = i + (0.5 * (low - high) / curve if curve < 0 else 0.0)
+        found.append(place - n if place > n / 2 else place)
+    return np.array(found)
