@@ -269,3 +269,14 @@ def test_doneNeedsEveryResult():
     assert retrieveDone(None, session, weighted) == set()
     assert findStackRun(session, "run1", "/appion/run1", "enn", weighted) == run
     assert findStackRun(session, "run1", "/appion/run1", None, makeOptions(bin=2.0)) is None
+
+
+@pytest.mark.usefixtures("classicdatabase")
+def test_databaseOlderThanTheColumns(tmp_path):
+    """Leginon's tables of 2016 know neither movie formats nor references; what is there decides."""
+    image = makeExposure("GatanK2Super", frame_path=str(tmp_path))
+    (tmp_path / "s_00012enn.frames.mrc").touch()
+    params = readOne(image)
+    assert (params.movie_format, params.gain, params.defects) == ("mrc", "", Defects())
+    (tmp_path / "s_00012enn.frames.mrc").rename(tmp_path / "s_00012enn.frames.tif")
+    assert readOne(image).movie_format == "tif"

@@ -27,7 +27,8 @@ def readSum(path: Path, what: str, shape: tuple[float, float], pixelsizes: tuple
         path: where it should be.
         what: what it is called in an error.
         shape: (rows, columns) that it should have, within SIDE_TOLERANCE.
-        pixelsizes: pixel sizes (Å) that its header may give; empty to accept any. 0 and 1, which mean unknown, always.
+        pixelsizes: pixel sizes (Å) that its header may give; empty to accept any. 0, 1 and what is no number mean
+            unknown and are accepted.
 
     Raises:
         ImageFailure: missing, unreadable, truncated, of another shape or pixel size, not finite, constant.
@@ -38,7 +39,7 @@ def readSum(path: Path, what: str, shape: tuple[float, float], pixelsizes: tuple
             f"the {what} has {data.shape[1]} x {data.shape[0]} pixels instead of {shape[1]:g} x {shape[0]:g}"
         )
     plausible = any(abs(pixelsize - one) <= PIXEL_TOLERANCE * one for one in (*pixelsizes, 1.0))
-    if pixelsizes and pixelsize and not plausible:
+    if pixelsizes and pixelsize and np.isfinite(pixelsize) and not plausible:
         raise ImageFailure(f"the {what} gives a pixel size of {pixelsize:.4f} Å instead of {pixelsizes[0]:.4f} Å")
     if not np.isfinite(data).all():
         bad = int(data.size - np.isfinite(data).sum())
