@@ -88,7 +88,8 @@ def _refineShifts(band: Band, bfactor: float, shifts: np.ndarray, iterations: in
             return calcNewtonStep(moments.imag, moments.real - selfmoments)
 
         steps = np.array(list((pool.map if pool else map)(calcStep, range(nframes), shifts.copy())))
-        shifts += steps
+        # All move at once: a full step of each towards the others would overshoot.
+        shifts += steps * (nframes - 1) / nframes
         shifts -= shifts.mean(axis=0)
         largest = float(np.hypot(*steps.T).max())
         if report:

@@ -76,7 +76,8 @@ def searchShifts(band: Band, shape: tuple[int, int], bfactor: float, shifts: np.
         for i in range(nframes):
             around = np.sum([w * likelihoods[i + j] for j, w in neighbours if 0 <= i + j < nframes], axis=0)
             steps[i] = maps.findStep(around, expected[i], width)
-        shifts += steps
+        # All move at once: a full step of each towards the others would overshoot.
+        shifts += steps * (nframes - 1) / nframes
         shifts -= shifts.mean(axis=0)
         if np.abs(steps).max() < maps.scale.max() / 2:
             break

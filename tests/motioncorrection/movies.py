@@ -1,0 +1,81 @@
+"""Small movies with known drift, and EER files, for the tests of motion correction."""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+
+import numpy as np
+import scipy.fft
+
+METADATA = b"<metadata></metadata>"
+
+
+def makeFrames(size: int = 256, nframes: int = 8, contrast: float = 0.4, drift: np.ndarray | None = None,
+               seed: int = 0, cols: int | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """Return counts (frames, rows, columns) uint8 of a moving specimen, 2 per pixel, and its drift (frames, 2)."""
+    rng = np.random.default_rng(seed)
+    cols = cols or size
+    y, x = np.fft.fftfreq(size)[:, None], np.fft.rfftfreq(cols)[None]
+    specimen = scipy.fft.rfft2(rng.normal(0, 1, (size, cols)))
+    specimen *= np.abs(np.sin(200 * (x**2 + y**2) + 0.1)) * np.exp(-60 * (x**2 + y**2))
+    specimen[0, 0] = 0
+    specimen *= contrast / scipy.fft.irfft2(specimen, s=(size, cols)).std()
+    if drift is None:
+        drift = np.cumsum(np.exp(-np.arange(nframes) / 3)[:, None] * rng.normal(0, 2, 2) +
+                          rng.normal(0, 0.3, (nframes, 2)), axis=0)
+    frames = []
+    for dx, dy in drift:
+        moved = scipy.fft.irfft2(specimen * np.exp(-2j * np.pi * (x * dx + y * dy)), s=(size, cols))
+        frames.append(rng.poisson(np.maximum(2 * (1 + moved), 0)))
+    return np.array(frames).astype(np.uint8), np.asarray(drift)
+
+
+def calcError(shifts: np.ndarray, drift: np.ndarray) -> float:
+    """Return the RMS error of shifts that should undo a drift, pixels, the mean offset removed."""
+    error = np.asarray(shifts) + drift
+    return float(np.sqrt(((error - error.mean(axis=0)) ** 2).sum(axis=1).mean()))
+
+
+def encodeEvents(positions: np.ndarray, places: np.ndarray, npixels: int, skipbits: int) -> bytes:
+    """Return one EER frame: events at sorted pixel numbers, each with four bits of place within the pixel."""
+    longest = (1 << skipbits) - 1
+    bits: list[int] = []
+
+    def put(value: int, width: int) -> None:
+        bits.extend((value >> i) & 1 for i in range(width))
+
+    previous = -1
+    for position, place in zip([*positions, npixels], [*places, 0], strict=True):
+        whole, rest = divmod(int(position) - previous - 1, longest)
+        for _ in range(whole):
+            put(longest, skipbits)
+        put(rest, skipbits)
+        if position < npixels:
+            put(int(place) ^ 0b1010, 4)
+        previous = int(position)
+    return np.packbits(np.array(bits, np.uint8), bitorder="little").tobytes()
+
+
+def writeEER(path: Path, frames: np.ndarray, compression: int = 65001, places: np.ndarray | None = None) -> None:
+    """Write 0/1 frames (frames, rows, columns) as a BigTIFF of electron events; `places` as of encodeEvents."""
+    nframes, rows, cols = frames.shape
+    skipbits = 8 if compression == 65000 else 7
+    out = bytearray(b"II" + struct.pack("<HHHQ", 43, 8, 0, 16 + len(METADATA)))
+    for i, frame in enumerate(frames):
+        positions = np.flatnonzero(frame)
+        at = np.zeros(len(positions), int) if places is None else places[i].ravel()[positions]
+        data = encodeEvents(positions, at, rows * cols, skipbits)
+        fields = [(256, 3, cols), (257, 3, rows), (258, 3, 1), (259, 3, compression), (262, 3, 1), (277, 3, 1)]
+        extra = [(65007, 3, 7), (65008, 3, 2), (65009, 3, 2)] if compression == 65002 else []
+        length = 8 + 20 * (len(fields) + 4 + len(extra)) + 8
+        out += METADATA
+        start = len(out) + length
+        fields += [(273, 16, start), (278, 3, rows), (279, 16, len(data)), (65001, 7, start - length - len(METADATA))]
+        fields += extra
+        following = start + len(data) + len(METADATA) if i + 1 < nframes else 0
+        out += struct.pack("<Q", len(fields))
+        for tag, kind, value in fields:
+            out += struct.pack("<HHQQ", tag, kind, len(METADATA) if tag == 65001 else 1, value)
+        out += struct.pack("<Q", following) + data
+    path.write_bytes(bytes(out))
