@@ -23,7 +23,8 @@ def constructParser() -> argparse.ArgumentParser:
         "init",
         help="create what is missing",
         description="SQLite: the three databases with a project. MySQL: missing tables and columns of an Appion "
-        "database; nothing that exists is altered or dropped, the Leginon and project databases are left alone.",
+        "database (and which one it is, where --project and --appiondb are both given and nothing is on record); "
+        "nothing that exists is altered or dropped, the Leginon database is left alone.",
     )
     init.add_argument("--project", type=int, metavar="N", help="the project (SQLite: 1)")
     init.add_argument("--appiondb", metavar="NAME", help="its Appion database (default: as recorded; SQLite: ap<N>)")
@@ -37,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if args.command == "check":
             lines, complete = checkDatabases(args.project)
         else:
-            lines, complete = createDatabases(args.project, args.appiondb)
+            lines, complete = createDatabases(args.project, args.appiondb), True
     except (SinedonError, DjangoDatabaseError) as error:
         print(f"sinedon {args.command}: {error}", file=sys.stderr)
         return 2

@@ -16,19 +16,20 @@ from sinedon.schema import createMissing
 from sinedon.setup import findAppionDatabase, openAppionDatabase, setup
 
 
-def createDatabases(projectid: int | None = None, appiondb: str | None = None) -> tuple[list[str], bool]:
-    """Create what is missing; return lines that say what was done, and whether nothing is left to do.
+def createDatabases(projectid: int | None = None, appiondb: str | None = None) -> list[str]:
+    """Create what is missing; return lines that say what was done.
 
     On SQLite: the three databases, a project (number 1 unless given or the named database has one) and its Appion
     database (``ap<project>`` unless named). On MySQL: missing tables and columns of one Appion database, and that
-    database itself if it is not there; nothing in the Leginon and project databases, nothing altered or dropped.
+    database itself if it is not there; where both are named and the project has none on record, that record. Nothing
+    else in the Leginon and project databases, nothing altered or dropped.
 
     Raises:
         ConfigurationError: it cannot be told which Appion database is meant.
     """
     sections = readConfig()
     if sections["appiondata"].engine == "sqlite":
-        return _createSQLite(sections, projectid, appiondb), True
+        return _createSQLite(sections, projectid, appiondb)
     return _createMySQL(sections, projectid, appiondb)
 
 
@@ -57,31 +58,26 @@ def _createSQLite(sections: dict[str, Section], projectid: int | None, appiondb:
     return lines
 
 
-def _createMySQL(
-    sections: dict[str, Section], projectid: int | None, appiondb: str | None
-) -> tuple[list[str], bool]:
+def _createMySQL(sections: dict[str, Section], projectid: int | None, appiondb: str | None) -> list[str]:
     """Create missing tables and columns of one Appion database on a MySQL server."""
     if projectid is None and appiondb is None:
         raise ConfigurationError("which Appion database? Give --project N or --appiondb NAME")
     setup()
-    recorded, left = None, []
+    recorded, lines = None, []
     if projectid is not None:
         try:
             recorded = findAppionDatabase(projectid)
         except ConfigurationError:
             if appiondb is None:
                 raise
-            left.append(
-                f"project {projectid} has no Appion database on record, and the project database is left alone; run: "
-                f"INSERT INTO `{sections['projectdata'].db}`.processingdb (`REF|projects|project`, appiondb) "
-                f"VALUES ({projectid}, '{_checkName(appiondb)}');"
-            )
+            insertRow(projectdata.processingdb, project=projectid, appiondb=_checkName(appiondb))
+            lines.append(f"Appion database of project {projectid} is {appiondb}")
     if recorded and appiondb and recorded != appiondb:
         raise ConfigurationError(f"--appiondb {appiondb}: the Appion database of project {projectid} is {recorded}")
     name = _checkName(recorded or appiondb or "")
     _createDatabase(name, sections["appiondata"])
     openAppionDatabase(name, sections["appiondata"])
-    return _create("appiondata", sections["appiondata"].table_engine) + left, not left
+    return lines + _create("appiondata", sections["appiondata"].table_engine)
 
 
 def _createDatabase(name: str, section: Section) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -59,7 +59,8 @@ def insertRow(model: Any, **fields: Any) -> Any:
 def copyRow(model: Any, source_id: int, **changes: Any) -> int:
     """Copy a row with every column of the live table, also those the model does not know, and return the copy's id.
 
-    `changes` are by field name. A row identical to the copy, by the rule of :func:`insertRow`, is found instead.
+    `changes` are by field name. A row identical to the copy is found instead, by the rule of :func:`insertRow`, except
+    that a sequence or dictionary changed to NULL is compared, too: frames left out are not the same as all frames.
 
     Raises:
         model.DoesNotExist: there is no row `source_id`.
@@ -79,7 +80,7 @@ def copyRow(model: Any, source_id: int, **changes: Any) -> int:
     for column in SERVER_COLUMNS:
         if column not in changed:
             values.pop(column, None)
-    return _findOrInsert(model, values)
+    return _findOrInsert(model, values, {spelled[column.lower()] for column in changed})
 
 
 def updateRow(model: Any, def_id: int, **fields: Any) -> None:
@@ -148,13 +149,18 @@ def _describeRemedy(alias: str) -> str:
     return f"run: python -m sinedon init --appiondb {Path(connections.settings[alias]['NAME']).stem}"
 
 
-def _findOrInsert(model: Any, values: dict[str, Any]) -> int:
-    """Return the id of the first row with these values, inserted if there is none."""
+def _findOrInsert(model: Any, values: dict[str, Any], compared: Collection[str] = ()) -> int:
+    """Return the id of the first row with these values, inserted if there is none.
+
+    `compared` are columns that must be NULL where their value is, also sequences and dictionaries.
+    """
     alias, table = model._meta.app_label, model._meta.db_table
     connection = connections[alias]
     terms, params = ["1 = 1"], []
     for column, value in values.items():
-        if column.startswith("MRC|") or (value is None and column.startswith(("SEQ|", "SUBD|"))):
+        if column.startswith("MRC|"):
+            continue
+        if value is None and column.startswith(("SEQ|", "SUBD|")) and column not in compared:
             continue
         if value is None:
             terms.append(f"{_quote(connection, column)} IS NULL")

@@ -133,3 +133,12 @@ def testUpdateRow():
     assert (job.status, job.clusterjobid, job.jobtype) == ("R", 7, "makeddrawframestack")
     with pytest.raises(appiondata.ApAppionJobData.DoesNotExist, match="no row 55"):
         sinedon.updateRow(appiondata.ApAppionJobData, 55, status="R")
+
+
+@pytest.mark.usefixtures("anydatabase")
+def testCopyThatUsesAllFramesIsNotTheOneThatUsesSome():
+    source = sinedon.insertRow(leginondata.CameraEMData, nframes=5, use_frames=(0, 1, 2, 3, 4))
+    some = sinedon.copyRow(leginondata.CameraEMData, source.def_id, align_frames=True, use_frames=(1, 2))
+    every = sinedon.copyRow(leginondata.CameraEMData, source.def_id, align_frames=True, use_frames=None)
+    assert every != some
+    assert sinedon.copyRow(leginondata.CameraEMData, source.def_id, align_frames=True, use_frames=None) == every
