@@ -111,7 +111,9 @@ def test_wrongOptionsEndWithTwo(tmp_path, capsys):
 
 
 def test_noCommitKeepsResultsInTheRunFolder(session, tmp_path):
-    assert main(constructArguments(session, tmp_path, "--no-commit", "--limit=2")) == 0
+    temporary = tmp_path / "fast"
+    assert main(constructArguments(session, tmp_path, "--no-commit", "--limit=2", f"--tempdir={temporary}")) == 0
+    assert [list(folder.iterdir()) for folder in temporary.iterdir()] == [[]]
     connect()
     rundir = tmp_path / "appion" / session.name / "ddstack" / "ddstack1"
     assert len(list(rundir.glob("*_c.mrc"))) == 2

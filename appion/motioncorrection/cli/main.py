@@ -83,6 +83,8 @@ def run(parser: Parser, args: argparse.Namespace, argv: Sequence[str]) -> int:
         printDryRun(job.context, job.session, args, job.retrieveCandidates, job.retrieveRejected)
         return 0
     rundir = createRundir(args.rundir)
+    if args.tempdir:
+        createScratchRoot(job.context.scratch)
     with acquireLock(rundir) as lock:
         setupLogging(rundir, PROGRAM, argv, quiet=args.background)
         logMessages(parser.messages)
@@ -124,6 +126,16 @@ def prepareJob(parser: Parser, args: argparse.Namespace) -> Job:
         undo_eer_flip=setting("motioncorrection.undo_eer_flip"),
     )
     return Job(args, session, context, *constructSelection(args, session))
+
+
+def createScratchRoot(folder: str) -> None:
+    """Make the folder of the scratch folders inside --tempdir. Raises ConfigurationFailure if it cannot be used."""
+    try:
+        os.makedirs(folder, exist_ok=True)
+    except OSError as error:
+        raise ConfigurationFailure(f"--tempdir: {folder} cannot be made: {error}", "give another --tempdir") from error
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise ConfigurationFailure(f"--tempdir: {folder} cannot be written to", "give another --tempdir")
 
 
 def saveRun(job: Job, path_id: int) -> StackRun:
