@@ -1,4 +1,4 @@
-"""Files that are whole or not there: writing under a temporary name, placing without overwriting."""
+"""Files that are whole or not there: writing under a temporary name, moving, placing without overwriting."""
 
 from __future__ import annotations
 
@@ -47,6 +47,22 @@ def writeAtomically(path: Path | str, content: str | bytes) -> None:
         with contextlib.suppress(OSError):
             temporary.unlink()
         raise
+
+
+def moveFile(source: Path | str, target: Path | str) -> None:
+    """Move a file, also to another disk, replacing what is there: whole under its new name, or not at all.
+
+    Raises:
+        OSError: as the system gives it; no partial target is left.
+    """
+    target = Path(target)
+    temporary = _constructTemporary(target)
+    try:
+        shutil.move(source, temporary)
+        os.replace(temporary, target)
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
 
 
 def placeFile(source: Path | str, target: Path | str) -> None:

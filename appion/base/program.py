@@ -1,0 +1,183 @@
+"""Running a program so that it always ends: own process group, time limit, no survivor of a killed worker.
+
+Neither Django nor Dask is imported here: this runs on workers.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from appion.base.failures import ConfigurationFailure, InfrastructureFailure, classifyException
+
+#: Seconds between asking a process group to end and killing it, and for which its end is awaited then.
+GRACE = 5.0
+
+#: Waits for the process group's number, then for the word that it has ended; if the other end of the pipe closes before
+#: (this process was killed), the group is killed.
+GUARD = 'read group && { read done || kill -s KILL -- "-$group"; } 2>/dev/null'
+
+
+@dataclass(frozen=True)
+class Run:
+    """How a program ended: exit code (negative: signal), whether it ran out of time, and how long it took (seconds)."""
+
+    returncode: int
+    timed_out: bool
+    seconds: float
+
+
+def runProgram(
+    command: Sequence[str],
+    cwd: Path,
+    output: Path,
+    timeout: float,
+    noteStart: Callable[[int], object],
+    environment: Mapping[str, str] | None = None,
+) -> Run:
+    """Run a program in `cwd` with its output and errors in the file `output`, for at most `timeout` seconds.
+
+    When this function returns or raises, no process of the program's group is left; if this process is killed
+    meanwhile, the group is killed too. `noteStart` is told the process id, which is the id of the group as well;
+    `environment` adds to the variables of this process.
+
+    Raises:
+        ConfigurationFailure: the program is missing or cannot be executed.
+        InfrastructureFailure: the host cannot start processes, or a process cannot be killed.
+    """
+    started = time.monotonic()
+    with (
+        open(output, "wb") as file,
+        startProgram(command, cwd, subprocess.DEVNULL, file.fileno(), noteStart, environment) as process,
+    ):
+        timed_out = not awaitEnd(process, timeout)
+    return Run(process.returncode, timed_out, time.monotonic() - started)
+
+
+@contextlib.contextmanager
+def startProgram(
+    command: Sequence[str],
+    cwd: Path,
+    stdin: int,
+    stdout: int,
+    noteStart: Callable[[int], object],
+    environment: Mapping[str, str] | None = None,
+) -> Iterator[subprocess.Popen]:
+    """Start a program in a process group of its own for the time of a `with` block; see :func:`runProgram`.
+
+    `stdin` and `stdout` (which takes the errors as well) are file descriptors or what subprocess has for them. At the
+    end of the block the whole group is ended, by force if need be, and the exit code is known.
+    """
+    with _startGuard() as guard:
+        process = _openProcess(command, cwd, stdin, stdout, environment)
+        try:
+            _tellGuard(guard, str(process.pid))
+            noteStart(process.pid)
+            yield process
+        finally:
+            _endGroup(process)
+            _tellGuard(guard, "done")
+
+
+def awaitEnd(process: subprocess.Popen, timeout: float) -> bool:
+    """Wait for a program; return whether it ended in time."""
+    try:
+        process.wait(max(0.0, timeout))
+    except subprocess.TimeoutExpired:
+        return False
+    return True
+
+
+@contextlib.contextmanager
+def _startGuard() -> Iterator[IO[str]]:
+    """Start the guard and yield the pipe on which it listens."""
+    try:
+        guard = subprocess.Popen(
+            ["/bin/sh", "-c", GUARD], stdin=subprocess.PIPE, start_new_session=True, cwd="/", text=True
+        )
+    except OSError as error:
+        raise InfrastructureFailure(f"cannot start a process: {error}", host=os.uname().nodename) from error
+    pipe = guard.stdin
+    assert pipe is not None
+    try:
+        yield pipe
+    finally:
+        with contextlib.suppress(OSError):
+            pipe.close()
+        guard.wait()
+
+
+def _tellGuard(guard: IO[str], line: str) -> None:
+    with contextlib.suppress(OSError):
+        guard.write(line + "\n")
+        guard.flush()
+
+
+def _openProcess(
+    command: Sequence[str], cwd: Path, stdin: int, stdout: int, environment: Mapping[str, str] | None
+) -> subprocess.Popen:
+    variables = {**os.environ, **environment} if environment else None
+    try:
+        return subprocess.Popen(
+            list(command), cwd=cwd, stdin=stdin, stdout=stdout, stderr=subprocess.STDOUT, env=variables,
+            start_new_session=True,
+        )  # fmt: skip
+    except (FileNotFoundError, PermissionError, NotADirectoryError) as error:
+        if error.filename not in (command[0], None):
+            raise classifyException(error) from error
+        raise ConfigurationFailure(
+            f"cannot run {command[0]}: {error.strerror}", "install the program on every host that computes",
+            command=" ".join(command), host=os.uname().nodename,
+        ) from error  # fmt: skip
+    except OSError as error:
+        raise classifyException(error, os.uname().nodename) from error
+
+
+def _endGroup(process: subprocess.Popen) -> None:
+    """End every process of the group, politely first, then by force; return when all are gone."""
+    for sign in (signal.SIGTERM, signal.SIGKILL):
+        if not _isGroupAlive(process):
+            break
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, sign)
+        deadline = time.monotonic() + GRACE
+        while _isGroupAlive(process) and time.monotonic() < deadline:
+            time.sleep(0.02)
+    if _isGroupAlive(process):
+        raise InfrastructureFailure(
+            f"process group {process.pid} does not end, not even by SIGKILL: it hangs in the system (disk or GPU?)",
+            "look after the host", host=os.uname().nodename,
+        )
+    process.wait()
+
+
+def _isGroupAlive(process: subprocess.Popen) -> bool:
+    """Return whether a process of the group runs. One that has ended and only waits to be collected does not count."""
+    process.poll()
+    try:
+        os.killpg(process.pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    members = [state for group, state in _readProcesses() if group == process.pid]
+    return any(state not in "ZX" for state in members) if members else process.returncode is None
+
+
+def _readProcesses() -> list[tuple[int, str]]:
+    """Return (process group, state) of every process of this host, as far as the system tells."""
+    found = []
+    with contextlib.suppress(OSError):
+        for entry in os.listdir("/proc"):
+            if entry.isdecimal():
+                with contextlib.suppress(OSError, IndexError, ValueError):
+                    fields = Path(f"/proc/{entry}/stat").read_text().rpartition(")")[2].split()
+                    found.append((int(fields[2]), fields[0]))
+    return found

@@ -1,0 +1,198 @@
+"""The questions of CTFFIND and their answers.
+
+Every question is answered by its text, because their order and number differ: CTFFIND 4.0 does not ask about known
+astigmatism and always for the tolerated one, 5.x asks about tilt and thickness, builds in between ask some of it, and a
+question about movies comes only where the file has several sections. On a terminal a question reads ``text [default] : ``,
+with a line break before the default where it is long; elsewhere there may be no default.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+from pathlib import PurePath
+
+from appion.base.failures import ImageFailure
+from appion.ctfestimation.records import CTFParams
+
+ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
+#: The end of an output that waits for an answer: text, perhaps a default, a colon, and no line break after it.
+WAITING = re.compile(r"(?P<text>[^\n]*?)[ \t]*(?P<default>\[[^\[\]\n]*\])?[ \t]*:[ \t]*$")
+#: What an unknown question may end with.
+QUESTION_END = (":", "?", ">", "]")
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """The end of an output that may be waiting for an answer.
+
+    Attributes:
+        text: what is asked, on one line, without default and colon.
+        certain: whether a default follows, as it does on terminals only; else it may be the first half of a line.
+    """
+
+    text: str
+    certain: bool
+
+
+#: Questions by their pattern, which has to fit the whole text, spaces and trailing brackets like "(rad)" aside, with the
+#: name of the answer (see _constructValues).
+QUESTIONS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
+    (re.compile(pattern, re.IGNORECASE), name)
+    for pattern, name in (
+        (r"input (?:image )?file ?name", "input"),
+        (r"input is a movie(?: \(stack of frames\))?\??", "movie"),
+        (r"number of frames to average(?: together)?", "frames"),
+        (r"output diagnostic (?:image )?file ?name", "output"),
+        (r"pixel size", "pixelsize"),
+        (r"acceleration voltage", "voltage"),
+        (r"spherical aberration", "cs"),
+        (r"amplitude contrast", "contrast"),
+        (r"size of (?:amplitude|power) spectrum(?: to compute)?", "box"),
+        (r"minimum resolution", "resmin"),
+        (r"maximum resolution", "resmax"),
+        (r"minimum defocus", "defmin"),
+        (r"maximum defocus", "defmax"),
+        (r"defocus search step", "defstep"),
+        (r"do you know what astigmatism is present\??", "no"),
+        (r"slower, more exhaustive search\??", "exhaustive"),
+        (r"use a restraint on astigmatism\??", "yes"),
+        (r"expected \(tolerated\) astigmatism", "astigmatism"),
+        (r"find additional phase shift\??", "phase"),
+        (r"minimum phase shift", "phasemin"),
+        (r"maximum phase shift", "phasemax"),
+        (r"phase shift search step", "phasestep"),
+        (r"determine sample tilt\??", "no"),
+        (r"determine samn?ple thickness\??", "no"),
+        (r"(?:do you want to )?set expert options\??", "no"),
+        # what is asked only after another answer than ours: the program's own defaults
+        (r"known astigmatism", "0.0"),
+        (r"known astigmatism angle", "0.0"),
+        (r"use brute force 1d search\??", "yes"),
+        (r"use 2d refinement\??", "yes"),
+        (r"low resolution limit for nodes", "30.0"),
+        (r"high resolution limit for nodes", "3.0"),
+        (r"use rounded square for nodes\??", "no"),
+        (r"downweight nodes\??", "no"),
+        (r"resample micrograph if pixel size too small\??", "yes"),
+        (r"target pixel size after resampling", "1.4"),
+        (r"movie is dark-subtracted\??", "yes"),
+        (r"movie is gain-corrected\??", "yes"),
+        (r"correct movie mag\. distortion\??", "no"),
+        (r"do you already know the defocus\??", "no"),
+        (r"desired number of parallel threads", "1"),
+    )
+)
+
+
+def findPrompt(output: str) -> Prompt | None:
+    """Return what the program may be waiting for, judged by its output since the last answer; None: not for an answer."""
+    lines = ANSI.sub("", output).replace("\r", "\n").split("\n")
+    match = WAITING.fullmatch(lines[-1])
+    if not match:
+        text = lines[-1].strip()
+        return Prompt(text, False) if text.endswith(QUESTION_END) else None
+    text = match["text"].strip()
+    if not text:  # the default stands on a line of its own
+        text = next((line.strip() for line in reversed(lines[:-1]) if line.strip()), "")
+    return Prompt(" ".join(text.split()), match["default"] is not None) if text else None
+
+
+def identifyQuestion(text: str) -> str | None:
+    """Return the name of a question's answer, or None for a question that is not known."""
+    plain = " ".join(text.split())
+    shorter = re.sub(r"\s*\((?:rad|radians|degrees|å|angstroms?|kv|mm)\)$", "", plain, flags=re.IGNORECASE)
+    return next((name for pattern, name in QUESTIONS if pattern.fullmatch(shorter)), None)
+
+
+def findAnswer(params: CTFParams, text: str) -> str | None:
+    """Return the answer to a question, or None if the question is not known.
+
+    Raises:
+        ImageFailure: see constructAnswers.
+    """
+    name = identifyQuestion(text)
+    return None if name is None else _constructValues(params).get(name, name)
+
+
+def constructAnswers(params: CTFParams) -> dict[str, str]:
+    """Return the questions that the program will ask about this micrograph, in order, each with its answer.
+
+    The texts are those of CTFFIND 4.1; of a program whose version is not 4.x the questions of 5.x are included.
+    Lengths are in Å, voltage in kV, spherical aberration in mm, phase shifts in radians.
+
+    Raises:
+        ImageFailure: a name that cannot be given as an answer, because it does not fit on a line.
+    """
+    version = params.program.version
+    # a phase search rules out the question about tilt
+    newer = () if version.startswith("4.") or params.program.kind == "ctffind-cpu" else (
+        *(() if params.phase else ("Determine sample tilt?",)), "Determine samnple thickness?",
+    )  # fmt: skip
+    oldest = version.startswith("4.0")
+    texts = (
+        "Input image file name",
+        *(("Input is a movie (stack of frames)", "Number of frames to average together") if _isAskedMovie(params) else ()),
+        "Output diagnostic image file name", "Pixel size", "Acceleration voltage", "Spherical aberration",
+        "Amplitude contrast", "Size of amplitude spectrum to compute", "Minimum resolution", "Maximum resolution",
+        "Minimum defocus", "Maximum defocus", "Defocus search step",
+        *(() if oldest else (
+            "Do you know what astigmatism is present?", "Slower, more exhaustive search?", "Use a restraint on astigmatism?",
+        )),
+        "Expected (tolerated) astigmatism", "Find additional phase shift?",
+        *(("Minimum phase shift (rad)", "Maximum phase shift (rad)", "Phase shift search step") if params.phase else ()),
+        *newer,
+        *(() if oldest else ("Do you want to set expert options?",)),
+    )  # fmt: skip
+    return {text: findAnswer(params, text) or "" for text in texts}
+
+
+def constructNames(params: CTFParams) -> tuple[str, str]:
+    """Return how input and diagnostic image are named to the program, relative to the folder it runs in."""
+    return f"{params.short}{PurePath(params.input).suffix or '.mrc'}", f"{params.short}-pow.mrc"
+
+
+def _isAskedMovie(params: CTFParams) -> bool:
+    return params.is_movie and not params.input.endswith(".eer")
+
+
+def _constructValues(params: CTFParams) -> dict[str, str]:
+    """Return the answers that depend on the micrograph, by name."""
+    source, output = constructNames(params)
+    if any(not sign.isprintable() for sign in source) or source != source.strip():
+        raise ImageFailure(f"the name {source!r} cannot be given to the program", "rename the image")
+    values = {
+        "input": source,
+        "movie": _formatAnswer(params.is_movie),
+        "frames": str(params.frame_average),
+        "output": output,
+        "pixelsize": formatNumber(params.pixelsize),
+        "voltage": formatNumber(params.high_tension),
+        "cs": formatNumber(params.cs),
+        "contrast": formatNumber(params.amplitude_contrast),
+        "box": str(params.fieldsize),
+        "resmin": formatNumber(params.resmin),
+        "resmax": formatNumber(params.resmax),
+        "defmin": formatNumber(params.defmin),
+        "defmax": formatNumber(params.defmax),
+        "defstep": formatNumber(params.defstep),
+        "exhaustive": _formatAnswer(params.exhaustive),
+        "astigmatism": formatNumber(params.astigmatism),
+        "phase": _formatAnswer(params.phase is not None),
+    }
+    if params.phase is not None:
+        values["phasemin"] = formatNumber(math.radians(params.phase.minimum))
+        values["phasemax"] = formatNumber(math.radians(params.phase.maximum))
+        values["phasestep"] = formatNumber(math.radians(params.phase.step))
+    return values
+
+
+def formatNumber(value: float) -> str:
+    """Return a number without exponent, with one to six digits after the point."""
+    digits = f"{value:.6f}".rstrip("0")
+    return digits + "0" if digits.endswith(".") else digits
+
+
+def _formatAnswer(answer: bool) -> str:
+    return "yes" if answer else "no"

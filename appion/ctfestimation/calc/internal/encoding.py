@@ -1,0 +1,23 @@
+"""Results of CTF estimation to and from the plain dictionaries of the journal."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from appion.base.encoding import decodeRecord
+from appion.ctfestimation.records import CTFResult
+
+
+def encodeResult(result: CTFResult) -> dict[str, Any]:
+    """Return a result as a dictionary that JSON can hold."""
+    return dataclasses.asdict(result)
+
+
+def decodeResult(record: dict[str, Any]) -> CTFResult:
+    """Return the result that `encodeResult` made the dictionary from; fields that are not there get their default.
+
+    Raises:
+        ValueError: the dictionary is not the record of a result.
+    """
+    return decodeRecord(CTFResult, record)
