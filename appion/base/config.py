@@ -17,7 +17,10 @@ from appion.base.failures import ConfigurationFailure
 PREFIX = "DASK_APPION__"
 
 #: Settings whose default is null and that are no numbers otherwise.
-NULLABLE: dict[str, type] = {"dashboard": str, "motioncorrection.executable": str, "motioncorrection.undo_eer_flip": bool}
+NULLABLE: dict[str, type] = {
+    "dashboard": str, "motioncorrection.executable": str, "motioncorrection.undo_eer_flip": bool,
+    "ctffind.executable": str, "gctf.executable": str,
+}  # fmt: skip
 
 #: What the command line set: dotted key -> (value, option).
 _commandline: dict[str, tuple[Any, str]] = {}
@@ -147,6 +150,15 @@ def _findProblem(key: str, value: Any) -> str:
         return "" if isinstance(value, bool) else f"write true or false{null}"
     if kind is str:
         return "" if isinstance(value, str) else f"write text{null}"
+    if kind is list:
+        return "" if _isIdList(value) else "write a list of different whole numbers, for example [0, 1]"
     if isinstance(value, bool) or not isinstance(value, (int, float)) or value < 0:
         return f"write a number that is not negative{null}"
     return "a share lies between 0 and 1" if key.endswith("_share") and value > 1 else ""
+
+
+def _isIdList(value: Any) -> bool:
+    """Whether a value is a list of different whole numbers, none negative, and not empty."""
+    if not isinstance(value, (list, tuple)) or not value or len(set(map(repr, value))) < len(value):
+        return False
+    return all(isinstance(one, int) and not isinstance(one, bool) and one >= 0 for one in value)
