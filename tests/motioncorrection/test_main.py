@@ -12,9 +12,10 @@ import pytest
 
 import sinedon
 from appion.demo.writers import writeMovie
-from appion.motioncorrection.cli.main import main
+from appion.motioncorrection.cli.main import listIneffective, main
 from appion.motioncorrection.cli.options import PROGRAM
 from sinedon.models import appiondata, leginondata
+from tests.motioncorrection.samples import makeOptions
 from tests.motioncorrection.test_external import FAKE
 from tests.services.sessions import makeSession
 
@@ -139,3 +140,10 @@ def test_printConfig(session, tmp_path, capsys):
     text = capsys.readouterr().out
     assert "appion.motioncorrection.executable\tNone\tdefault" in text
     assert "--Patchcols\t7\tcommand line" in text
+
+
+def test_optionsThatAProgramDoesNotKnow():
+    options = makeOptions(patchrows=5, masksizerows=0.5, gpuids=(0, 1))
+    assert listIneffective(options, "motioncor2") == []
+    assert listIneffective(options, "motioncor3") == ["--MaskSizerows"]
+    assert listIneffective(options, "motioncor-cpu") == ["--MaskSizerows", "--Patchrows", "--gpuids"]

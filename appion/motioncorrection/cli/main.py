@@ -29,7 +29,7 @@ from appion.motioncorrection.calc.external import calcMotionCorrection, checkPro
 from appion.motioncorrection.calc.internal.encoding import decodeResult, encodeResult
 from appion.motioncorrection.cli.dryrun import printDryRun
 from appion.motioncorrection.cli.options import PROGRAM, constructMotionCorrectionParser, constructOptions
-from appion.motioncorrection.records import MotionCorrectionParams, MotionCorrectionResult
+from appion.motioncorrection.records import MotionCorrectionOptions, MotionCorrectionParams, MotionCorrectionResult
 from appion.motioncorrection.retrieve.done import retrieveDone
 from appion.motioncorrection.retrieve.params import ParamsContext, retrieveParams
 from appion.motioncorrection.retrieve.ready import checkReady
@@ -42,6 +42,17 @@ log = logging.getLogger(__name__)
 #: What the web pages call jobs of this program.
 WEB_JOBTYPES = ("makeddrawframestack",)
 
+
+#: Options that not every program knows: field, option, and the programs that do not.
+PARTIAL_OPTIONS = {
+    "maskcentrow": ("--MaskCentrow", ("motioncor3", "motioncor-cpu")),
+    "maskcentcol": ("--MaskCentcol", ("motioncor3", "motioncor-cpu")),
+    "masksizerows": ("--MaskSizerows", ("motioncor3", "motioncor-cpu")),
+    "masksizecols": ("--MaskSizecols", ("motioncor3", "motioncor-cpu")),
+    "patchrows": ("--Patchrows", ("motioncor-cpu",)),
+    "patchcols": ("--Patchcols", ("motioncor-cpu",)),
+    "gpuids": ("--gpuids", ("motioncor-cpu",)),
+}
 
 #: Warnings of results that have been logged.
 _warned: set[str] = set()
@@ -113,8 +124,8 @@ def prepareJob(parser: Parser, args: argparse.Namespace) -> Job:
     session = prepareRun(args, PROGRAM)
     program = findProgram(setting("motioncorrection.executable") or "")
     checkProgram(program, options)
-    if "gpuids" in parser.given and args.gpuids != "0" and program.kind == "motioncor-cpu":
-        log.warning("--gpuids=%s has no effect: %s needs no GPU", args.gpuids, program.path)
+    for option in listIneffective(options, program.kind):
+        log.warning("%s has no effect with %s (%s)", option, program.kind, program.path)
     context = ParamsContext(
         rundir=args.rundir,
         scratch=str(calcScratchRoot(args.rundir, args.tempdir and os.path.abspath(args.tempdir))),
@@ -126,6 +137,16 @@ def prepareJob(parser: Parser, args: argparse.Namespace) -> Job:
         undo_eer_flip=setting("motioncorrection.undo_eer_flip"),
     )
     return Job(args, session, context, *constructSelection(args, session))
+
+
+def listIneffective(options: MotionCorrectionOptions, kind: str) -> list[str]:
+    """Return the options that are asked for and that a program of this kind does not know."""
+    plain = MotionCorrectionOptions()
+    return [
+        option
+        for field, (option, kinds) in PARTIAL_OPTIONS.items()
+        if kind in kinds and getattr(options, field) != getattr(plain, field)
+    ]
 
 
 def createScratchRoot(folder: str) -> None:

@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Any
 
 import sinedon
-from appion.base.failures import ConfigurationFailure, Failure, ImageFailure
+from appion.base.failures import ConfigurationFailure, Failure, ImageFailure, classifyException
 from appion.motioncorrection.calc.internal.dose import calcTotalDose
 from appion.motioncorrection.calc.internal.frames import (
     calcFrameCount,
@@ -65,8 +65,8 @@ def retrieveParams(ids: Sequence[int], context: ParamsContext) -> dict[int, Moti
     for image_id in ids:
         try:
             result[image_id] = constructParams(image_id, rows, context)
-        except Failure as failure:
-            result[image_id] = failure
+        except Exception as error:  # one odd row must not keep the others from being read
+            result[image_id] = classifyException(error)
     return result
 
 
@@ -81,6 +81,8 @@ def constructParams(image_id: int, rows: Rows, context: ParamsContext) -> Motion
     image = rows.images.get(image_id)
     if image is None:
         raise ImageFailure(f"image {image_id} is not in the database")
+    if not image.filename or "/" in image.filename:
+        raise ImageFailure(f"image {image_id} has the file name {image.filename!r}")
     options = context.options
     session = getRow(rows.sessions, image, "session")
     camera = getRow(rows.cameras, image, "camera")
