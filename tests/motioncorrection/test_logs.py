@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from appion.base.failures import ImageFailure
@@ -45,6 +45,7 @@ def test_recordedLogs():
         assert one == pytest.approx(other, abs=0.8)
 
 
+@settings(deadline=None, max_examples=60)
 @given(tables, st.sampled_from([writeDotted, writeTable]), junks, junks, st.sampled_from(["\n", "\r\n"]), st.booleans())
 def test_roundTrip(shifts, write, before, after, end, coloured):
     lines = write(shifts)
@@ -83,6 +84,7 @@ def test_shiftLogOfRecordedRun():
     assert len(lines) == 17
 
 
+@settings(deadline=None, max_examples=60)
 @given(tables, values, values, st.sampled_from([1.0, 2.0, 4.0]))
 def test_positionsDoNotDependOnTheReferenceFrame(shifts, x, y, factor):
     moved = [(a + x, b + y) for a, b in shifts]

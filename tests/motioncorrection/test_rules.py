@@ -4,7 +4,7 @@ from datetime import datetime
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from appion.base.failures import ConfigurationFailure, ImageFailure
@@ -65,6 +65,7 @@ def test_unknownFrameCountFails():
         calcFrameCount("EER", 1500.0, 30.0, None)
 
 
+@settings(deadline=None, max_examples=60)
 @given(st.integers(1, 3000), st.integers(1, 400))
 def test_integrationFile(raw, size):
     """The groups hold every raw frame once and make as many rendered frames as counted."""
@@ -131,6 +132,7 @@ def test_frameOrientation():
     assert calcFrameOrientation("Falcon3", True, None, 1) == (False, 0)
 
 
+@settings(deadline=None, max_examples=60)
 @given(orientations, st.booleans())
 def test_orientationIsUndone(orientation, upside_down):
     picture = np.arange(12).reshape(3, 4)
@@ -139,6 +141,7 @@ def test_orientationIsUndone(orientation, upside_down):
     np.testing.assert_array_equal(orientToLeginon(made, *orientation, upside_down), picture)
 
 
+@settings(deadline=None, max_examples=60)
 @given(
     orientations,
     st.lists(st.integers(-3, 12), max_size=3),
