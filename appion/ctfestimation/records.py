@@ -38,6 +38,39 @@ class LocalRefinement:
 
 
 @dataclass(frozen=True)
+class CTFOptions:
+    """What a command line asks for, in its own units.
+
+    Attributes:
+        ampcontrast: amplitude contrast, fraction. fieldsize: side of the amplitude spectrum, pixels.
+        resmin, resmax: limits of the fit, Å.
+        defstep: step of the defocus search, µm; numstep: steps to each side of its centre. dast: tolerated
+            astigmatism, µm.
+        nominal: centre of the search, µm, or None. bestdb: contrast, astigmatism and resmax follow an earlier result.
+        ddstackid: run whose movies are used in place of micrographs, or None; frame_average: frames averaged then.
+        phase, exhaustive, epa, hires_refine, local, analyse: as in CTFParams.
+    """
+
+    ampcontrast: float = 0.07
+    fieldsize: int = 1024
+    resmin: float = 50.0
+    resmax: float = 15.0
+    defstep: float = 0.1
+    numstep: int = 25
+    dast: float = 0.05
+    nominal: float | None = None
+    bestdb: bool = False
+    ddstackid: int | None = None
+    frame_average: int = 7
+    phase: PhaseSearch | None = None
+    exhaustive: bool = False
+    epa: bool = False
+    hires_refine: bool = False
+    local: LocalRefinement | None = None
+    analyse: bool = True
+
+
+@dataclass(frozen=True)
 class CTFParams:
     """Everything that is needed to estimate the CTF of one micrograph and to write its row.
 
