@@ -41,10 +41,10 @@ def classifyRun(run: Run, output: str, timeout: float, remedy: str) -> Failure |
     """
     if run.timed_out:
         last = findLastLine(output)
+        wrote = f"; it last wrote: {last}" if last else ""
         return ImageFailure(
-            f"the program did not end within {timeout:g} s and was killed" + (f"; it last wrote: {last}" if last else ""),
-            remedy, log_tail=output[-TAIL:],
-        )  # fmt: skip
+            f"the program did not end within {timeout:g} s and was killed{wrote}", remedy, log_tail=output[-TAIL:]
+        )
     if run.returncode == 0:
         return None
     number = -run.returncode if run.returncode < 0 else run.returncode - 128

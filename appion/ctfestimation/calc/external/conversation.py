@@ -60,23 +60,23 @@ def converse(
     started = time.monotonic()
     deadline = started + timeout
     answers: dict[str, str] = {}
-    with open(output, "w", encoding="utf-8") as log, _openTerminal() as (terminal, line):
-        with startProgram(command, cwd, line.fileno(), line.fileno(), noteStart) as process:
-            line.close()
-            child = fdspawn(terminal, encoding="utf-8", codec_errors="replace", timeout=None)
-            try:
-                while True:
-                    text, prompt = _awaitQuestion(child, log, deadline, lambda: process.poll() is None, findAnswer)
-                    if prompt is None:
-                        break
-                    answer = _checkAnswer(prompt, findAnswer(prompt), answers, text)
-                    answers[prompt] = answer
-                    log.write(answer + "\n")
-                    with contextlib.suppress(OSError):  # the program has ended: its exit code tells why
-                        child.sendline(answer)
-            finally:
-                log.flush()
-            in_time = awaitEnd(process, deadline - time.monotonic())
+    with (
+        open(output, "w", encoding="utf-8") as log,
+        _openTerminal() as (terminal, line),
+        startProgram(command, cwd, line.fileno(), line.fileno(), noteStart) as process,
+    ):
+        line.close()
+        child = fdspawn(terminal, encoding="utf-8", codec_errors="replace", timeout=None)
+        while True:
+            text, prompt = _awaitQuestion(child, log, deadline, lambda: process.poll() is None, findAnswer)
+            if prompt is None:
+                break
+            answer = _checkAnswer(prompt, findAnswer(prompt), answers, text)
+            answers[prompt] = answer
+            log.write(answer + "\n")
+            with contextlib.suppress(OSError):  # the program has ended: its exit code tells why
+                child.sendline(answer)
+        in_time = awaitEnd(process, deadline - time.monotonic())
     return Conversation(Run(process.returncode, not in_time, time.monotonic() - started), tuple(answers.items()))
 
 

@@ -2,8 +2,8 @@
 
 Every question is answered by its text, because their order and number differ: CTFFIND 4.0 does not ask about known
 astigmatism and always for the tolerated one, 5.x asks about tilt and thickness, builds in between ask some of it, and a
-question about movies comes only where the file has several sections. On a terminal a question reads ``text [default] : ``,
-with a line break before the default where it is long; elsewhere there may be no default.
+question about movies comes only where the file has several sections. On a terminal a question reads
+``text [default] : ``, with a line break before the default where it is long; elsewhere there may be no default.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ class Prompt:
     certain: bool
 
 
-#: Questions by their pattern, which has to fit the whole text, spaces and trailing brackets like "(rad)" aside, with the
-#: name of the answer (see _constructValues).
+#: Questions by their pattern, which has to fit the whole text, spaces and a trailing unit like "(rad)" aside, with the
+#: name of the answer (see _constructValues) or the answer itself.
 QUESTIONS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     (re.compile(pattern, re.IGNORECASE), name)
     for pattern, name in (
@@ -87,7 +87,7 @@ QUESTIONS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
 
 
 def findPrompt(output: str) -> Prompt | None:
-    """Return what the program may be waiting for, judged by its output since the last answer; None: not for an answer."""
+    """Return what the program may be asking, judged by its output since the last answer; None: nothing."""
     lines = ANSI.sub("", output).replace("\r", "\n").split("\n")
     match = WAITING.fullmatch(lines[-1])
     if not match:
@@ -126,22 +126,27 @@ def constructAnswers(params: CTFParams) -> dict[str, str]:
         ImageFailure: a name that cannot be given as an answer, because it does not fit on a line.
     """
     version = params.program.version
-    # a phase search rules out the question about tilt
-    newer = () if version.startswith("4.") or params.program.kind == "ctffind-cpu" else (
-        *(() if params.phase else ("Determine sample tilt?",)), "Determine samnple thickness?",
-    )  # fmt: skip
+    newer: tuple[str, ...] = ("Determine sample tilt?", "Determine samnple thickness?")
+    if version.startswith("4.") or params.program.kind == "ctffind-cpu":
+        newer = ()
+    elif params.phase is not None:
+        newer = newer[1:]  # with a phase search there is no question about tilt
     oldest = version.startswith("4.0")
+    movie = ("Input is a movie (stack of frames)", "Number of frames to average together")
+    search = ("Minimum phase shift (rad)", "Maximum phase shift (rad)", "Phase shift search step")
+    modes = (
+        "Do you know what astigmatism is present?", "Slower, more exhaustive search?",
+        "Use a restraint on astigmatism?",
+    )  # fmt: skip
     texts = (
         "Input image file name",
-        *(("Input is a movie (stack of frames)", "Number of frames to average together") if _isAskedMovie(params) else ()),
+        *(movie if _isAskedMovie(params) else ()),
         "Output diagnostic image file name", "Pixel size", "Acceleration voltage", "Spherical aberration",
         "Amplitude contrast", "Size of amplitude spectrum to compute", "Minimum resolution", "Maximum resolution",
         "Minimum defocus", "Maximum defocus", "Defocus search step",
-        *(() if oldest else (
-            "Do you know what astigmatism is present?", "Slower, more exhaustive search?", "Use a restraint on astigmatism?",
-        )),
+        *(() if oldest else modes),
         "Expected (tolerated) astigmatism", "Find additional phase shift?",
-        *(("Minimum phase shift (rad)", "Maximum phase shift (rad)", "Phase shift search step") if params.phase else ()),
+        *(search if params.phase else ()),
         *newer,
         *(() if oldest else ("Do you want to set expert options?",)),
     )  # fmt: skip

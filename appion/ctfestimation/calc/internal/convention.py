@@ -1,8 +1,8 @@
 """Numbers of the programs brought to the convention of `ApCtfData`.
 
-Defocus in metres, positive for underfocus, defocus1 the smaller one; the angle is the axis of defocus1, in degrees from -90
-to 90, counted from the columns towards the rows of the image. Programs print defocus in Å, the larger one first, with the
-axis of that.
+Defocus in metres, positive for underfocus, defocus1 the smaller one; the angle is the axis of defocus1, in degrees from
+-90 to 90, counted from the columns towards the rows of the image. Programs print defocus in Å, the larger one first,
+with the axis of that.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ CONTOURS = 15
 
 
 def calcDefocusMap(points: NDArray[np.float64], dimension: tuple[int, int]) -> NDArray[np.float64]:
-    """Return the defocus on a SIDE x SIDE map of a micrograph, row 0 at the micrograph's first row, NaN beyond the points.
+    """Return the defocus on a SIDE x SIDE map of a micrograph, row 0 at its first row, NaN beyond the points.
 
     Args:
         points: (rows, 3): x, y (pixels), defocus.

@@ -1,0 +1,133 @@
+"""What is made after the program's numbers: confidences, resolutions and pictures. A failing one costs no number."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from appion.base.store.files import moveFile
+from appion.ctfestimation.calc.external.estimate import Estimate
+from appion.ctfestimation.calc.external.micrograph import readMicrograph
+from appion.ctfestimation.calc.external.parse import parseAverages
+from appion.ctfestimation.calc.external.star import parseLocalStar
+from appion.ctfestimation.calc.internal.convention import findImplausible
+from appion.ctfestimation.records import CTFConfidence, CTFParams
+
+log = logging.getLogger(__name__)
+
+#: Ends of the pictures' names: of the analysis, of what the program made, of the local refinement.
+POWERSPEC, PLOTS, DIAGNOSTIC, AVERAGES, LOCAL = (
+    "-powerspec.jpg", "-plots.png", "-pow.jpg", "-pow_avrot.png", "_localDF.png",
+)  # fmt: skip
+
+#: A picture: the end of its name, and what draws it into a file.
+Drawing = tuple[str, Callable[[Path], object]]
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """Confidences and resolutions, or None; base names of the pictures, empty for those that were not made."""
+
+    confidence: CTFConfidence | None
+    graphs: tuple[str, str, str, str]
+    localplot: str
+    warnings: tuple[str, ...]
+
+
+def analyseFit(
+    params: CTFParams,
+    defocus: tuple[float, float, float],
+    phase_shift: float,
+    estimate: Estimate,
+    scratch: Path,
+) -> Analysis:
+    """Analyse a fit on the session's image and draw its pictures into ``opimages`` of the run folder.
+
+    Args:
+        defocus: defocus1, defocus2 (m) and angle (degrees) in the convention; phase_shift: radians.
+        estimate: what the program made. scratch: folder in which the pictures are drawn before they are moved.
+    """
+    warnings: list[str] = []
+    found, confidence = None, None
+    implausible = findImplausible(*defocus[:2], params.cs, params.high_tension, params.amplitude_contrast)
+    if params.analyse and implausible:
+        warnings.append(f"not analysed: {'; '.join(implausible)}")
+    elif params.analyse:
+        try:
+            found = _calcAnalysis(params, defocus, phase_shift)
+            confidence = CTFConfidence(**{field.name: getattr(found, field.name) for field in fields(CTFConfidence)})
+        except Exception as error:
+            log.debug("the analysis of %s failed", params.filename, exc_info=True)
+            warnings.append(f"not analysed: {_describe(error)}")
+    made, troubles = drawPictures(params, _constructDrawings(params, found, estimate), scratch)
+    graphs = constructGraphs(params.short, made)
+    localplot = f"{params.short}{LOCAL}" if LOCAL in made else ""
+    return Analysis(confidence, graphs, localplot, (*warnings, *troubles))
+
+
+def drawPictures(params: CTFParams, drawings: Sequence[Drawing], scratch: Path) -> tuple[set[str], list[str]]:
+    """Draw pictures and move them to ``opimages``; return the ends of the names of those made, and what went wrong."""
+    folder = Path(params.rundir) / "opimages"
+    made, warnings = set(), []
+    for end, draw in drawings:
+        name = f"{params.short}{end}"
+        try:
+            draw(scratch / name)
+            moveFile(scratch / name, folder / name)
+        except Exception as error:
+            log.debug("picture %s failed", name, exc_info=True)
+            warnings.append(f"no picture {name}: {_describe(error)}")
+        else:
+            made.add(end)
+    return made, warnings
+
+
+def constructGraphs(short: str, made: set[str]) -> tuple[str, str, str, str]:
+    """Return the base names of graph1 to graph4: the pictures of the analysis first, then those of the program.
+
+    The web pages show no fit without a graph1, so there is always one, if need be of a picture that could not be made.
+    """
+    ends = [POWERSPEC, PLOTS, DIAGNOSTIC, AVERAGES]
+    if not made & {POWERSPEC, PLOTS}:
+        ends = [DIAGNOSTIC, AVERAGES, "", ""]
+    elif POWERSPEC not in made:
+        ends = [PLOTS, "", DIAGNOSTIC, AVERAGES]
+    first, second, third, fourth = (f"{short}{end}" if end in made else "" for end in ends)
+    return first or f"{short}{DIAGNOSTIC}", second, third, fourth
+
+
+def _calcAnalysis(params: CTFParams, defocus: tuple[float, float, float], phase_shift: float) -> Any:
+    from appion.ctfestimation.calc import internal  # takes its time to import; the daemon never needs it
+
+    return internal.calcCTFAnalysis(
+        readMicrograph(params.micrograph), params.image_pixelsize, *defocus, params.cs, params.high_tension * 1000,
+        params.amplitude_contrast, phase_shift,
+    )  # fmt: skip
+
+
+def _constructDrawings(params: CTFParams, analysis: Any, estimate: Estimate) -> list[Drawing]:
+    from appion.ctfestimation.calc import internal
+    from appion.ctfestimation.calc.internal.localplot import drawLocalDefocus
+
+    diagnostic, averages, local = estimate.diagnostic, estimate.averages, estimate.local
+    drawings: list[Drawing] = []
+    if analysis is not None:
+        drawings.append((POWERSPEC, lambda path: internal.drawPowerSpectrum(path, analysis)))
+        drawings.append((PLOTS, lambda path: internal.drawPlots(path, analysis)))
+    drawings.append((DIAGNOSTIC, lambda path: internal.drawDiagnostic(path, readMicrograph(str(diagnostic)))))
+    if averages is not None:
+        drawings.append(
+            (AVERAGES, lambda path: internal.drawAverageRotation(path, parseAverages(averages.read_text())))
+        )
+    if local is not None:
+        drawings.append(
+            (LOCAL, lambda path: drawLocalDefocus(path, parseLocalStar(local.read_text()), params.dimension))
+        )
+    return drawings
+
+
+def _describe(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}".splitlines()[0][:300]

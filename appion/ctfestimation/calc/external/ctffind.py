@@ -1,0 +1,54 @@
+"""Running CTFFIND or ctffind-cpu on one micrograph."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from appion.base.blame import classifyRun, explainFailure
+from appion.base.failures import ImageFailure
+from appion.base.store.scratch import saveOwner
+from appion.ctfestimation.calc.external.conversation import converse
+from appion.ctfestimation.calc.external.estimate import OUTPUT, SLOW, Estimate
+from appion.ctfestimation.calc.external.parse import parseFit
+from appion.ctfestimation.calc.external.prompts import ANSI, constructNames, findAnswer
+from appion.ctfestimation.records import CTFParams
+
+#: Scores below this are as good as those of noise.
+LOW_SCORE = 0.03
+
+
+def constructCtffindCmd(params: CTFParams) -> list[str]:
+    """Return the command line: everything else is asked for."""
+    return [params.program.path]
+
+
+def runCtffind(params: CTFParams, scratch: Path) -> Estimate:
+    """Run the program in `scratch` and return what it found. What it wrote is in the file OUTPUT there.
+
+    Raises:
+        ImageFailure: it failed on this micrograph: a question without an answer, an exit code, no time left, no fit.
+        InfrastructureFailure, ConfigurationFailure: the host or the program is to blame.
+    """
+    argv = constructCtffindCmd(params)
+    source, diagnostic = constructNames(params)
+    (scratch / source).symlink_to(Path(params.input).absolute())
+    output = scratch / OUTPUT
+    talk = converse(
+        argv, scratch, output, params.timeout,
+        lambda pid: saveOwner(scratch, pid), lambda text: findAnswer(params, text),
+    )  # fmt: skip
+    said = ANSI.sub("", output.read_bytes().decode("utf-8", "replace"))
+    failure = classifyRun(talk.run, said, params.timeout, SLOW)
+    if failure:
+        raise failure
+    found = scratch / diagnostic
+    values, averages = found.with_suffix(".txt"), found.with_name(f"{found.stem}_avrot.txt")
+    if not values.exists():
+        raise explainFailure(f"the program wrote no {values.name}", said)
+    try:
+        fit = parseFit(values.read_bytes().decode("utf-8", "replace"))
+    except ImageFailure as error:
+        error.log_tail = f"{error.log_tail}\n{said}"[-4000:]
+        raise
+    warnings = () if fit.score >= LOW_SCORE else (f"score {fit.score:g}: no more than noise gives",)
+    return Estimate(tuple(argv), fit, found, averages, (values, averages), answers=talk.answers, warnings=warnings)
