@@ -29,15 +29,7 @@ def checkReady(params: MotionCorrectionParams, settle: float) -> None:
         InfrastructureFailure: the disk does not answer.
     """
     movie = params.movie
-    try:
-        status = os.stat(movie)
-    except (FileNotFoundError, NotADirectoryError):
-        raise NotReady(f"{movie} is not there") from None
-    except OSError as error:
-        raise classifyException(error) from error
-    age = _calcAge(movie, status)
-    if age < settle:
-        raise NotReady(f"{movie} changed {age:.1f} s ago", f"a movie is complete after {settle:g} s without a change")
+    age = checkSettled(movie, settle)
     header = readMovieHeader(movie)
     if header.format != params.movie_format and not params.options.force_tiff:
         raise ImageFailure(
@@ -50,6 +42,25 @@ def checkReady(params: MotionCorrectionParams, settle: float) -> None:
             raise NotReady(short, "still being written?")
         raise ImageFailure(f"{short}, and it has not changed for {age / 60:.0f} minutes", "it was not saved completely")
     _future.pop(movie, None)
+
+
+def checkSettled(path: str, settle: float) -> float:
+    """Return for how long (seconds) a file has not changed.
+
+    Raises:
+        NotReady: it is not there, or changed less than `settle` seconds ago.
+        InfrastructureFailure: the disk does not answer.
+    """
+    try:
+        status = os.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        raise NotReady(f"{path} is not there") from None
+    except OSError as error:
+        raise classifyException(error) from error
+    age = _calcAge(path, status)
+    if age < settle:
+        raise NotReady(f"{path} changed {age:.1f} s ago", f"a file is complete after {settle:g} s without a change")
+    return age
 
 
 def _calcAge(movie: str, status: os.stat_result) -> float:
