@@ -1,0 +1,153 @@
+"""The power spectrum of a micrograph: tiles that overlap by half, averaged by how well each shows the fitted CTF.
+
+Spectra are logarithms of amplitudes, square, with the origin between the four central pixels. The weights of the tiles
+sum to one and the weighted tiles are averaged again, so that the scale is that of one tile divided by their number.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import scipy.fft
+
+from appion.base.failures import ImageFailure
+from appion.ctfestimation.calc.internal.model import Defocus, Optics, calcPhase
+from appion.ctfestimation.calc.internal.rings import calcCentredGrid, calcRingMeans
+
+#: Resolution in Å to which tiles are compared with the model.
+WEIGHT_RESOLUTION = 5.0
+#: Resolution in Å to which spectra are analysed.
+OUTER_RESOLUTION = 3.0
+LEAST_WEIGHT = 1e-3
+
+
+def calcFieldSize(shape: tuple[int, int]) -> int:
+    """Return the side of a tile: the largest power of two that leaves at least 16 pixels of the image's short side."""
+    return 1 << ((min(shape) - 16).bit_length() - 1)
+
+
+def calcTileStarts(length: int, size: int) -> tuple[list[int], int | None]:
+    """Return where tiles start along one side, and where one flush with the end does if there is much left over."""
+    starts = [i * size // 2 for i in range(2 * (length // size)) if i * size // 2 + size <= length]
+    return starts, length - size if length % size > 0.1 * size else None
+
+
+def calcTileCorners(shape: tuple[int, int], size: int) -> list[tuple[int, int]]:
+    """Return (row, column) of the first pixel of every tile."""
+    (rows, last_row), (columns, last_column) = (calcTileStarts(length, size) for length in shape)
+    corners = [(row, column) for row in rows for column in columns]
+    if last_row is not None:
+        corners += [(last_row, column) for column in columns]
+    if last_column is not None:
+        corners += [(row, last_column) for row in rows]
+    return corners
+
+
+def calcWindow(size: int) -> np.ndarray:
+    """Return a Hann window that falls from the centre of a square to 0 at its corners."""
+    y, x = calcCentredGrid(size)
+    width = math.ceil(size * math.sqrt(2)) - 1
+    return np.maximum(0.5 + 0.5 * np.cos(2 * np.pi / width * np.hypot(y, x)), 0).astype(np.float32)
+
+
+def isGoodSize(size: int) -> bool:
+    """Return whether Fourier transforms of `size` are quick: small factors and enough powers of two."""
+    fours = (size.bit_length() - 1) // 2  # the whole part of the logarithm to base 4
+    if size % 4 or size % 2**fours:
+        return False
+    rest = size
+    for factor in (2, 3, 5, 7, 11):
+        while rest % factor == 0 and factor <= math.sqrt(size):
+            rest //= factor
+    return rest == 1
+
+
+def calcTrimRadius(size: int, frequency_step: float, resolution: float) -> int:
+    """Return the half side in pixels of the part of a spectrum that reaches `resolution` (Å), as far as there is one."""
+    half = size // 2
+    radius = math.ceil(1 / (frequency_step * resolution))
+    if resolution < 1 / (frequency_step * half):
+        radius = half
+    while True:
+        good = next(n for n in range(max(radius, 4), 4 * size) if isGoodSize(n))
+        if good <= half:
+            return good
+        radius -= 2
+
+
+def trimSpectrum(spectrum: np.ndarray, radius: int) -> np.ndarray:
+    """Return the central 2 `radius` pixels of `spectrum` on each side."""
+    half = len(spectrum) // 2
+    return spectrum[half - radius : half + radius, half - radius : half + radius]
+
+
+def calcTileSpectrum(tile: np.ndarray, window: np.ndarray) -> np.ndarray:
+    """Return the log amplitude of `tile`, clipped, with the origin between the four central pixels.
+
+    Pixels right of and below the origin hold frequencies 1, 2, ...; those left and above hold 1 (in place of the 0 that
+    windows and uneven illumination spoil), -1, -2, ...
+    """
+    size = len(tile)
+    transform = scipy.fft.fft2(tile * window, workers=1)
+    power = np.square(transform.real)
+    power += np.square(transform.imag)
+    np.maximum(power, np.finfo(np.float32).tiny, out=power)
+    np.log(power, out=power)
+    power *= 0.5
+    order = np.concatenate([np.arange(size // 2 + 1, size), [1], np.arange(1, size // 2 + 1)])
+    spectrum = power[order[:, None], order]
+    radius = int(0.005 * size)
+    y, x = calcCentredGrid(2 * radius)
+    trimSpectrum(spectrum, radius)[np.square(y) + np.square(x) < radius**2] = 0
+    mean, std = spectrum.mean(), spectrum.std()
+    return np.clip(spectrum, mean - 1.5 * std, mean + 3 * std, out=spectrum)
+
+
+def calcWeightModel(radius: int, size: int, frequency_step: float, defocus: Defocus, optics: Optics) -> np.ndarray:
+    """Return the squared CTF in two dimensions, falling off like the window, with mean 0 and variance 1."""
+    y, x = calcCentredGrid(2 * radius)
+    phase = calcPhase(np.hypot(y, x) * frequency_step, defocus.along(np.arctan2(y, x)), optics)
+    model = np.square(np.sin(phase + math.asin(optics.amplitude_contrast)))
+    model *= trimSpectrum(calcWindow(size), radius)
+    return ((model - model.mean()) / model.std()).astype(np.float32)
+
+
+def calcPowerSpectrum(micrograph: np.ndarray, pixelsize: float, defocus: Defocus, optics: Optics) -> np.ndarray:
+    """Return the average spectrum of the tiles of `micrograph` out to 3 Å, each weighted by how well it shows the CTF.
+
+    Tiles without any contrast are left out, and so are those that show the CTF much worse than the others. Raises
+    ImageFailure if there is no other tile.
+    """
+    size = calcFieldSize(micrograph.shape)
+    step = 1 / (size * pixelsize)
+    radius, outer = calcTrimRadius(size, step, WEIGHT_RESOLUTION), calcTrimRadius(size, step, OUTER_RESOLUTION)
+    model = calcWeightModel(radius, size, step, defocus, optics)
+    window = calcWindow(size)
+    spectra, agreement = [], []
+    for row, column in calcTileCorners(micrograph.shape, size):
+        tile = np.asarray(micrograph[row : row + size, column : column + size], np.float32)
+        if np.ptp(tile) == 0:
+            continue
+        spectrum = calcTileSpectrum(tile, window)
+        compared = trimSpectrum(spectrum, radius)
+        agreement.append(float((compared * model).mean() / compared.std()))
+        spectra.append(trimSpectrum(spectrum, outer).copy())
+    if not spectra:
+        raise ImageFailure("no part of the micrograph has any contrast", "look at the image")
+    weight = np.maximum(agreement, LEAST_WEIGHT)
+    weight /= weight.sum()
+    kept = np.flatnonzero(weight >= weight.mean() - 1.5 * weight.std())
+    total = np.zeros((2 * outer, 2 * outer))
+    for i in kept:
+        total += weight[i] * spectra[i]
+    return total / len(kept)
+
+
+def removeSpikes(spectrum: np.ndarray) -> np.ndarray:
+    """Return `spectrum` with the mean of the ring in place of pixels that stand out, as those of a crystal lattice do."""
+    y, x = calcCentredGrid(len(spectrum))
+    radius = np.sqrt(np.square(y) + np.square(x) - 0.5)
+    means = calcRingMeans(spectrum, radius, 3.0)
+    usual = np.interp(radius, 3.0 * np.arange(len(means)), means)
+    return np.where(spectrum > usual + 4 * usual.std(), usual, spectrum)
