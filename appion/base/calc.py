@@ -45,7 +45,7 @@ def calcReasonGroup(reason: str, filename: str = "") -> str:
     '….mrc has N of N bytes'
     """
     if filename:
-        reason = re.sub(r"[^\s'\"]*" + re.escape(filename), "…", reason)
+        reason = re.sub(r"[^\s'\"(\[]*" + re.escape(filename), "…", reason)
     return re.sub(r"\d+(\.\d+)?", "N", reason)
 
 

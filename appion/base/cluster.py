@@ -21,6 +21,8 @@ DASK_SETTINGS = {
     "distributed.scheduler.work-stealing": True,
     "distributed.worker.daemon": False,
     "distributed.admin.tick.limit": "60s",
+    # What a worker has to say comes back with its task.
+    "distributed.nanny.pre-spawn-environ": {"DASK_DISTRIBUTED__LOGGING__DISTRIBUTED": "critical"},
 }
 
 

@@ -111,8 +111,8 @@ class Pool:
         for image_id in late:
             self._release(self.flights.pop(image_id), cancel=True)
         if workers:
-            with contextlib.suppress(Exception):
-                self._client.restart_workers(workers, timeout=30, raise_for_error=False)
+            with contextlib.suppress(Exception):  # the nanny starts another one
+                self._client.run(os._exit, 1, workers=workers, wait=False, on_error="ignore")
         return late
 
     def abandon(self) -> list[int]:
@@ -124,6 +124,8 @@ class Pool:
 
     def close(self) -> None:
         """End the workers and, with them, whatever they run. A new :meth:`start` is possible."""
+        if self._cluster is not None and self._scheduler.status.name in ("closing", "closed", "failed"):
+            self._cluster.shutdown_scheduler = False  # it is gone; asking it to go would only wait
         client, self._client = self._client, None
         cluster, self._cluster = self._cluster, None
         self.abandon()
