@@ -9,7 +9,7 @@ from appion.ctfestimation.calc.internal.rings import calcCentredGrid
 
 
 def calcPassed(length: int, radius: float) -> np.ndarray:
-    """Return which part of each Fourier component of 2 `length` mirrored samples a high pass of `radius` samples keeps."""
+    """Return what a high pass of `radius` samples keeps of each Fourier component of 2 `length` mirrored samples."""
     half = 0.5 * np.tanh(np.arange(length) / 4 - 1.01 * length / (4 * radius)) + 0.5
     return np.concatenate([half[::-1], half])
 

@@ -1,7 +1,7 @@
 """The contrast transfer function, and where its square has its peaks and valleys.
 
 Lengths are in Å and spatial frequencies in 1/Å throughout. The phase of the function is
-pi lambda z s^2 - pi/2 Cs lambda^3 s^4 + phi with defocus z positive for underfocus (Wade 1992; Rohou & Grigorieff 2015).
+pi lambda z s^2 - pi/2 Cs lambda^3 s^4 + phi, defocus z positive for underfocus (Wade 1992; Rohou & Grigorieff 2015).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Optics:
 
 @dataclass(frozen=True)
 class Defocus:
-    """Defocus of one image, Å: the smaller one along `angle` (radians from the columns towards the rows), and across."""
+    """Defocus of one image, Å: the smaller along `angle` (radians from the columns towards the rows), the larger across."""
 
     smaller: float
     larger: float

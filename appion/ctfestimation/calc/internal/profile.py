@@ -32,7 +32,7 @@ class Profile:
 
 
 def calcRingWidth(defocus: float) -> float:
-    """Return how wide the rings are, in pixels, for `defocus` in Å: the oscillations of a small one are wide as well."""
+    """Return the width of the rings in pixels for `defocus` in Å: the smaller it is, the wider are the oscillations."""
     if defocus < 6000:
         return 1.5
     if defocus < 10000:

@@ -64,7 +64,7 @@ def isGoodSize(size: int) -> bool:
 
 
 def calcTrimRadius(size: int, frequency_step: float, resolution: float) -> int:
-    """Return the half side in pixels of the part of a spectrum that reaches `resolution` (Å), as far as there is one."""
+    """Return half the side in pixels of the part of a spectrum that reaches `resolution` (Å), or Nyquist's frequency."""
     half = size // 2
     radius = math.ceil(1 / (frequency_step * resolution))
     if resolution < 1 / (frequency_step * half):
@@ -89,14 +89,18 @@ def calcTileSpectrum(tile: np.ndarray, window: np.ndarray) -> np.ndarray:
     windows and uneven illumination spoil), -1, -2, ...
     """
     size = len(tile)
-    transform = scipy.fft.fft2(tile * window, workers=1)
-    power = np.square(transform.real)
-    power += np.square(transform.imag)
-    np.maximum(power, np.finfo(np.float32).tiny, out=power)
-    np.log(power, out=power)
-    power *= 0.5
-    order = np.concatenate([np.arange(size // 2 + 1, size), [1], np.arange(1, size // 2 + 1)])
-    spectrum = power[order[:, None], order]
+    transform = scipy.fft.rfft2(tile * window, workers=1)
+    half = np.square(transform.real)
+    half += np.square(transform.imag)
+    np.maximum(half, np.finfo(np.float32).tiny, out=half)
+    np.log(half, out=half)
+    half *= 0.5
+    middle = size // 2
+    order = np.concatenate([np.arange(middle + 1, size), [1], np.arange(1, middle + 1)])
+    spectrum = np.empty((size, size), np.float32)
+    spectrum[:, middle:] = half[order, 1:]
+    spectrum[:, middle - 1] = half[order, 1]
+    spectrum[:, : middle - 1] = half[size - order, middle - 1 : 0 : -1]  # the other half of a symmetric transform
     radius = int(0.005 * size)
     y, x = calcCentredGrid(2 * radius)
     trimSpectrum(spectrum, radius)[np.square(y) + np.square(x) < radius**2] = 0
@@ -104,12 +108,12 @@ def calcTileSpectrum(tile: np.ndarray, window: np.ndarray) -> np.ndarray:
     return np.clip(spectrum, mean - 1.5 * std, mean + 3 * std, out=spectrum)
 
 
-def calcWeightModel(radius: int, size: int, frequency_step: float, defocus: Defocus, optics: Optics) -> np.ndarray:
-    """Return the squared CTF in two dimensions, falling off like the window, with mean 0 and variance 1."""
-    y, x = calcCentredGrid(2 * radius)
+def calcWeightModel(window: np.ndarray, frequency_step: float, defocus: Defocus, optics: Optics) -> np.ndarray:
+    """Return the squared CTF in two dimensions, falling off like `window`, with mean 0 and variance 1."""
+    y, x = calcCentredGrid(len(window))
     phase = calcPhase(np.hypot(y, x) * frequency_step, defocus.along(np.arctan2(y, x)), optics)
     model = np.square(np.sin(phase + math.asin(optics.amplitude_contrast)))
-    model *= trimSpectrum(calcWindow(size), radius)
+    model *= window
     return ((model - model.mean()) / model.std()).astype(np.float32)
 
 
@@ -122,8 +126,8 @@ def calcPowerSpectrum(micrograph: np.ndarray, pixelsize: float, defocus: Defocus
     size = calcFieldSize(micrograph.shape)
     step = 1 / (size * pixelsize)
     radius, outer = calcTrimRadius(size, step, WEIGHT_RESOLUTION), calcTrimRadius(size, step, OUTER_RESOLUTION)
-    model = calcWeightModel(radius, size, step, defocus, optics)
     window = calcWindow(size)
+    model = calcWeightModel(trimSpectrum(window, radius), step, defocus, optics)
     spectra, agreement = [], []
     for row, column in calcTileCorners(micrograph.shape, size):
         tile = np.asarray(micrograph[row : row + size, column : column + size], np.float32)
@@ -145,7 +149,7 @@ def calcPowerSpectrum(micrograph: np.ndarray, pixelsize: float, defocus: Defocus
 
 
 def removeSpikes(spectrum: np.ndarray) -> np.ndarray:
-    """Return `spectrum` with the mean of the ring in place of pixels that stand out, as those of a crystal lattice do."""
+    """Return `spectrum` with the mean of the ring in place of pixels that stand out, as those of a lattice do."""
     y, x = calcCentredGrid(len(spectrum))
     radius = np.sqrt(np.square(y) + np.square(x) - 0.5)
     means = calcRingMeans(spectrum, radius, 3.0)
