@@ -1,0 +1,157 @@
+"""The parameters of new micrographs, read in a number of queries that does not depend on how many there are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import sinedon
+from appion.base.failures import ConfigurationFailure, Failure, ImageFailure
+from appion.ctfestimation.records import CTFOptions, CTFParams, CTFProgram
+from appion.ctfestimation.retrieve.micrographs import Rows, readMicrographs
+from appion.ctfestimation.retrieve.search import calcSearch
+from appion.ctfestimation.retrieve.selection import chooseShortName
+from appion.motioncorrection.calc.internal.frames import classifyCamera
+from appion.motioncorrection.calc.internal.pixelsize import calcPixelSize, selectPixelSize
+from appion.motioncorrection.retrieve.params import getRow, readPair
+from appion.motioncorrection.retrieve.paths import (
+    constructFrameFolder,
+    constructImagePath,
+    constructMovieFormats,
+    findMovie,
+)
+
+
+@dataclass(frozen=True)
+class ParamsContext:
+    """What is the same for all micrographs of a run.
+
+    Attributes:
+        rundir, scratch, program, timeout: as in CTFParams. cs: mm.
+        owners: which image has which short name.
+    """
+
+    rundir: str
+    scratch: str
+    options: CTFOptions
+    program: CTFProgram
+    cs: float
+    timeout: float = 1200.0
+    owners: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def is_gctf(self) -> bool:
+        return self.program.kind == "gctf"
+
+
+def retrieveParams(ids: Sequence[int], context: ParamsContext) -> dict[int, CTFParams | Failure]:
+    """Return the parameters of the images `ids`; a Failure where an image's rows do not give them.
+
+    At most 8 queries, 11 with movies. Of files, only the existence of movies is looked at where the rows leave several
+    possible.
+    """
+    options = context.options
+    rows = readMicrographs(ids, options.ddstackid, with_best=options.nominal is None)
+    result: dict[int, CTFParams | Failure] = {}
+    for image_id in ids:
+        try:
+            result[image_id] = constructParams(image_id, rows, context)
+        except Failure as failure:
+            result[image_id] = failure
+    return result
+
+
+def constructParams(image_id: int, rows: Rows, context: ParamsContext) -> CTFParams:
+    """Return the parameters of one image.
+
+    Raises:
+        ImageFailure: a row that the image refers to, or a value in it, is missing.
+        ConfigurationFailure: no calibration of the pixel size.
+    """
+    image = rows.images.get(image_id)
+    if image is None:
+        raise ImageFailure(f"image {image_id} is not in the database")
+    options = context.options
+    session = getRow(rows.sessions, image, "session")
+    scope = getRow(rows.scopes, image, "scope")
+    if not scope.high_tension:
+        raise ImageFailure(f"microscope row {scope.def_id} has no high tension")
+    search = calcSearch(options, rows.best.get(image_id), scope.defocus, context.is_gctf)
+    pixelsize = calcImagePixelSize(image, rows)
+    micrograph = constructImagePath(session.image_path or "", session.name or "", image.filename)
+    source = findSource(image, rows, options.ddstackid) if options.ddstackid is not None else None
+    return CTFParams(
+        image_id=image_id,
+        filename=image.filename,
+        short=chooseShortName(image_id, image.filename, context.owners),
+        session_id=session.def_id,
+        micrograph=micrograph,
+        input=micrograph if source is None else findSourceMovie(source, rows),
+        is_movie=source is not None,
+        frame_average=1 if source is None else options.frame_average,
+        dimension=readPair(getRow(rows.cameras, image, "camera"), "dimension"),
+        pixelsize=pixelsize if source is None else calcImagePixelSize(source, rows),
+        image_pixelsize=pixelsize,
+        high_tension=scope.high_tension / 1000,
+        cs=context.cs,
+        amplitude_contrast=search.amplitude_contrast,
+        fieldsize=options.fieldsize,
+        resmin=options.resmin,
+        resmax=search.resmax,
+        defmin=search.defmin,
+        defmax=search.defmax,
+        defstep=search.defstep,
+        astigmatism=search.astigmatism,
+        defocus_init=search.centre * 1e-10,
+        rundir=context.rundir,
+        scratch=context.scratch,
+        program=context.program,
+        phase=options.phase,
+        exhaustive=options.exhaustive,
+        epa=options.epa,
+        hires_refine=options.hires_refine,
+        local=options.local,
+        analyse=options.analyse,
+        timeout=context.timeout,
+    )
+
+
+def calcImagePixelSize(image: Any, rows: Rows) -> float:
+    """Return the pixel size (Å) of an image: the calibration that held when it was taken, times the binning."""
+    camera, scope = getRow(rows.cameras, image, "camera"), getRow(rows.scopes, image, "scope")
+    setting = scope.magnification, sinedon.refId(scope, "tem") or 0, sinedon.refId(camera, "ccdcamera") or 0
+    calibration = selectPixelSize(rows.calibrations.get(setting, ()), image.def_timestamp)
+    if calibration is None:
+        raise ConfigurationFailure(
+            f"no pixel size is calibrated for magnification {scope.magnification} (microscope {setting[1]}, camera "
+            f"{setting[2]})", "calibrate it in Leginon"
+        )  # fmt: skip
+    return calcPixelSize(calibration, readPair(camera, "binning")[0])
+
+
+def findSource(image: Any, rows: Rows, ddstackid: int) -> Any:
+    """Return the exposure whose movie is used for an image: what it was made from, or itself.
+
+    Raises:
+        ImageFailure: it is aligned, but not a result of the run; or there is no movie.
+    """
+    camera = getRow(rows.cameras, image, "camera")
+    source_id = rows.sources.get(image.def_id, 0 if camera.align_frames else image.def_id)
+    source = rows.images.get(source_id)
+    if source is None:
+        raise ImageFailure(f"{image.filename} is aligned, but no result of --ddstackid={ddstackid}",
+                           "give the run that made it, or leave --ddstackid out")
+    if not getRow(rows.cameras, source, "camera").save_frames:
+        raise ImageFailure(f"{source.filename} has no movie", "leave --ddstackid out")
+    return source
+
+
+def findSourceMovie(source: Any, rows: Rows) -> str:
+    """Return the path of an exposure's movie: where it is, else where it is expected."""
+    session, camera = getRow(rows.sessions, source, "session"), getRow(rows.cameras, source, "camera")
+    kind = classifyCamera(getRow(rows.instruments, camera, "ccdcamera").name or "", bool(camera.eer_frames))
+    buffer = rows.buffer_paths.get((session.def_id, sinedon.refId(camera, "ccdcamera") or 0))
+    folders = [*([buffer] if buffer else []), constructFrameFolder(session.frame_path, session.image_path or "")]
+    formats = constructMovieFormats(kind, camera.tiff_frames, camera.eer_frames)
+    return findMovie(folders, source.filename, formats, kind)[0]

@@ -1,0 +1,20 @@
+"""Whether a micrograph, or the movie used in its place, is complete."""
+
+from __future__ import annotations
+
+from appion.ctfestimation.records import CTFParams
+from appion.motioncorrection.retrieve.movies import readMovieHeader
+from appion.motioncorrection.retrieve.ready import checkSettled
+
+
+def checkReady(params: CTFParams, settle: float) -> None:
+    """Return if the input and the micrograph are there, unchanged for `settle` seconds and as long as headers say.
+
+    Raises:
+        NotReady: one is missing, changing or truncated.
+        ImageFailure: one can never be read.
+        InfrastructureFailure: the disk does not answer.
+    """
+    for path in dict.fromkeys((params.micrograph, params.input)):
+        checkSettled(path, settle)
+        readMovieHeader(path)

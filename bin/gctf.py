@@ -1,0 +1,6 @@
+#!/usr/bin/env python3
+"""CTF estimation of every new micrograph of a session with Gctf."""
+
+from _checkout import run
+
+run("appion.ctfestimation.cli.main", "mainGctf")
