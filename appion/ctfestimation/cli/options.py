@@ -1,4 +1,4 @@
-"""The options of CTF estimation as classic's ctffind4.py and gctf.py have them; on the command line defocus is in µm."""
+"""The options of CTF estimation as classic's ctffind4.py and gctf.py have them; defocus on the command line in µm."""
 
 from __future__ import annotations
 
