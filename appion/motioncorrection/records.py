@@ -1,7 +1,7 @@
 """The plain records that flow through motion correction: options, parameters of one exposure, result of one exposure.
 
-All are frozen and hold nothing but plain values, so that they can be sent to a worker, written to the journal as JSON and
-compared. Units: Å per pixel, kV, e/Å², seconds, pixels.
+All are frozen and hold nothing but plain values, so that they can be sent to a worker, written to the journal as JSON
+and compared. Units: Å per pixel, kV, e/Å², seconds, pixels.
 """
 
 from __future__ import annotations

@@ -267,8 +267,8 @@ def test_doneNeedsEveryResult():
     assert retrieveDone(run, session, makeOptions()) == {whole, half, undosed}
     assert retrieveDone(run, session, makeOptions(doseweight=True, totaldose=50.0)) == {whole}
     assert retrieveDone(None, session, weighted) == set()
-    assert findStackRun(session, "run1", "/appion/run1", "enn", weighted) == run
-    assert findStackRun(session, "run1", "/appion/run1", None, makeOptions(bin=2.0)) is None
+    assert findStackRun(session, "run1", "/appion/run1", "enn", True, 1.0) == run
+    assert findStackRun(session, "run1", "/appion/run1", None, True, 2.0) is None
 
 
 @pytest.mark.usefixtures("classicdatabase")

@@ -66,7 +66,9 @@ def chooseExposures(
     """Return the ids of the exposures that are left to do, in the order in which they would be submitted."""
     ids = {candidate.image_id for candidate in retrieveCandidates(0)} - retrieveRejected()
     if getattr(args, "continue"):
-        run_id = findStackRun(session.def_id, args.runname, args.rundir, args.preset, context.options)
+        run_id = findStackRun(
+            session.def_id, args.runname, args.rundir, args.preset, args.align, context.options.bin
+        )
         ids -= retrieveDone(run_id, session.def_id, context.options)
         ids -= set(retrieveResultIds(context.rundir))
     if args.shuffle:

@@ -37,11 +37,15 @@ def retrieveDone(run_id: int | None, session_id: int, options: MotionCorrectionO
 
 
 def findStackRun(
-    session_id: int, runname: str, rundir: str, preset: str | None, options: MotionCorrectionOptions
+    session_id: int, runname: str, rundir: str, preset: str | None, align: bool, bin: float
 ) -> int | None:
-    """Return the id of the run of this name, session, folder and settings, or None if there is none yet."""
+    """Return the id of the newest run of this name, session, folder and settings, or None if there is none yet.
+
+    Settings are the preset (None: any), whether frames are aligned, and the binning as a whole number (1.5 counts as
+    1).
+    """
     runs = appiondata.ApDDStackRunData.objects.filter(
-        runname=runname, session_id=session_id, path__path=rundir, params__align=True, params__bin=int(options.bin)
+        runname=runname, session_id=session_id, path__path=rundir, params__align=align, params__bin=int(bin)
     )
     if preset:
         runs = runs.filter(params__preset=preset)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import sinedon
+from appion.motioncorrection.retrieve.done import findStackRun
 from sinedon.models.appiondata import ApDDStackParamsData, ApDDStackRunData, ApPathData
 
 
@@ -27,28 +28,21 @@ def saveStackRun(
     bin: float,
     stack_id: int | None = None,
 ) -> StackRun:
-    """Return the run of this name, session, folder and settings; it is made if there is none yet.
+    """Return the run that :func:`findStackRun` finds, so that a restart goes on with it; else make one.
 
-    Settings are the preset (None: any), whether frames are aligned, and the binning as a whole number (1.5 counts as
-    1). The newest fitting run is taken, so that a restart goes on with its run. The parameters' row is written first:
-    web pages hide a run without one.
+    The parameters' row is written first: web pages hide a run without one.
 
     Args:
         session_id, path_id: `SessionData` and `ApPathData` rows; rows of the same path text count as the same folder.
         stack_id: particle stack that the images are restricted to.
     """
     path = sinedon.readRows(ApPathData, [path_id])[path_id]
-    runs = ApDDStackRunData.objects.filter(
-        runname=runname, session_id=session_id, path__path=path.path, params__align=align, params__bin=int(bin)
-    )
-    if preset:
-        runs = runs.filter(params__preset=preset)
-    run = runs.order_by("-def_id").first()
-    if run is None:
+    run_id = findStackRun(session_id, runname, path.path, preset, align, bin)
+    if run_id is None:
         params = sinedon.insertRow(
             ApDDStackParamsData, preset=preset or None, align=align, bin=int(bin), stack_id=stack_id
         )
-        run = sinedon.insertRow(
+        run_id = sinedon.insertRow(
             ApDDStackRunData, runname=runname, params_id=params.def_id, session_id=session_id, path_id=path_id
-        )
-    return StackRun(run.def_id, runname, session_id, path_id)
+        ).def_id
+    return StackRun(run_id, runname, session_id, path_id)
