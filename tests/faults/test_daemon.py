@@ -1,4 +1,4 @@
-"""The real daemon on real databases, killed and fed with bad movies. Only the program is a stand-in (fakemotioncor2.py)."""
+"""The real daemon on real databases, killed and fed with bad movies. Only the program is a stand-in."""
 
 from __future__ import annotations
 
@@ -104,14 +104,14 @@ def makeExposures(folder: Path, images: int) -> MadeSession:
 def checkStoredOnce(made: MadeSession, daemon: Daemon) -> None:
     """Every exposure has its plain and its weighted image, once each, with everything that belongs to them."""
     pairs = list(appiondata.ApDDAlignImagePairData.objects.all())
-    assert Counter(pair.source_id for pair in pairs) == {image_id: 2 for image_id in made.image_ids}
+    assert Counter(pair.source_id for pair in pairs) == dict.fromkeys(made.image_ids, 2)
     results = {pair.result_id for pair in pairs}
     assert len(results) == len(pairs)
     images = list(leginondata.AcquisitionImageData.objects.filter(session_id=made.session_id))
     assert {image.def_id for image in images} == results | set(made.image_ids)
     plain = {image.def_id for image in images if image.filename.endswith("enn-a")}
     for model in (appiondata.ApDDFrameTrajectoryData, appiondata.ApDDAlignStatsData):
-        assert Counter(row.image_id for row in model.objects.all()) == {image_id: 1 for image_id in plain}
+        assert Counter(row.image_id for row in model.objects.all()) == dict.fromkeys(plain, 1)
     assert appiondata.ApDDStackRunData.objects.count() == 1
     for image in images:
         assert (Path(made.image_path) / image.mrc_image).is_file()
@@ -119,8 +119,9 @@ def checkStoredOnce(made: MadeSession, daemon: Daemon) -> None:
     assert not list((daemon.rundir / ".appion" / "journal").glob("*.json"))
 
 
+@pytest.mark.usefixtures("anydatabase")
 @pytest.mark.parametrize("seed", [1, 2])
-def test_killed_daemon_stores_every_exposure_once_and_computes_nothing_twice(anydatabase, tmp_path, seed):
+def test_killed_daemon_stores_every_exposure_once_and_computes_nothing_twice(tmp_path, seed):
     made = makeExposures(tmp_path, 30)
     writeMovies(made)
     daemon = Daemon(tmp_path, made)
@@ -142,7 +143,8 @@ def test_killed_daemon_stores_every_exposure_once_and_computes_nothing_twice(any
         assert after[line] == before[line], f"{names[image_id]} was computed again"
 
 
-def test_bad_movies_leave_the_good_ones_alone(anydatabase, tmp_path):
+@pytest.mark.usefixtures("anydatabase")
+def test_bad_movies_leave_the_good_ones_alone(tmp_path):
     made = makeExposures(tmp_path, 12)
     writeMovies(made, missing=1, truncated=1, broken=1)
     good = list(made.filenames)
@@ -171,7 +173,8 @@ def test_bad_movies_leave_the_good_ones_alone(anydatabase, tmp_path):
     assert daemon.appion("status", str(daemon.rundir)).returncode == 2
 
 
-def test_second_daemon_names_the_first_and_sigterm_ends_it_cleanly(sqlitedatabase, tmp_path):
+@pytest.mark.usefixtures("sqlitedatabase")
+def test_second_daemon_names_the_first_and_sigterm_ends_it_cleanly(tmp_path):
     made = makeExposures(tmp_path, 3)
     writeMovies(made)
     daemon = Daemon(tmp_path, made)
