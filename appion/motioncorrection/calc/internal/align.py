@@ -29,6 +29,8 @@ from appion.motioncorrection.calc.internal.search import searchShifts
 #: Highest frequency (cycles per pixel) and smoothing (frames) of the coarse maps; frequency of the first fine steps.
 COARSE = ((1 / 32, 3.0), (1 / 16, 2.0))
 MIDDLE = 1 / 8
+#: Steps in pixels that are not worth another round.
+NEGLIGIBLE = 0.01
 Report = Callable[[str], None]
 
 
@@ -96,7 +98,7 @@ def _refineShifts(band: Band, bfactor: float, shifts: np.ndarray, iterations: in
             report(f"Iteration {iteration:2d}  Error: {largest:9.3f}")
         if largest < tolerance:
             polish -= 1
-            if polish < 0:
+            if polish < 0 or largest < NEGLIGIBLE:
                 break
 
 
