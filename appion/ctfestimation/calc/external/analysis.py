@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
 
 from appion.base.store.files import moveFile
 from appion.ctfestimation.calc.external.estimate import Estimate
@@ -15,6 +19,9 @@ from appion.ctfestimation.calc.external.parse import parseAverages
 from appion.ctfestimation.calc.external.star import parseLocalStar
 from appion.ctfestimation.calc.internal.convention import findImplausible
 from appion.ctfestimation.records import CTFConfidence, CTFParams
+
+if TYPE_CHECKING:
+    from appion.ctfestimation.calc.internal import CTFAnalysis
 
 log = logging.getLogger(__name__)
 
@@ -51,21 +58,22 @@ def analyseFit(
         estimate: what the program made. scratch: folder in which the pictures are drawn before they are moved.
     """
     warnings: list[str] = []
-    found, confidence = None, None
+    found = None
     implausible = findImplausible(*defocus[:2], params.cs, params.high_tension, params.amplitude_contrast)
     if params.analyse and implausible:
         warnings.append(f"not analysed: {'; '.join(implausible)}")
     elif params.analyse:
         try:
             found = _calcAnalysis(params, defocus, phase_shift)
-            confidence = CTFConfidence(**{field.name: getattr(found, field.name) for field in fields(CTFConfidence)})
         except Exception as error:
             log.debug("the analysis of %s failed", params.filename, exc_info=True)
             warnings.append(f"not analysed: {_describe(error)}")
     made, troubles = drawPictures(params, _constructDrawings(params, found, estimate), scratch)
+    if found is not None and found.reason:
+        warnings.append(f"confidences and resolutions cannot be told: {found.reason}")
     graphs = constructGraphs(params.short, made)
     localplot = f"{params.short}{LOCAL}" if LOCAL in made else ""
-    return Analysis(confidence, graphs, localplot, (*warnings, *troubles))
+    return Analysis(found.confidence if found else None, graphs, localplot, (*warnings, *troubles))
 
 
 def drawPictures(params: CTFParams, drawings: Sequence[Drawing], scratch: Path) -> tuple[set[str], list[str]]:
@@ -99,34 +107,42 @@ def constructGraphs(short: str, made: set[str]) -> tuple[str, str, str, str]:
     return first or f"{short}{DIAGNOSTIC}", second, third, fourth
 
 
-def _calcAnalysis(params: CTFParams, defocus: tuple[float, float, float], phase_shift: float) -> Any:
-    from appion.ctfestimation.calc import internal  # takes its time to import; the daemon never needs it
+def _calcAnalysis(params: CTFParams, defocus: tuple[float, float, float], phase_shift: float) -> CTFAnalysis:
+    from appion.ctfestimation.calc.internal import calcCTFAnalysis  # takes its time; the daemon does not need it
 
-    return internal.calcCTFAnalysis(
+    return calcCTFAnalysis(
         readMicrograph(params.micrograph), params.image_pixelsize, *defocus, params.cs, params.high_tension * 1000,
         params.amplitude_contrast, phase_shift,
     )  # fmt: skip
 
 
-def _constructDrawings(params: CTFParams, analysis: Any, estimate: Estimate) -> list[Drawing]:
-    from appion.ctfestimation.calc import internal
-    from appion.ctfestimation.calc.internal.localplot import drawLocalDefocus
-
+def _constructDrawings(params: CTFParams, analysis: CTFAnalysis | None, estimate: Estimate) -> list[Drawing]:
+    """Return what is to be drawn. Whatever can fail, imports included, does so when a drawing is called."""
     diagnostic, averages, local = estimate.diagnostic, estimate.averages, estimate.local
     drawings: list[Drawing] = []
     if analysis is not None:
-        drawings.append((POWERSPEC, lambda path: internal.drawPowerSpectrum(path, analysis)))
-        drawings.append((PLOTS, lambda path: internal.drawPlots(path, analysis)))
-    drawings.append((DIAGNOSTIC, lambda path: internal.drawDiagnostic(path, readMicrograph(str(diagnostic)))))
+        drawings.append((POWERSPEC, lambda path: _importPictures().drawPowerSpectrum(path, analysis)))
+        drawings.append((PLOTS, lambda path: _importPictures().drawPlots(path, analysis)))
+    drawings.append((DIAGNOSTIC, lambda path: _importPictures().drawDiagnostic(path, readMicrograph(str(diagnostic)))))
     if averages is not None:
         drawings.append(
-            (AVERAGES, lambda path: internal.drawAverageRotation(path, parseAverages(averages.read_text())))
+            (AVERAGES, lambda path: _importPictures().drawAverageRotation(path, parseAverages(averages.read_text())))
         )
     if local is not None:
-        drawings.append(
-            (LOCAL, lambda path: drawLocalDefocus(path, parseLocalStar(local.read_text()), params.dimension))
-        )
+        drawings.append((LOCAL, lambda path: _drawLocal(path, parseLocalStar(local.read_text()), params.dimension)))
     return drawings
+
+
+def _importPictures() -> ModuleType:
+    from appion.ctfestimation.calc.internal import pictures
+
+    return pictures
+
+
+def _drawLocal(path: Path, points: NDArray[np.float64], dimension: tuple[int, int]) -> None:
+    from appion.ctfestimation.calc.internal.localplot import drawLocalDefocus
+
+    drawLocalDefocus(path, points, dimension)
 
 
 def _describe(error: Exception) -> str:

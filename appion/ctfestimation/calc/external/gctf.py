@@ -116,9 +116,9 @@ def parseGctfLog(text: str) -> Fit:
     """
     lines = [line.strip() for line in ANSI.sub("", text).replace("\r", "\n").split("\n")]
     lines = [line for line in lines if line]
-    rows = [after for line, after in pairwise(lines) if line.startswith("Defocus_U")]
-    if not rows:
-        raise ImageFailure("Gctf's log has no line of values after 'Defocus_U'", log_tail=text[-4000:])
+    rows = [after for line, after in pairwise([*lines, ""]) if line.startswith("Defocus_U")]
+    if not rows or not rows[-1].endswith("Final Values"):
+        raise ImageFailure("Gctf's log has no line of 'Final Values' after 'Defocus_U'", log_tail=text[-4000:])
     words = rows[-1].removesuffix("Final Values").split()
     try:
         values = [float(word) for word in words]

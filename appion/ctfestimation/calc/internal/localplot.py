@@ -25,7 +25,9 @@ def calcDefocusMap(points: NDArray[np.float64], dimension: tuple[int, int]) -> N
     Raises:
         ValueError: fewer than four points, or all on a line.
     """
-    columns, rows = (np.minimum(points[:, axis] * SIDE // dimension[axis], SIDE - 1) for axis in (0, 1))
+    columns, rows = (
+        np.clip(points[:, axis] * SIDE // dimension[axis], 0, SIDE - 1).astype(int) for axis in (0, 1)
+    )
     if len(points) < 4 or np.linalg.matrix_rank(np.column_stack([columns, rows, np.ones(len(points))])) < 3:
         raise ValueError(f"{len(points)} points do not span a micrograph")
     grid = np.mgrid[:SIDE, :SIDE]

@@ -1,0 +1,244 @@
+"""One micrograph through the program and back: what is made, and how each fault ends."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from appion.base.failures import ConfigurationFailure, ImageFailure, InfrastructureFailure, NotReady
+from appion.base.retrieve.journal import readResult
+from appion.ctfestimation.calc.external import calcCTF, constructAnswers, conversation, findProgram
+from appion.ctfestimation.calc.internal.encoding import decodeResult, encodeResult
+from appion.ctfestimation.records import CTFProgram, PhaseSearch
+from tests.ctfestimation.micrographs import makeParams, saveMicrograph
+
+FAKE = Path(__file__).parent / "fakectffind.py"
+SHORT = "26nov22a_02gr_012enn-a"
+
+
+def isRunning(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False
+
+
+@pytest.fixture
+def place(tmp_path):
+    """A folder with the program."""
+    script = tmp_path / "ctffind"
+    script.write_text(f'#!/bin/sh\nexec {sys.executable} -S {FAKE} "$@"\n')
+    script.chmod(0o755)
+    return tmp_path
+
+
+def makeExposure(place, image=None, **changes):
+    path = str(saveMicrograph(place / "26nov22a_00002gr_00012enn-a.mrc", image))
+    return makeParams(**{
+        "micrograph": path, "input": path, "rundir": str(place / "run1"), "scratch": str(place / "scratch"),
+        "program": CTFProgram("ctffind", str(place / "ctffind"), "4.1.14"), "timeout": 60.0, **changes,
+    })  # fmt: skip
+
+
+def test_resultAndFiles(place):
+    params = makeExposure(place)
+    result = calcCTF(params)
+    assert (result.defocus1, result.defocus2) == pytest.approx((1.50052e-6, 1.6005e-6))
+    assert result.angle_astigmatism == pytest.approx(29.92)
+    assert result.cross_correlation == 0.85431
+    assert result.confidence_d == result.confidence == 0.92429
+    assert result.ctffind4_resolution == 2.5
+    assert result.extra_phase_shift == 0.0
+    assert (result.tilt_angle, result.tilt_axis_angle, result.thickness) == (None, None, None)
+    assert result.graphs == (f"{SHORT}-pow.jpg", f"{SHORT}-pow_avrot.png", "", "")
+    assert result.warnings == ()
+    assert dict(result.answers) == constructAnswers(params)
+    run = place / "run1"
+    assert sorted(path.name for path in run.iterdir()) == [
+        ".appion", f"{SHORT}-pow.txt", f"{SHORT}-pow_avrot.txt", "logfiles", "opimages"
+    ]  # fmt: skip
+    assert sorted(path.name for path in (run / "opimages").iterdir()) == [
+        f"{SHORT}-pow.jpg", f"{SHORT}-pow.mrc", f"{SHORT}-pow_avrot.png"
+    ]  # fmt: skip
+    said = (run / "logfiles" / f"{SHORT}.log").read_text()
+    assert "Version : 4.1.14" in said
+    assert f"{SHORT}-pow.mrc\n" in said
+    assert list((place / "scratch").iterdir()) == []
+    assert decodeResult(readResult(run, 12)) == result
+    assert decodeResult(json.loads(json.dumps(encodeResult(result)))) == result
+
+
+@pytest.mark.parametrize("bare", [False, True], ids=["defaults", "bare"])
+@pytest.mark.parametrize("phase", [None, PhaseSearch(10.0, 170.0, 10.0)], ids=["plain", "phase"])
+@pytest.mark.parametrize("version", ["4.0.17", "4.1.14", "5.0.1"])
+def test_everyVersionGetsItsAnswers(place, monkeypatch, version, phase, bare):
+    monkeypatch.setenv("VERSION", version)
+    monkeypatch.setattr(conversation, "SETTLE", 0.02)
+    if bare:
+        monkeypatch.setenv("BARE", "1")
+    params = makeExposure(place, phase=phase, program=CTFProgram("ctffind", str(place / "ctffind"), version))
+    result = calcCTF(params)
+    expected = constructAnswers(params)
+    if version.startswith("4.0"):  # which says it without the unit
+        expected = {text.removesuffix(" (rad)"): answer for text, answer in expected.items()}
+    assert dict(result.answers) == expected
+    assert [text for text, _ in result.answers] == list(expected)
+    assert result.extra_phase_shift == pytest.approx(0.174533 if phase else 0.0)
+
+
+def test_movieAndStack(place):
+    frames = np.random.default_rng(1).normal(100, 10, (3, 48, 64))
+    movie = str(saveMicrograph(place / "movie.mrc", frames))
+    answers = dict(calcCTF(makeExposure(place, input=movie, is_movie=True, frame_average=2)).answers)
+    assert answers["Input image file name"] == f"{SHORT}.mrc"
+    assert answers["Input is a movie (stack of frames)"] == "yes"
+    assert answers["Number of frames to average together"] == "2"
+    result = calcCTF(makeExposure(place, frames))
+    assert dict(result.answers)["Input is a movie (stack of frames)"] == "no"
+    assert result.defocus2 == pytest.approx(1.6005e-6)
+    assert [line.partition(" has ")[2] for line in result.warnings] == ["3 sections: the fit of the last one is used"]
+
+
+def test_thicknessAndTiltAreKept(place, monkeypatch):
+    monkeypatch.setenv("VERSION", "5.0.1")
+    monkeypatch.setenv("FAULT", "thick")
+    result = calcCTF(makeExposure(place))
+    assert (result.tilt_axis_angle, result.tilt_angle, result.thickness) == (10.35, 0.03, 841.41)
+
+
+@pytest.mark.parametrize("resolution", ["inf", "nan", "0", "-1"])
+def test_noResolutionIsANumber(place, monkeypatch, resolution):
+    monkeypatch.setenv("RESOLUTION", resolution)
+    assert calcCTF(makeExposure(place)).ctffind4_resolution == 100000.0
+
+
+@pytest.mark.parametrize(
+    ("fault", "kind", "reason"),
+    [
+        ("ask", ImageFailure, "the program asks something unknown: 'Colour of the sample holder'"),
+        ("exit", ImageFailure, "ended with exit code 255: Error: Opening of file failed!! - Exiting.."),
+        ("six", ImageFailure, "row of 6 columns instead of 7 or 10"),
+        ("constant", ImageFailure, "score is inf"),
+        ("nothing", ImageFailure, f"the program wrote no {SHORT}-pow.txt"),
+        ("memory", InfrastructureFailure, "bad_alloc"),
+    ],
+)
+def test_faultsOfTheProgram(place, monkeypatch, fault, kind, reason):
+    monkeypatch.setenv("FAULT", fault)
+    monkeypatch.setattr(conversation, "PATIENCE", 0.3)
+    with pytest.raises(kind) as caught:
+        calcCTF(makeExposure(place))
+    assert reason in caught.value.reason
+    assert caught.value.command == str(place / "ctffind")
+    assert caught.value.host == os.uname().nodename
+    assert "Input image file name" in (place / "run1" / "logfiles" / f"{SHORT}.log").read_text()
+    assert list((place / "scratch").iterdir()) == []
+    assert readResult(place / "run1", 12) is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"resmin": 60.0}, "does not accept '60.0' as the answer to 'Minimum resolution': "
+                           "Error: Number outside of acceptable range (0 to 50)"),
+        ({"fieldsize": 64}, "does not accept '64' as the answer to 'Size of amplitude spectrum to compute'"),
+    ],
+)  # fmt: skip
+def test_answersThatAreNotAccepted(place, changes, reason):
+    with pytest.raises(ImageFailure, match="acceptable range") as caught:
+        calcCTF(makeExposure(place, **changes))
+    assert reason in caught.value.reason
+
+
+@pytest.mark.parametrize("bare", [False, True])
+def test_hangingProgramEndsWithItsChildren(place, monkeypatch, bare):
+    monkeypatch.setenv("FAULT", "hang")
+    monkeypatch.setenv("PIDS", str(place / "pids"))
+    monkeypatch.setattr("appion.base.program.GRACE", 0.3)
+    if bare:
+        monkeypatch.setenv("BARE", "1")
+    with pytest.raises(ImageFailure, match="did not end within 2 s and was killed") as caught:
+        calcCTF(makeExposure(place, timeout=2.0))
+    assert "it last wrote: Reading beam position" in caught.value.reason
+    assert not any(isRunning(pid) for pid in (place / "pids").read_text().split())
+
+
+def test_killedWorkerLeavesNoProgram(place):
+    params = makeExposure(place)
+    code = (
+        "from appion.ctfestimation.calc.external import calcCTF\n"
+        "from appion.ctfestimation.calc.internal.encoding import decodeRecord\n"
+        "from appion.ctfestimation.records import CTFParams\n"
+        "import json, sys\n"
+        "calcCTF(decodeRecord(CTFParams, json.load(open(sys.argv[1]))))\n"
+    )
+    (place / "params.json").write_text(json.dumps(encodeResult(params)))
+    pids = place / "pids"
+    environment = {**os.environ, "FAULT": "hang", "PIDS": str(pids)}
+    worker = subprocess.Popen([sys.executable, "-c", code, str(place / "params.json")], env=environment)
+    deadline = time.monotonic() + 60
+    while not (pids.exists() and len(pids.read_text().split()) == 2):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    worker.kill()
+    worker.wait()
+    while any(isRunning(pid) for pid in pids.read_text().split()):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_inputIsChecked(place):
+    params = makeExposure(place, np.full((48, 64), 3.0))
+    with pytest.raises(ImageFailure, match="is 3 everywhere"):
+        calcCTF(params)
+    with pytest.raises(ImageFailure, match="has 3072 pixels that are not finite numbers"):
+        calcCTF(makeExposure(place, np.full((48, 64), np.nan)))
+    os.truncate(params.input, 9000)
+    with pytest.raises(NotReady, match="9000 bytes instead of"):
+        calcCTF(params)
+    os.unlink(params.input)
+    with pytest.raises(NotReady, match="no such file"):
+        calcCTF(params)
+    with pytest.raises(ImageFailure, match="cannot be given to the program"):
+        calcCTF(makeExposure(place, short="two\nlines"))
+    assert "its database row says 10 x 10" in calcCTF(makeExposure(place, dimension=(10, 10))).warnings[0]
+
+
+def test_programThatIsNotThere(place):
+    with pytest.raises(ConfigurationFailure, match="cannot run /nowhere/ctffind"):
+        calcCTF(makeExposure(place, program=CTFProgram("ctffind", "/nowhere/ctffind")))
+
+
+def test_pictureThatCannotBeMade(place):
+    (place / "run1" / "opimages" / f"{SHORT}-pow.jpg").mkdir(parents=True)
+    result = calcCTF(makeExposure(place))
+    assert result.graphs == (f"{SHORT}-pow.jpg", f"{SHORT}-pow_avrot.png", "", "")
+    assert result.warnings[0].startswith(f"no picture {SHORT}-pow.jpg: IsADirectoryError")
+    assert decodeResult(readResult(place / "run1", 12)) == result
+
+
+def test_fitThatIsNotPlausibleIsNotAnalysed(place):
+    result = calcCTF(makeExposure(place, analyse=True, cs=8.9, amplitude_contrast=0.6))
+    assert result.analysis is None
+    assert result.warnings == ("not analysed: amplitude contrast 0.6 is not within 0 to 0.5",)
+
+
+@pytest.mark.parametrize("version", ["4.0.17", "4.1.14", "5.0.1"])
+def test_programByItsBanner(place, monkeypatch, version):
+    monkeypatch.setenv("VERSION", version)
+    (place / "ctffind").rename(place / "ctffind4")
+    expected = CTFProgram("ctffind", str(place / "ctffind4"), version)
+    assert findProgram("ctffind", search_path=str(place)) == expected
+    assert findProgram("ctffind", str(place / "ctffind4")) == expected
+
+
+def test_programThatIsNotFound(tmp_path):
+    with pytest.raises(ConfigurationFailure, match=r"not an executable file.*ctffind\.executable"):
+        findProgram("ctffind", "ctffind9", str(tmp_path))
+    with pytest.raises(ConfigurationFailure, match=r"none of gctfCurrent, gctf is in PATH.*gctf\.executable"):
+        findProgram("gctf", search_path=str(tmp_path))
