@@ -86,6 +86,7 @@ def constructLocalCluster(gpus: tuple[int, ...], workers: int) -> SpecCluster:
         "dashboard": False,
         "silence_logs": logging.CRITICAL,
         "config": DASK_SETTINGS,
+        "preload": ["appion.base.shield"],
     }
 
     def constructSpec(name: int) -> dict[str, Any]:

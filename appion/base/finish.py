@@ -52,12 +52,12 @@ def recoverRun(run: Run) -> None:
         logger.info("%d results were computed before and are stored now", len(waiting))
 
 
-def cleanLeftovers(run: Run) -> None:
-    """Remove scratch folders that nobody works in any more and end programs that outlived their daemon."""
+def cleanLeftovers(run: Run, image_id: int | None = None) -> None:
+    """Remove scratch folders (of one exposure) that nobody works in any more and end programs that outlived theirs."""
     for root in {calcScratchRoot(run.rundir), run.options.scratch}:
-        for line in cleanScratch(root) if root else []:
+        for line in cleanScratch(root, image_id) if root else []:
             logger.info("%s", line)
-            run.reporter.event("cleaned", reason=line)
+            run.reporter.event("cleaned", image=image_id, reason=line)
 
 
 def discardRecord(run: Run, image_id: int, reason: str) -> None:
@@ -71,6 +71,8 @@ def settleOutcome(run: Run, image_id: int, outcome: Outcome) -> None:
     """Decide what becomes of an exposure that came back from a worker."""
     where = {"host": outcome.host, "worker": outcome.worker, "seconds": round(outcome.seconds, 2)}
     failure = outcome.failure
+    if isinstance(failure, InfrastructureFailure):
+        cleanLeftovers(run, image_id)
     recorded = journalPath(run.rundir, image_id).exists()
     if isinstance(failure, InfrastructureFailure) and recorded:
         failure = None  # the worker was lost after it had finished

@@ -99,7 +99,7 @@ def conductRun(run: Run) -> LoopSummary:
         raise
     finally:
         given_up = len(run.pool.flights)
-        run.pool.close()
+        run.pool.close(at_once=given_up > 0)
         if given_up:
             cleanLeftovers(run)
         saveChanges(run)

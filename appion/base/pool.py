@@ -6,6 +6,7 @@ import contextlib
 import itertools
 import logging
 import os
+import signal
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from queue import Empty, SimpleQueue
 from typing import Any
 
 from distributed import Client, Future, KilledWorker, SpecCluster
+from distributed.core import Status
 
 from appion.base.failures import InfrastructureFailure
 from appion.base.task import Outcome, runTask
@@ -122,25 +124,39 @@ class Pool:
             self._release(self.flights.pop(image_id), cancel=False)
         return ids
 
-    def close(self) -> None:
-        """End the workers and, with them, whatever they run. A new :meth:`start` is possible."""
+    def close(self, at_once: bool = False) -> None:
+        """End the workers and, with them, whatever they run; `at_once`: kill them. A new :meth:`start` is possible."""
         if self._cluster is not None and self._scheduler.status.name in ("closing", "closed", "failed"):
             self._cluster.shutdown_scheduler = False  # it is gone; asking it to go would only wait
         client, self._client = self._client, None
         cluster, self._cluster = self._cluster, None
         self.abandon()
+        if at_once and cluster is not None:
+            _killWorkers(cluster)
         for what in (client, cluster):
             if what is not None:
                 try:
                     what.close(timeout=10)
                 except Exception as error:  # it may be half dead already; there is nothing left to save in it
                     logger.debug("closing %s: %r", what, error)
+                    if what is cluster:
+                        _killWorkers(cluster)
+                        cluster.status = Status.closed
 
     def _release(self, flight: Flight, cancel: bool) -> None:
         with contextlib.suppress(Exception):
             if cancel:
                 flight.future.cancel()
             flight.future.release()
+
+
+def _killWorkers(cluster: SpecCluster) -> None:
+    """Kill the worker processes of this machine and have nobody restart them."""
+    for nanny in list(cluster.workers.values()):
+        nanny.auto_restart = False
+        if pid := getattr(nanny, "pid", None):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
 
 def _fetch(future: Future) -> Outcome:

@@ -158,7 +158,7 @@ class InlinePool:
         self.flights.clear()
         return ids
 
-    def close(self) -> None:
+    def close(self, at_once: bool = False) -> None:  # noqa: ARG002
         self.abandon()
 
 

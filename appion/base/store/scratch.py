@@ -69,16 +69,17 @@ def readStartTime(pid: int) -> int | None:
     return int(text.rpartition(")")[2].split()[19])
 
 
-def cleanScratch(root: Path | str) -> list[str]:
+def cleanScratch(root: Path | str, image_id: int | None = None) -> list[str]:
     """Remove the scratch folders that processes of this host left under `root`, ending what still runs in them.
 
-    To be called by whoever holds the lock of the run. Folders of other hosts and of this very process are left alone.
+    To be called by whoever holds the lock of the run, with `image_id` for an exposure that nobody works on any more.
+    Folders of other hosts and of this very process are left alone.
 
     Returns:
         One line for each folder: what was done.
     """
     lines = []
-    for scratch in sorted(Path(root).glob("*")):
+    for scratch in sorted(Path(root).glob("*" if image_id is None else f"{image_id}-*")):
         if not scratch.is_dir():
             continue
         try:

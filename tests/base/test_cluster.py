@@ -1,0 +1,101 @@
+"""Real workers on this machine."""
+
+from __future__ import annotations
+
+import os
+import time
+
+import dask.config
+import pytest
+
+from appion.base.cluster import calcWorkers, constructCluster, redirectDaskLogs
+from appion.base.failures import ConfigurationFailure, ImageFailure, InfrastructureFailure
+from appion.base.pool import Pool
+from appion.base.task import Outcome
+
+
+def tell(params):
+    """What a worker finds in its environment; some params make it misbehave."""
+    if params == "die":
+        os.kill(os.getpid(), 9)
+    if params == "hang":
+        time.sleep(300)
+    if params == "fail":
+        raise ImageFailure("broken", "mend it")
+    return {name: os.environ.get(name) for name in ("APPION_GPU", "APPION_WORKER", "OMP_NUM_THREADS")}
+
+
+@pytest.fixture
+def pool(tmp_path):
+    """Two workers with GPUs 0 and 3."""
+    with redirectDaskLogs(tmp_path), dask.config.set({"appion.threads": 5}):
+        pool = Pool(lambda: constructCluster((0, 3)), 2, "test")
+        yield pool
+        pool.close()
+        pool.close()
+
+
+def collect(pool, number):
+    outcomes: dict[int, Outcome] = {}
+    deadline = time.monotonic() + 60
+    while len(outcomes) < number:
+        assert time.monotonic() < deadline
+        outcomes.update(pool.collect(1.0))
+    return outcomes
+
+
+def test_workers_have_gpus_survive_death_and_scheduler_loss(pool, capfd):
+    assert pool.countWorkers() == 0
+    pool.start()
+    assert pool.countWorkers() == 2
+    for image_id in range(4):
+        pool.submit(image_id, 1, tell, None)
+    found = {tuple(outcome.result.values()) for outcome in collect(pool, 4).values()}
+    assert found == {("0", "worker0", "5"), ("3", "worker1", "5")}
+
+    pool.submit(5, 1, tell, "fail")
+    failure = collect(pool, 1)[5].failure
+    assert isinstance(failure, ImageFailure)
+    assert failure.host == os.uname().nodename
+
+    pool.submit(6, 1, tell, "die")
+    assert isinstance(collect(pool, 1)[6].failure, InfrastructureFailure)
+    pool.submit(6, 2, tell, None)
+    assert collect(pool, 1)[6].result
+
+    pool.submit(7, 1, tell, "hang")
+    deadline = time.monotonic() + 60
+    while not pool.takeOverdue(0.2):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert pool.flights == {}
+    while pool.countWorkers() < 2:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+    pool.submit(8, 1, tell, None)
+    pool._cluster.sync(pool._scheduler.close)
+    assert not pool.isAlive()
+    assert pool.abandon() in ([8], [])
+    pool.close()
+    pool.start()
+    pool.submit(8, 1, tell, None)
+    assert collect(pool, 1)[8].result
+    assert capfd.readouterr().err == ""
+
+
+def test_number_of_workers():
+    assert calcWorkers((0, 1)) == 2
+    assert calcWorkers((), 3) == 3
+    assert calcWorkers() >= 1
+    with dask.config.set({"appion.workers": 4}):
+        assert calcWorkers() == 4
+    with pytest.raises(ConfigurationFailure, match="named twice"):
+        calcWorkers((1, 1))
+    with pytest.raises(ConfigurationFailure, match="0 workers"):
+        calcWorkers((), 0)
+
+
+def test_unknown_cluster_is_an_error_with_the_choices():
+    with dask.config.set({"appion.cluster": "pbs"}), pytest.raises(ConfigurationFailure, match="one of: local"):
+        constructCluster()

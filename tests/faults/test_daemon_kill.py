@@ -1,0 +1,149 @@
+"""The daemon is killed, stopped, and loses its workers; nothing is lost, stored twice or computed twice."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+DAEMON = Path(__file__).with_name("daemon.py")
+ROOT = Path(__file__).parents[2]
+
+
+def start(folder, number, seconds, *options):
+    command = [sys.executable, "-W", "error::ResourceWarning", str(DAEMON), str(folder), str(number), str(seconds)]
+    return subprocess.Popen(
+        [*command, *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+
+
+def finish(daemon, timeout=60):
+    out, err = daemon.communicate(timeout=timeout)
+    return daemon.returncode, out, err
+
+
+def readNotes(folder):
+    """Every line that was written whole, as words."""
+    path = folder / "notes"
+    return [line.split() for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def count(folder, what):
+    return Counter(int(words[1]) for words in readNotes(folder) if words[0] == what)
+
+
+def waitFor(condition, timeout=60):
+    deadline = time.monotonic() + timeout
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come about"
+        time.sleep(0.02)
+
+
+def isRunning(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False
+
+
+def checkOnce(folder, number):
+    everything = dict.fromkeys(range(1, number + 1), 1)
+    assert count(folder, "marker") == everything
+    assert count(folder, "child") == everything
+    assert max(count(folder, "end").values()) == 1
+    assert list((folder / "run/.appion/journal").iterdir()) == []
+    assert list((folder / "run/.appion/scratch").iterdir()) == []
+
+
+@pytest.fixture
+def rng():
+    """Another moment of death at each run; the seed is in the report of a failure."""
+    seed = random.randrange(2**32)
+    print("seed", seed)
+    return random.Random(seed)
+
+
+def test_killed_at_any_point_and_restarted(tmp_path, rng):
+    for _ in range(4):
+        daemon = start(tmp_path, 30, 0.1)
+        before = len(readNotes(tmp_path))
+        waitFor(lambda before=before: len(readNotes(tmp_path)) > before or len(count(tmp_path, "marker")) == 30)
+        time.sleep(rng.uniform(0, 0.6))
+        daemon.kill()
+        daemon.communicate()
+    code, out, err = finish(start(tmp_path, 30, 0.1))
+    assert (code, out) == (0, "nothing is left to do\n"), err
+    checkOnce(tmp_path, 30)
+
+
+def test_workers_and_programs_die_with_the_daemon(tmp_path):
+    daemon = start(tmp_path, 2, 300)
+    waitFor(lambda: len([words for words in readNotes(tmp_path) if words[0] == "program"]) == 2)
+    notes = readNotes(tmp_path)
+    pids = [int(words[2]) for words in notes if words[0] == "start"]
+    pids += [int(words[1]) for words in notes if words[0] == "program"]
+    assert all(isRunning(pid) for pid in pids)
+    daemon.kill()
+    daemon.communicate()
+    waitFor(lambda: not any(isRunning(pid) for pid in pids), timeout=20)
+
+
+def test_killed_workers_cost_at_most_one_more_run(tmp_path):
+    daemon = start(tmp_path, 20, 0.2)
+    for number in (2, 6):
+        waitFor(lambda number=number: len(count(tmp_path, "start")) >= number)
+        worker = int([words for words in readNotes(tmp_path) if words[0] == "start"][-1][2])
+        os.kill(worker, signal.SIGKILL)
+    code, _, err = finish(daemon)
+    assert code == 0, err
+    checkOnce(tmp_path, 20)
+    assert max(count(tmp_path, "start").values()) <= 3
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_one_signal_waits_for_what_runs(tmp_path, number):
+    daemon = start(tmp_path, 50, 0.4, "wait=1")
+    waitFor(lambda: len(count(tmp_path, "marker")) >= 1)
+    os.killpg(daemon.pid, number)  # as the terminal does: workers are hit, too
+    code, out, err = finish(daemon)
+    assert (code, out) == (0, "stopped\n"), err
+    started, stored = count(tmp_path, "start"), count(tmp_path, "marker")
+    assert started == stored
+    assert len(stored) < 50
+    status = json.loads((tmp_path / "run/.appion/status.json").read_text())
+    assert status["state"] == "ended"
+    assert status["counts"]["done"] == len(stored)
+
+
+def test_a_second_signal_stops_at_once(tmp_path):
+    daemon = start(tmp_path, 13, 0.05, "wait=1", "hang=1")
+    waitFor(lambda: len(count(tmp_path, "marker")) == 12)
+    programs = [int(words[1]) for words in readNotes(tmp_path) if words[0] == "program"]
+    daemon.terminate()
+    time.sleep(0.5)
+    assert daemon.poll() is None
+    daemon.terminate()
+    code, out, err = finish(daemon, timeout=30)
+    assert code == 0, err
+    assert "at once, 1 exposures given up" in out
+    waitFor(lambda: not any(isRunning(pid) for pid in programs))
+    assert list((tmp_path / "run/.appion/scratch").iterdir()) == []
+
+
+def test_a_second_daemon_is_refused(tmp_path):
+    first = start(tmp_path, 1, 0.05, "wait=1")
+    waitFor(lambda: len(count(tmp_path, "marker")) == 1)
+    code, _, err = finish(start(tmp_path, 1, 0.05))
+    assert code == 1  # the command of a step turns this error into exit code 2
+    assert f"is already worked on by process {first.pid} on host {os.uname().nodename}" in err
+    first.terminate()
+    assert finish(first)[0] == 0
