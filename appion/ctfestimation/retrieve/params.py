@@ -89,7 +89,7 @@ def constructParams(image_id: int, rows: Rows, context: ParamsContext) -> CTFPar
         micrograph=micrograph,
         input=micrograph if source is None else findSourceMovie(source, rows),
         is_movie=source is not None,
-        frame_average=1 if source is None else options.frame_average,
+        frame_average=options.frame_average,
         dimension=readPair(getRow(rows.cameras, image, "camera"), "dimension"),
         pixelsize=pixelsize if source is None else calcImagePixelSize(source, rows),
         image_pixelsize=pixelsize,

@@ -1,0 +1,150 @@
+"""Rows of runs and results, column by column; the parameters of a run that is continued."""
+
+import math
+from dataclasses import replace
+
+import pytest
+
+import sinedon
+from appion.base.failures import ConfigurationFailure, ImageFailure
+from appion.base.store.path import savePathData
+from appion.ctfestimation.records import CTFConfidence, CTFOptions, CTFResult, LocalRefinement, PhaseSearch
+from appion.ctfestimation.retrieve.done import constructRunParams, findCTFRun
+from appion.ctfestimation.store.result import constructFields, storeResult
+from appion.ctfestimation.store.run import saveCTFRun
+from sinedon.models import appiondata
+from tests.ctfestimation.micrographs import makeParams
+from tests.services.sessions import makeSession
+
+ANALYSIS = CTFConfidence(0.91, 0.95, 0.1, 0.2, 3.6, 2.9)
+GRAPHS = ("a-powerspec.jpg", "a-plots.png", "a-pow.jpg", "a-pow_avrot.png")
+
+
+def makeResult(params=None, **changes):
+    fields = {
+        "params": params or makeParams(), "defocus1": 1.5e-6, "defocus2": 1.6e-6, "angle_astigmatism": 29.92,
+        "cross_correlation": 0.25, "confidence": 0.5, "confidence_d": 0.5, "ctffind4_resolution": 3.1,
+        "extra_phase_shift": 0.0, "argv": ("/opt/ctffind",), "host": "h", "started": 0.0, "seconds": 1.0,
+        "analysis": ANALYSIS, "graphs": GRAPHS,
+    }  # fmt: skip
+    return CTFResult(**{**fields, **changes})
+
+
+def readColumns(row):
+    """Return every column of a row by field name, but those that the server fills."""
+    names = [field.attname for field in row._meta.concrete_fields]
+    return {name: getattr(row, name) for name in names if name not in ("def_id", "def_timestamp")}
+
+
+EMPTY = dict.fromkeys(
+    ["ctfvalues_file", "mat_file", "tilt_angle", "tilt_axis_angle", "localplot", "localCTFstarfile", "snr",
+     "lowercutoff", "uppercutoff", *(f"{name}{n}" for name in ("noise", "envelope") for n in (1, 2, 3, 4))]
+)  # fmt: skip
+
+
+@pytest.mark.usefixtures("anydatabase")
+def test_resultColumnByColumn():
+    made = makeSession(images=1)
+    run = saveCTFRun(made.session_id, "ctf1", savePathData("/d/ctf1"), constructRunParams(CTFOptions(), 2.7, False))
+    result = makeResult(makeParams(image_id=made.image_ids[0], defocus_init=1.55e-6))
+    storeResult(result, run)
+    storeResult(result, run)
+    assert readColumns(appiondata.ApCtfData.objects.get()) == {
+        "acerun_id": run.def_id, "image_id": made.image_ids[0], "cs": 2.7, "defocusinit": 1.55e-6,
+        "amplitude_contrast": 0.07, "defocus1": 1.5e-6, "defocus2": 1.6e-6, "angle_astigmatism": 29.92,
+        "ctffind4_resolution": 3.1, "confidence": 0.95, "confidence_d": 0.5, "confidence_30_10": 0.91,
+        "confidence_5_peak": 0.95, "overfocus_conf_30_10": 0.1, "overfocus_conf_5_peak": 0.2,
+        "resolution_80_percent": 3.6, "resolution_50_percent": 2.9, "graph1": "a-powerspec.jpg",
+        "graph2": "a-plots.png", "graph3": "a-pow.jpg", "graph4": "a-pow_avrot.png", "cross_correlation": 0.25,
+        "extra_phase_shift": 0.0, **EMPTY,
+    }  # fmt: skip
+    storeResult(replace(result, defocus1=1.51e-6), run)
+    assert appiondata.ApCtfData.objects.count() == 2
+
+
+@pytest.mark.usefixtures("anydatabase")
+def test_runColumnByColumn():
+    made = makeSession(images=1)
+    options = CTFOptions(phase=PhaseSearch(10.0, 170.0, 5.0), bestdb=True, local=LocalRefinement())
+    params = constructRunParams(options, 2.7, True)
+    path_id = savePathData("/d/ctf1")
+    run = saveCTFRun(made.session_id, "ctf1", path_id, params)
+    assert saveCTFRun(made.session_id, "ctf1", path_id, params) == run
+    row = appiondata.ApAceRunData.objects.get()
+    found = appiondata.ApCtfFind4ParamsData.objects.get()
+    assert readColumns(row) == {
+        "aceparams_id": None, "ctftilt_params_id": None, "ace2_params_id": None, "xmipp_ctf_params_id": None,
+        "ctffind4_params_id": found.def_id, "session_id": made.session_id, "path_id": path_id, "name": "ctf1",
+        "hidden": False, "transferred": None,
+    }  # fmt: skip
+    assert readColumns(found) == {
+        "ampcontrast": 0.07, "fieldsize": 1024, "cs": 2.7, "bestdb": True, "resmin": 50.0, "defstep": 0.1,
+        "shift_phase": True, "min_phase_shift": 10.0, "max_phase_shift": 170.0, "phase_search_step": 5.0,
+        "local_refine": True,
+    }  # fmt: skip
+    plain = constructRunParams(CTFOptions(), 2.7, False)
+    assert (plain["shift_phase"], plain["min_phase_shift"], plain["local_refine"]) == (False, None, None)
+
+
+@pytest.mark.usefixtures("anydatabase")
+def test_otherParametersAreListed():
+    made = makeSession(images=1)
+    params = constructRunParams(CTFOptions(), 2.7, False)
+    run = saveCTFRun(made.session_id, "ctf1", savePathData("/d/ctf1"), params)
+
+    def find(name="ctf1", rundir="/d/ctf1", **changes):
+        return findCTFRun(made.session_id, name, rundir, {**params, **changes})
+
+    assert find(ampcontrast=0.070009, cs=2.699995) == run.def_id
+    assert find("ctf2") is None
+    with pytest.raises(ConfigurationFailure) as caught:
+        find(ampcontrast=0.1, bestdb=True, shift_phase=True, min_phase_shift=10.0, resmin=50.00001)
+    assert caught.value.reason == (
+        "all parameters of a run must be identical; run ctf1 has ampcontrast 0.07, now 0.1; bestdb False, now True; "
+        "shift_phase False, now True; min_phase_shift none, now 10"
+    )
+    with pytest.raises(ConfigurationFailure, match="is in folder /d/ctf1, not in /e/ctf1"):
+        find(rundir="/e/ctf1")
+    with pytest.raises(ConfigurationFailure, match="local_refine none, now False"):
+        find(local_refine=False)
+    sinedon.insertRow(appiondata.ApAceRunData, name="ace", session=made.session_id, path=savePathData("/d/ace"))
+    with pytest.raises(ConfigurationFailure, match="run ace of this session was made by another program"):
+        find("ace", "/d/ace")
+
+
+def test_whatSQLCannotHold():
+    nan, inf = math.nan, math.inf
+    fields = constructFields(
+        makeResult(makeParams(amplitude_contrast=0.004), ctffind4_resolution=inf, cross_correlation=nan,
+                   confidence=nan, confidence_d=inf, extra_phase_shift=nan,
+                   analysis=CTFConfidence(nan, nan, inf, -0.2, inf, 0.0)), 1
+    )  # fmt: skip
+    assert all(math.isfinite(value) for value in fields.values() if isinstance(value, float))
+    assert fields["ctffind4_resolution"] == fields["resolution_80_percent"] == 100000.0
+    assert fields["resolution_50_percent"] == 100000.0
+    assert (fields["confidence"], fields["amplitude_contrast"], fields["overfocus_conf_5_peak"]) == (0.0, 0.0, -0.2)
+    for wrong in (0.0, -1.0, nan):
+        assert constructFields(makeResult(ctffind4_resolution=wrong), 1)["ctffind4_resolution"] == 100000.0
+    with pytest.raises(ImageFailure, match="no result"):
+        constructFields(makeResult(defocus1=nan), 1)
+
+
+def test_conventionOfTheRow():
+    fields = constructFields(makeResult(defocus1=-1.5e-6, defocus2=-1.4e-6, angle_astigmatism=80.0), 1)
+    assert (fields["defocus1"], fields["defocus2"], fields["angle_astigmatism"]) == (1.4e-6, 1.5e-6, -10.0)
+    fields = constructFields(makeResult(analysis=None, graphs=("a-pow.jpg", "", "", "")), 1)
+    assert (fields["graph1"], fields["graph2"], fields["confidence"]) == ("a-pow.jpg", None, 0.5)
+    assert "resolution_80_percent" not in fields
+
+
+@pytest.mark.usefixtures("database")
+def test_tablesThatAreNotComplete():
+    from django.db import connections
+
+    from sinedon.live import readLiveTables
+
+    with connections["appiondata"].cursor() as cursor:
+        cursor.execute("ALTER TABLE ApCtfData DROP COLUMN snr")
+    readLiveTables("appiondata")
+    with pytest.raises(ConfigurationFailure, match=r"ApCtfData has no column snr .*sinedon init"):
+        saveCTFRun(1, "ctf1", savePathData("/d/ctf1"), {})
