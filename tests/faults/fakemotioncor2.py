@@ -1,4 +1,4 @@
-"""A stand-in for motioncor2 that takes milliseconds: an image of noise and a log, or a fault that the movie's name asks for.
+"""A stand-in for motioncor2 that takes milliseconds: an image of noise and a log, or a fault named in the movie's name.
 
 `FAKE_LEDGER` names a file that gets a line at the start and at the end of every run, so that tests can count what was
 computed; `FAKE_SECONDS` is how long a run takes. A movie whose name contains `crash` kills the program, `hang` makes it
