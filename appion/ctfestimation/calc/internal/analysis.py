@@ -7,7 +7,7 @@ come from; resolutions are where the correlation with the model falls to 0.8 and
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 
 import numpy as np
 
@@ -50,24 +50,27 @@ class Judged:
 
 
 @dataclass(frozen=True)
-class CTFAnalysis:
-    """Numbers and arrays of one analysis.
+class CTFAnalysis(CTFConfidence):
+    """The numbers of one analysis and the arrays they come from.
 
     Attributes:
-        confidence: the numbers.
         defocus, optics: of the fit.
         spectrum: logarithms of amplitudes, the origin between the four central pixels.
         frequency_step: 1/Å per pixel of it.
         judged: the profile, or None where it cannot be judged, for which `reason` says why.
     """
 
-    confidence: CTFConfidence
     defocus: Defocus
     optics: Optics
     spectrum: np.ndarray
     frequency_step: float
     judged: Judged | None
     reason: str = ""
+
+    @property
+    def confidence(self) -> CTFConfidence:
+        """The numbers alone."""
+        return CTFConfidence(**{field.name: getattr(self, field.name) for field in fields(CTFConfidence)})
 
 
 def checkMicrograph(micrograph: np.ndarray) -> None:
@@ -156,10 +159,14 @@ def calcCTFAnalysis(
     spectrum = filterCorners(removeSpikes(calcPowerSpectrum(micrograph, pixelsize, defocus, optics)))
     spectrum -= spectrum.min() - 1
     try:
-        judged = calcJudged(spectrum, step, defocus, optics)
+        judged, reason = calcJudged(spectrum, step, defocus, optics), ""
     except TooFewOscillations as error:
-        return CTFAnalysis(NO_CONFIDENCE, defocus, optics, spectrum, step, None, str(error))
-    return CTFAnalysis(calcNumbers(judged, defocus, optics), defocus, optics, spectrum, step, judged)
+        judged, reason = None, str(error)
+    numbers = calcNumbers(judged, defocus, optics) if judged else NO_CONFIDENCE
+    return CTFAnalysis(
+        **asdict(numbers), defocus=defocus, optics=optics, spectrum=spectrum, frequency_step=step, judged=judged,
+        reason=reason,
+    )  # fmt: skip
 
 
 def calcCTFConfidence(

@@ -26,7 +26,7 @@ class Optics:
 
 @dataclass(frozen=True)
 class Defocus:
-    """Defocus of one image, Å: the smaller along `angle` (radians from the columns towards the rows), the larger across."""
+    """Defocus of one image, Å: the smaller one along `angle` (radians from columns towards rows), the larger across."""
 
     smaller: float
     larger: float

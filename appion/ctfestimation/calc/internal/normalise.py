@@ -34,7 +34,7 @@ class Envelope:
 
 @dataclass(frozen=True)
 class Normalised:
-    """A profile divided by its envelope: `values` run from 0 to 1, which `lowest` and `highest` were before."""
+    """A profile divided by its envelope and brought to 0 where it was `lowest` and 1 where `highest` more than that."""
 
     background: Background
     envelope: Envelope

@@ -64,7 +64,7 @@ def isGoodSize(size: int) -> bool:
 
 
 def calcTrimRadius(size: int, frequency_step: float, resolution: float) -> int:
-    """Return half the side in pixels of the part of a spectrum that reaches `resolution` (Å), or Nyquist's frequency."""
+    """Return half the side in pixels of the part of a spectrum up to `resolution` (Å), or to Nyquist's frequency."""
     half = size // 2
     radius = math.ceil(1 / (frequency_step * resolution))
     if resolution < 1 / (frequency_step * half):

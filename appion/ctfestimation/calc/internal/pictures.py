@@ -1,0 +1,53 @@
+"""Pictures of what the program that fits the CTF has written: its diagnostic spectrum and its rotational averages."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+from PIL import Image
+
+JPEG_QUALITY = 85
+
+
+def drawDiagnostic(path: Path | str, spectrum: np.ndarray) -> None:
+    """Write a spectrum, (rows, columns) or (1, rows, columns), to the grey JPEG file `path`."""
+    plane = np.asarray(spectrum, np.float64)
+    plane = plane.reshape(plane.shape[-2:])
+    mean, std = plane.mean(), plane.std()
+    low, high = max(mean - 3 * std, plane.min()), min(mean + 3 * std, plane.max())
+    if not high > low:
+        raise ValueError(f"all pixels of the diagnostic spectrum are {mean:g}")
+    grey = 20 + 220 * (np.clip(plane, low, high) - low) / (high - low)
+    Image.fromarray(grey.astype(np.uint8)).save(path, quality=JPEG_QUALITY)
+
+
+def setResolutionTicks(axes, limit: float, squared: bool) -> None:
+    """Label the x axis, which runs to `limit` (1/Å or its square), with resolutions."""
+    positions = np.linspace(0, limit, 11)[1:]
+    resolutions = 1 / (np.sqrt(positions) if squared else positions)
+    axes.set_xticks(positions, [f"1/{value:.1f} Å" for value in resolutions])
+
+
+def drawAverageRotation(path: Path | str, rows: np.ndarray) -> None:
+    """Write CTFFIND's rotational average, fit and quality of fit to the PNG file `path`.
+
+    Args:
+        rows: (6, samples): frequency (1/Å), average, average along the astigmatism, fit, quality of fit, noise.
+    """
+    frequency, _, average, fit, quality = np.asarray(rows, np.float64)[:5, 1:]
+    squared = np.square(frequency)
+    highest = average[len(average) // 4 :].max()
+    figure = Figure(figsize=(10, 5), dpi=100, layout="constrained")
+    axes = figure.subplots()
+    scale = max(1.0, 0.5 / highest) if highest > 0 else 1.0
+    axes.plot(squared, average * scale, color="tab:blue", linewidth=1, label="rotational average")
+    axes.plot(squared, fit, color="black", linewidth=1, label="CTF fit")
+    axes.plot(squared, quality, color="tab:orange", linewidth=1, label="quality of fit")
+    limit = min(1 / 3.5**2, float(squared[-1]))
+    axes.set(xlim=(squared[0], limit), ylim=(-0.1, 1.1), xlabel="resolution", ylabel="amplitude, correlation")
+    setResolutionTicks(axes, limit, squared=True)
+    axes.grid(alpha=0.3)
+    axes.legend(loc="upper right", framealpha=0.9)
+    figure.savefig(path)

@@ -1,0 +1,132 @@
+"""The picture of the radial profile: background, envelope, profile beside the model, and where the resolutions are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from appion.ctfestimation.calc.internal.analysis import CTFAnalysis, Judged
+from appion.ctfestimation.calc.internal.pictures import setResolutionTicks
+from appion.ctfestimation.calc.internal.rings import calcCentredGrid, calcRingMeans
+from appion.ctfestimation.calc.internal.spectrum import OUTER_RESOLUTION
+
+#: The resolution (Å) that is shown at least, however bad the fit.
+LEAST_RESOLUTION = 10.0
+
+
+def calcLimit(analysis: CTFAnalysis, judged: Judged) -> float:
+    """Return the frequency (1/Å) to which curves are shown: somewhat beyond the resolution of the fit."""
+    highest = float(judged.profile.frequency[-1])
+    outer = max(OUTER_RESOLUTION, 1 / highest)
+    fifty = analysis.resolution_50_percent
+    middle = (analysis.resolution_80_percent * fifty * outer) ** (1 / 3)
+    return min(1 / min((middle * fifty * outer) ** (1 / 3), LEAST_RESOLUTION), highest)
+
+
+def setLimits(axes: Any, shown: np.ndarray, curves: list[np.ndarray]) -> None:
+    """Let the y axis hold what is shown of `curves`."""
+    low, high = (pick([pick(curve[shown]) for curve in curves]) for pick in (np.min, np.max))
+    margin = 0.05 * (high - low) or 1.0
+    axes.set_ylim(low - margin, high + margin)
+
+
+def drawBackground(axes: Any, judged: Judged, limit: float) -> None:
+    frequency, background = judged.profile.frequency, judged.normalised.background
+    shown = frequency <= limit
+    for valley in judged.profile.valleys[judged.profile.valleys <= limit]:
+        axes.axvline(valley, color="gold", linewidth=0.8, alpha=0.8)
+    axes.plot(frequency, judged.profile.values, color="tab:blue", linewidth=1.2, label="log amplitude")
+    axes.plot(frequency, background.valleys, color="tab:cyan", linewidth=1, label="its valleys")
+    for (start, end), line in zip(background.fit.sections, background.fit.lines, strict=True):
+        axes.plot(frequency[start : end + 1], line[start : end + 1], color="tab:green", linewidth=1)
+    axes.plot(frequency, background.fit.blend, color="black", linewidth=1.2, label="background")
+    setLimits(axes, shown, [judged.profile.values, background.fit.blend])
+    axes.set_xlim(0, limit)
+    axes.set_title("Background", loc="left")
+
+
+def drawEnvelope(axes: Any, judged: Judged, limit: float) -> None:
+    frequency, envelope = judged.profile.frequency, judged.normalised.envelope
+    shown = frequency <= limit
+    for peak in judged.profile.peaks[judged.profile.peaks <= limit]:
+        axes.axvline(peak, color="cyan", linewidth=0.8, alpha=0.8)
+    axes.plot(frequency, envelope.signal, color="tab:blue", linewidth=1.2, label="signal")
+    axes.plot(frequency, envelope.peaks, color="tab:orange", linewidth=1, label="its peaks")
+    for (start, end), line in zip(envelope.fit.sections, envelope.fit.lines, strict=True):
+        axes.plot(frequency[start : end + 1], line[start : end + 1], color="tab:green", linewidth=1)
+    axes.plot(frequency, envelope.fit.blend, color="black", linewidth=1.2, label="envelope")
+    setLimits(axes, shown, [envelope.signal, envelope.fit.blend])
+    axes.set_xlim(0, limit)
+    axes.set_title("Envelope", loc="left")
+
+
+def drawProfile(axes: Any, judged: Judged, limit: float, alpha: float) -> None:
+    """Draw profile and model over the square of the frequency."""
+    squared = np.square(judged.profile.frequency)
+    axes.plot(squared, judged.normalised.values, color="tab:blue", linewidth=1.2, alpha=alpha, label="spectrum")
+    axes.plot(squared, judged.model, color="black", linewidth=1, alpha=alpha, label="CTF²")
+    axes.set(xlim=(0, limit**2), ylim=(-0.05, 1.05))
+
+
+def drawResolutions(axes: Any, analysis: CTFAnalysis, judged: Judged) -> None:
+    """Draw the correlation with the model: green as far as it holds, orange where it is weak, red beyond."""
+    at80, at50 = 1 / analysis.resolution_80_percent, 1 / analysis.resolution_50_percent
+    centres, correlation = judged.centres, judged.correlation
+    holds, fails = centres <= at80, centres > at50
+    for colour, part in (("tab:green", holds), ("darkorange", ~holds & ~fails), ("red", fails)):
+        axes.plot(np.square(centres[part]), correlation[part], ".-", color=colour, markersize=4)
+    axes.axvline(at80**2, color="gold", label=f"0.8 at {analysis.resolution_80_percent:.2f} Å")
+    axes.axvline(at50**2, color="red", label=f"0.5 at {analysis.resolution_50_percent:.2f} Å")
+
+
+def describeFit(analysis: CTFAnalysis) -> str:
+    """Return defocus and confidences in a line."""
+    defocus = analysis.defocus
+    return (
+        f"Defocus {defocus.smaller / 1e4:.3f} and {defocus.larger / 1e4:.3f} µm, confidence "
+        f"{analysis.confidence_30_10:.3f} (30 to 10 Å) and {analysis.confidence_5_peak:.3f} (5 peaks)"
+    )
+
+
+def drawJudged(figure: Figure, analysis: CTFAnalysis, judged: Judged) -> None:
+    limit = calcLimit(analysis, judged)
+    grid = figure.add_gridspec(3, 2)
+    background, envelope = figure.add_subplot(grid[0, 0]), figure.add_subplot(grid[0, 1])
+    middle, bottom = figure.add_subplot(grid[1, :]), figure.add_subplot(grid[2, :])
+    drawBackground(background, judged, limit)
+    drawEnvelope(envelope, judged, limit)
+    drawProfile(middle, judged, limit, 1.0)
+    middle.set_title(describeFit(analysis), loc="left")
+    drawProfile(bottom, judged, limit, 0.35)
+    drawResolutions(bottom, analysis, judged)
+    bottom.set_title("Resolution limits", loc="left")
+    for axes in (background, envelope):
+        axes.set_xticks(np.linspace(0, limit, 7)[1:], [f"1/{1 / s:.1f} Å" for s in np.linspace(0, limit, 7)[1:]])
+    for axes in (middle, bottom):
+        setResolutionTicks(axes, limit**2, squared=True)
+    for axes in (background, envelope, middle, bottom):
+        axes.legend(loc="lower right", bbox_to_anchor=(1, 1), borderaxespad=0.2, ncols=4, frameon=False, fontsize=8)
+
+
+def drawUnjudged(figure: Figure, analysis: CTFAnalysis) -> None:
+    """Draw the circular average of a spectrum that could not be judged, and say why."""
+    y, x = calcCentredGrid(len(analysis.spectrum))
+    means = calcRingMeans(analysis.spectrum, np.hypot(y, x), 1.0)
+    axes = figure.subplots()
+    frequency = np.arange(1, len(means)) * analysis.frequency_step
+    axes.plot(frequency, means[1:], color="tab:blue")
+    axes.set(title=f"Not judged: {analysis.reason}", ylabel="log amplitude", xlim=(0, frequency[-1]))
+    setResolutionTicks(axes, float(frequency[-1]), squared=False)
+
+
+def drawPlots(path: Path | str, analysis: CTFAnalysis) -> None:
+    """Write the curves of an analysis to the PNG file `path`, 1920 x 1440 pixels."""
+    figure = Figure(figsize=(12.8, 9.6), dpi=150, layout="constrained")
+    if analysis.judged:
+        drawJudged(figure, analysis, analysis.judged)
+    else:
+        drawUnjudged(figure, analysis)
+    figure.savefig(path)
