@@ -49,6 +49,7 @@ class Pool:
         self._cluster: SpecCluster | None = None
         self._client: Client | None = None
         self._counter = itertools.count(1)
+        self._avoided: dict[int, str] = {}  # where an exposure met trouble that was not its own: better elsewhere
         self._completed: SimpleQueue[tuple[int, Future] | None] = SimpleQueue()
 
     def start(self) -> None:
@@ -76,7 +77,12 @@ class Pool:
         """Hand one exposure to the workers."""
         assert self._client is not None
         key = f"{self._prefix}-{image_id}-{attempt}-{next(self._counter)}"
-        future = self._client.submit(runTask, calc, params, key=key, pure=False, retries=0)
+        avoided = self._avoided.pop(image_id, None)
+        others = [address for address in list(self._scheduler.workers) if address != avoided] if avoided else None
+        future = self._client.submit(
+            runTask, calc, params, key=key, pure=False, retries=0,
+            workers=others or None, allow_other_workers=bool(others),
+        )  # fmt: skip
         self.flights[image_id] = Flight(future, time.monotonic())
         future.add_done_callback(lambda done: self._completed.put((image_id, done)))
 
@@ -95,7 +101,10 @@ class Pool:
             flight = self.flights.get(item[0]) if item else None
             if item and flight and flight.future is item[1]:
                 del self.flights[item[0]]
-                outcomes.append((item[0], _fetch(item[1])))
+                outcome = _fetch(item[1])
+                if isinstance(outcome.failure, InfrastructureFailure) and outcome.address:
+                    self._avoided[item[0]] = outcome.address
+                outcomes.append((item[0], outcome))
         return outcomes
 
     def takeOverdue(self, limit: float) -> list[int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ class Outcome:
     host: str = ""
     worker: str = ""
     seconds: float = 0.0
+    address: str = ""  # of the worker, as Dask calls it
 
 
 def runTask(calc: Callable[[Any], Any], params: Any) -> Outcome:
@@ -32,4 +34,12 @@ def runTask(calc: Callable[[Any], Any], params: Any) -> Outcome:
     except (Exception, SystemExit) as error:
         failure = classifyException(error, host)
         failure.host = failure.host or host
-    return Outcome(result, failure, host, worker, time.monotonic() - start)
+    return Outcome(result, failure, host, worker, time.monotonic() - start, readAddress())
+
+
+def readAddress() -> str:
+    """Dask's name of the worker that this runs on; empty elsewhere."""
+    try:
+        return sys.modules["distributed"].get_worker().address
+    except (KeyError, ValueError):
+        return ""

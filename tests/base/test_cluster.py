@@ -20,6 +20,8 @@ def tell(params):
         os.kill(os.getpid(), 9)
     if params == "hang":
         time.sleep(300)
+    if params == os.environ.get("APPION_WORKER"):
+        raise InfrastructureFailure("the GPU is busy")
     if params == "fail":
         raise ImageFailure("broken", "mend it")
     return {name: os.environ.get(name) for name in ("APPION_GPU", "APPION_WORKER", "OMP_NUM_THREADS")}
@@ -57,6 +59,15 @@ def test_workers_have_gpus_survive_death_and_scheduler_loss(pool, capfd):
     failure = collect(pool, 1)[5].failure
     assert isinstance(failure, ImageFailure)
     assert failure.host == os.uname().nodename
+
+    trouble = None
+    for image_id in range(20, 30):  # until one comes to the troubled worker
+        pool.submit(image_id, 1, tell, "worker1")
+        if trouble := collect(pool, 1)[image_id].failure:
+            break
+    assert isinstance(trouble, InfrastructureFailure)
+    pool.submit(image_id, 2, tell, "worker1")
+    assert collect(pool, 1)[image_id].result["APPION_WORKER"] == "worker0"
 
     pool.submit(6, 1, tell, "die")
     assert isinstance(collect(pool, 1)[6].failure, InfrastructureFailure)

@@ -1,0 +1,57 @@
+"""The live line, the numbers in the log, and a run folder that cannot be written."""
+
+from __future__ import annotations
+
+import io
+import logging
+
+import pytest
+
+from appion.base.failures import ImageFailure
+from appion.base.line import Line
+from appion.base.report import Reporter, formatNumbers
+from appion.base.retrieve.status import readStatus
+from appion.base.state import Exposures
+from appion.base.step import Candidate
+
+
+class Terminal(io.StringIO):
+    """A stream that says it is a terminal."""
+
+    def isatty(self):
+        return True
+
+
+@pytest.fixture
+def exposures():
+    """Five: one done, one failed, one waiting, two queued."""
+    exposures = Exposures(Line)
+    exposures.add(Candidate(image_id, f"img{image_id}") for image_id in range(1, 6))
+    exposures.finish(1)
+    exposures.fail(2, ImageFailure("broken"))
+    exposures.wait(3, "missing", None)
+    return exposures
+
+
+def test_live_line_and_log_give_the_same_numbers(exposures, tmp_path, caplog, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    (tmp_path / ".appion").mkdir()
+    terminal = Terminal()
+    reporter = Reporter(tmp_path, "fake", True, terminal)
+    with caplog.at_level(logging.INFO, "appion"):
+        reporter.update(exposures, paused={"since": None, "reason": "disk full"})
+        reporter.update(exposures)  # too soon
+    line = "1 of 5 done, 0 running, 1 failed, 1 waiting, no rate yet, behind by 4 (0 min), paused: disk full"
+    assert terminal.getvalue() == f"\r\x1b[K{line}"
+    assert caplog.messages == [line]
+    status = readStatus(tmp_path)
+    assert formatNumbers(status) == line
+    assert [(group["reason"], group["count"], group["image"]) for group in status["waiting_for"]] == [("missing", 1, 3)]
+    assert status["failures"][0]["reason"] == "broken"
+
+
+def test_a_run_folder_that_cannot_be_written_is_said_once_and_not_fatal(exposures, tmp_path, caplog):
+    reporter = Reporter(tmp_path / "gone", "fake", True, io.StringIO())
+    reporter.event("started")
+    reporter.update(exposures, force=True)
+    assert [record.levelname for record in caplog.records] == ["ERROR"]
