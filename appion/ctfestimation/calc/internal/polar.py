@@ -1,0 +1,107 @@
+"""An amplitude spectrum in rings and sectors, its background levelled: all that a search for defocus has to look at.
+
+Cells are one pixel of the spectrum wide and a few degrees long, so that astigmatism is resolved, while there are as many
+for a large box as for a small one within the same resolution, and each is an average over several pixels.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from appion.base.failures import ImageFailure
+from appion.ctfestimation.calc.internal.amplitude import AmplitudeSpectrum
+
+SECTORS = 48
+
+#: Fewer rings than this within the limits of resolution cannot show a transfer function.
+FEWEST_RINGS = 8
+
+#: Degree of the polynomial that describes how the logarithm of the spectrum falls with the frequency.
+DECAY_DEGREE = 5
+
+
+@dataclass(frozen=True)
+class PolarSpectrum:
+    """A spectrum divided by its smooth decay, so that noise has the same deviation at every frequency.
+
+    Attributes:
+        values: (rings, SECTORS), about 1 on average.
+        weights: pixels in each cell. squared: mean squared frequency in each cell, 1/Å².
+        azimuths: (SECTORS,) from the columns towards the rows, radians.
+    """
+
+    values: np.ndarray
+    weights: np.ndarray
+    squared: np.ndarray
+    azimuths: np.ndarray
+
+    @property
+    def rings(self) -> int:
+        return len(self.values)
+
+
+def calcGrid(spectrum: AmplitudeSpectrum) -> tuple[np.ndarray, np.ndarray]:
+    """Return (y, x) of the pixels of a half spectrum as float32 (box, 1) and (1, box // 2 + 1), in pixels."""
+    half = spectrum.box // 2
+    y = np.arange(-half, spectrum.box - half, dtype=np.float32)[:, None]
+    return y, np.arange(half + 1, dtype=np.float32)[None]
+
+
+def findRange(spectrum: AmplitudeSpectrum, resmin: float, resmax: float) -> np.ndarray:
+    """Return which pixels (box, box // 2 + 1) lie between two resolutions, Å, off the axes."""
+    y, x = calcGrid(spectrum)
+    squared = x * x + y * y
+    size = spectrum.box * spectrum.pixelsize
+    inside = (squared > (size / resmin) ** 2) & (squared < (size / resmax) ** 2)
+    half = spectrum.box // 2
+    inside[half - 1 : half + 2] = False
+    inside[:, :2] = False
+    return inside
+
+
+def calcPolarSpectrum(spectrum: AmplitudeSpectrum, resmin: float, resmax: float) -> PolarSpectrum:
+    """Return the part of a spectrum between two resolutions, Å, in rings and sectors.
+
+    Raises:
+        ImageFailure: there are too few rings between them.
+    """
+    rows, cols = np.nonzero(findRange(spectrum, resmin, resmax))
+    y = rows.astype(np.float32) - spectrum.box // 2
+    x = cols.astype(np.float32)
+    squared = x * x + y * y
+    rings = np.sqrt(squared).astype(np.intp)
+    first = int(rings.min()) if len(rings) else 0
+    count = int(rings.max()) - first + 1 if len(rings) else 0
+    if count < FEWEST_RINGS:
+        raise ImageFailure(
+            f"only {count} pixels of the spectrum lie between {resmin:g} and {resmax:g} Å",
+            "compute a larger spectrum, or fit a wider range of resolution",
+        )
+    sectors = ((np.arctan2(y, x) / np.pi + 0.5) * SECTORS).astype(np.intp) % SECTORS
+    cells = (rings - first) * SECTORS + sectors
+
+    def sumCells(values: np.ndarray | None = None) -> np.ndarray:
+        return np.bincount(cells, values, count * SECTORS).reshape(count, SECTORS)
+
+    weights = sumCells()
+    pixels = np.maximum(weights, 1)
+    values = sumCells(spectrum.values[rows, cols]) / pixels
+    decay = calcDecay(values, weights)
+    azimuths = ((np.arange(SECTORS) + 0.5) / SECTORS - 0.5) * np.pi
+    frequencies = sumCells(squared) / pixels / (spectrum.box * spectrum.pixelsize) ** 2
+    empty = weights == 0
+    frequencies[empty] = np.broadcast_to(frequencies.max(axis=1)[:, None], empty.shape)[empty]
+    return PolarSpectrum(values / decay[:, None], weights.astype(float), frequencies, azimuths)
+
+
+def calcDecay(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Return the smooth part of a spectrum (rings, sectors) at every ring, which never reaches zero."""
+    profile = (values * weights).sum(axis=1) / np.maximum(weights.sum(axis=1), 1)
+    width = max(3, len(profile) // 6) | 1
+    window = np.ones(width)
+    smooth = np.convolve(profile, window, "same") / np.convolve(np.ones(len(profile)), window, "same")
+    position = np.linspace(-1, 1, len(profile))
+    fit = np.polynomial.Legendre.fit(position, np.log(np.maximum(smooth, 1e-6 * smooth.max())), DECAY_DEGREE)
+    return np.exp(fit(position))
