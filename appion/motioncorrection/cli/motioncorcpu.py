@@ -90,10 +90,10 @@ def runCommand(command: CommandLine) -> None:
     from appion.motioncorrection.retrieve import movies
 
     header = movies.readMovieHeader(findMovie(command))
-    frames = selectFrames(command, header)
+    frames, before = selectFrames(command, header)
     say(f"{'EER' if header.format == 'eer' else header.format.upper()} stack: "
         f"{header.shape[1]}  {header.shape[0]}  {header.nframes}")
-    correction = constructCorrection(command, header, frames, threads)
+    correction = constructCorrection(command, header, frames, before, threads)
     say(f"Rendered stack: {correction.shape[1]}  {correction.shape[0]}  {len(frames)}\n")
     start = time.perf_counter()
     reader = constructReader(header, frames, command.get("EerSampling"), threads)
@@ -142,8 +142,8 @@ def findMovie(command: CommandLine) -> str:
     return movies[0]
 
 
-def selectFrames(command: CommandLine, header: MovieHeader) -> list[RenderedFrame]:
-    """Return the rendered frames that are left after -FmIntFile, -Throw and -Trunc."""
+def selectFrames(command: CommandLine, header: MovieHeader) -> tuple[list[RenderedFrame], float]:
+    """Return the rendered frames of -FmIntFile without those of -Throw and -Trunc, and the dose (e/Å²) before them."""
     from appion.motioncorrection.calc.internal import integration
 
     text, size = None, 1
@@ -162,10 +162,11 @@ def selectFrames(command: CommandLine, header: MovieHeader) -> list[RenderedFram
     throw, trunc = command.get("Throw"), command.get("Trunc")
     if throw < 0 or trunc < 0 or throw + trunc >= len(frames):
         raise ConfigurationFailure(f"-Throw {throw} -Trunc {trunc} leave nothing of {len(frames)} frames")
-    return frames[throw : len(frames) - trunc]
+    before = command.get("InitDose") + sum(frame.dose for frame in frames[:throw])
+    return frames[throw : len(frames) - trunc], before
 
 
-def constructCorrection(command: CommandLine, header: MovieHeader, frames: list[RenderedFrame],
+def constructCorrection(command: CommandLine, header: MovieHeader, frames: list[RenderedFrame], before: float,
                         threads: int) -> Correction:
     """Read the references and put together what is to be done."""
     from appion.motioncorrection.calc.internal import correct, doseweight
@@ -185,7 +186,6 @@ def constructCorrection(command: CommandLine, header: MovieHeader, frames: list[
     if reference > 0 and not first < reference <= first + len(frames):
         raise ConfigurationFailure(f"-FmRef {reference} is none of the frames {first + 1} to {first + len(frames)}")
     doses = [frame.dose for frame in frames]
-    before = command.get("InitDose") + first * doses[0]
     weighted = command.get("PixSize") > 0 and command.get("kV") > 0 and all(dose > 0 for dose in doses)
     references = camera.readReferences(
         shape, gain=command.get("Gain"), dark=command.get("Dark"), rotate=command.get("RotGain") % 4,

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-import mrcfile
 import numpy as np
 
 from appion.base.failures import ConfigurationFailure, Failure
 from appion.motioncorrection.calc.internal import references
+from appion.motioncorrection.retrieve.movies import readFrames, readMovieHeader
 
 
 def readImage(path: str, what: str) -> np.ndarray:
@@ -19,22 +19,10 @@ def readImage(path: str, what: str) -> np.ndarray:
         ConfigurationFailure: it cannot be read.
     """
     try:
-        with open(path, "rb") as file:
-            is_tiff = file.read(4) in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-        if is_tiff:
-            import tifffile
-
-            data = tifffile.imread(path, key=0)
-        else:
-            with mrcfile.open(path, permissive=False) as mrc:
-                data = np.asarray(mrc.data)
-    except (OSError, ValueError, RuntimeError, IndexError) as error:
+        header = readMovieHeader(path)
+        return np.array(next(readFrames(header, [(0,)])), np.float32)
+    except (Failure, OSError) as error:
         raise ConfigurationFailure(f"{what} {path} cannot be read: {error}") from error
-    while data.ndim > 2:
-        data = data[0]
-    if data.ndim != 2 or not data.size:
-        raise ConfigurationFailure(f"{what} {path} holds no picture")
-    return np.array(data, np.float32)
 
 
 def readReferences(shape: tuple[int, int], gain: str, dark: str, rotate: int, flip: int, invert: bool, defectmap: str,

@@ -127,7 +127,7 @@ def _describePage(path: str, directory: tiffdirectory.Directory, is_eer: bool) -
         return shape, "uint8"
     bits, samples = directory.value(tiffdirectory.BITS, 1), directory.value(tiffdirectory.SAMPLES, 1)
     kind = TIFF_KINDS.get(directory.value(tiffdirectory.SAMPLEFORMAT, 1))
-    if min(shape) <= 0 or samples != 1 or kind is None or bits not in (4, 8, 16, 32):
+    if min(shape) <= 0 or samples != 1 or kind is None or bits not in (4, 8, 16, 32, 64):
         raise ImageFailure(f"{path}: pages of {shape[0]} x {shape[1]}, {samples} x {bits} bits: not a movie")
     return shape, np.dtype(f"{kind}{max(1, bits // 8)}").name
 

@@ -24,11 +24,13 @@ from appion.motioncorrection.calc.internal.bands import (
     cropBand,
     shiftFrame,
 )
-from appion.motioncorrection.calc.internal.search import searchShifts
+from appion.motioncorrection.calc.internal.search import calcCoherence, chainShifts, searchShifts
 
 #: Highest frequency (cycles per pixel) and smoothing (frames) of the coarse maps; frequency of the first fine steps.
 COARSE = ((1 / 32, 3.0), (1 / 16, 2.0))
 MIDDLE = 1 / 8
+#: Standard deviations by which shifts found from frame to frame must agree better than the others to be preferred.
+CLEARLY = 5.0
 #: Steps in pixels that are not worth another round.
 NEGLIGIBLE = 0.01
 Report = Callable[[str], None]
@@ -49,16 +51,26 @@ def alignFrames(band: Band, shape: tuple[int, int], bfactor: float, iterations: 
         iterations, tolerance: the fine search ends after so many rounds, or when no frame moved by more than
             `tolerance` pixels; two polishing rounds follow.
     """
-    shifts = np.zeros((len(band.transforms), 2))
-    if len(shifts) < 2:
-        return shifts
+    if len(band.transforms) < 2:
+        return np.zeros((len(band.transforms), 2))
     middle = cropBand(band, shape, MIDDLE)
-    for limit, smoothing in COARSE:
-        searchShifts(cropBand(middle, shape, limit), shape, bfactor, shifts, pool, smoothing)
+    shifts = _startShifts(middle, shape, bfactor, pool)
     _refineShifts(middle, bfactor, shifts, iterations, tolerance, None, pool)
     del middle
     _refineShifts(band, bfactor, shifts, iterations, tolerance, report, pool)
     return shifts - shifts[0]
+
+
+def _startShifts(middle: Band, shape: tuple[int, int], bfactor: float, pool: Executor | None) -> np.ndarray:
+    """Return the better of two coarse solutions: from the sum of all frames (faint ones), and from frame to frame."""
+    together = np.zeros((len(middle.transforms), 2))
+    for limit, smoothing in COARSE:
+        coarse = cropBand(middle, shape, limit)
+        searchShifts(coarse, shape, bfactor, together, pool, smoothing)
+    chained = chainShifts(coarse, shape, bfactor, pool)
+    searchShifts(coarse, shape, bfactor, chained, pool, 0.5)
+    better = calcCoherence(middle, chained, limit) - calcCoherence(middle, together, limit)
+    return chained if better > CLEARLY else together
 
 
 def _refineShifts(band: Band, bfactor: float, shifts: np.ndarray, iterations: int, tolerance: float,

@@ -83,6 +83,40 @@ def searchShifts(band: Band, shape: tuple[int, int], bfactor: float, shifts: np.
             break
 
 
+def chainShifts(band: Band, shape: tuple[int, int], bfactor: float, pool: Executor | None) -> np.ndarray:
+    """Return shifts (frames, 2) found frame by frame, each against the sum of those before it, near the last one's.
+
+    That needs more signal in a frame than :func:`searchShifts`, but no sum that shows anything before it has begun.
+    """
+    nframes = len(band.transforms)
+    shifts = np.zeros((nframes, 2))
+    maps = _Maps(band, shape, bfactor, pool)
+    weights = maps.calcWeights(np.zeros_like(band.transforms[0])) * (nframes - 1)
+    total = band.transforms[0].copy()
+    for i in range(1, nframes):
+        likelihood = scipy.fft.irfft2(weights / i * total * band.transforms[i].conj(), s=band.cropped)
+        shifts[i] = maps.findStep(likelihood, shifts[i - 1], PRIORS[1])
+        total += shiftFrame(band, i, shifts[i])
+    return shifts - shifts.mean(axis=0)
+
+
+def calcCoherence(band: Band, shifts: np.ndarray, above: float) -> float:
+    """Return by how many standard deviations frames agree more than noise would, at frequencies that found no shift.
+
+    Arguments:
+        above: frequency (cycles per pixel) beyond which the band is looked at: noise that agrees because it was brought
+            to agree below is not seen there.
+    """
+    total = np.zeros_like(band.transforms[0])
+    power = np.zeros(total.shape, np.float32)
+    for i, shift in enumerate(shifts):
+        total += shiftFrame(band, i, shift)
+        power += band.transforms[i].real ** 2 + band.transforms[i].imag ** 2
+    ratio = (total.real**2 + total.imag**2) / np.maximum(power, 1e-30)
+    ratio = ratio[(calcEnvelope(band, 0) > 0) & (band.radii > above)]
+    return float((ratio.mean(dtype=np.float64) - 1) * np.sqrt(ratio.size)) if ratio.size else 0.0
+
+
 def _calcMedians(shifts: np.ndarray) -> np.ndarray:
     """Return the median of the shifts of the five frames around each."""
     return np.array([np.median(shifts[max(0, i - 2) : i + 3], axis=0) for i in range(len(shifts))])
