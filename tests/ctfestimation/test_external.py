@@ -12,10 +12,13 @@ import pytest
 
 from appion.base.failures import ConfigurationFailure, ImageFailure, InfrastructureFailure, NotReady
 from appion.base.retrieve.journal import readResult
-from appion.ctfestimation.calc.external import calcCTF, constructAnswers, conversation, findProgram
+from appion.ctfestimation.calc import internal
+from appion.ctfestimation.calc.external import analysis, calcCTF, constructAnswers, conversation, findProgram
+from appion.ctfestimation.calc.external.analysis import AVERAGES, DIAGNOSTIC, PLOTS, POWERSPEC, constructGraphs
 from appion.ctfestimation.calc.internal.encoding import decodeResult, encodeResult
 from appion.ctfestimation.records import CTFProgram, PhaseSearch
 from tests.ctfestimation.micrographs import makeParams, saveMicrograph
+from tests.ctfestimation.simulated import simulateMicrograph
 
 FAKE = Path(__file__).parent / "fakectffind.py"
 SHORT = "26nov22a_02gr_012enn-a"
@@ -43,6 +46,12 @@ def makeExposure(place, image=None, **changes):
         "micrograph": path, "input": path, "rundir": str(place / "run1"), "scratch": str(place / "scratch"),
         "program": CTFProgram("ctffind", str(place / "ctffind"), "4.1.14"), "timeout": 60.0, **changes,
     })  # fmt: skip
+
+
+@pytest.fixture
+def nopictures(monkeypatch):
+    """Pictures are left out."""
+    monkeypatch.setattr(analysis, "drawPictures", lambda *_: (set(), []))
 
 
 def test_resultAndFiles(place):
@@ -73,9 +82,56 @@ def test_resultAndFiles(place):
     assert decodeResult(json.loads(json.dumps(encodeResult(result)))) == result
 
 
+def test_analysisAndItsPictures(place, monkeypatch):
+    scene = simulateMicrograph((1024, 1024), defocus1=1.50052e-6, defocus2=1.6005e-6, angle=29.92, snr=1.0)
+    params = makeExposure(place, scene, analyse=True, dimension=(1024, 1024), pixelsize=1.0, image_pixelsize=1.0)
+    result = calcCTF(params)
+    assert result.warnings == ()
+    assert result.analysis.confidence_5_peak > 0.7
+    assert result.analysis.resolution_80_percent < 20
+    assert result.confidence == max(0.92429, result.analysis.confidence_5_peak, result.analysis.confidence_30_10)
+    ends = ("-powerspec.jpg", "-plots.png", "-pow.jpg", "-pow_avrot.png")
+    assert result.graphs == tuple(f"{SHORT}{end}" for end in ends)
+    assert all((place / "run1" / "opimages" / name).stat().st_size > 100 for name in result.graphs)
+    assert decodeResult(json.loads(json.dumps(encodeResult(result)))) == result
+    monkeypatch.setattr(internal, "drawPowerSpectrum", None)
+    monkeypatch.setattr(internal, "drawPlots", None)
+    again = calcCTF(params)
+    assert again.analysis == result.analysis
+    assert again.graphs == (*result.graphs[2:], "", "")
+    assert [line.split(":")[0] for line in again.warnings] == [f"no picture {name}" for name in result.graphs[:2]]
+    monkeypatch.setattr(internal, "calcCTFAnalysis", None)
+    last = calcCTF(params)
+    assert last.analysis is None
+    assert last.confidence == last.confidence_d == 0.92429
+    assert last.warnings == ("not analysed: TypeError: 'NoneType' object is not callable",)
+
+
+def test_imageTooSmallForAnAnalysis(place):
+    result = calcCTF(makeExposure(place, analyse=True))
+    assert result.analysis is None
+    assert result.warnings[0].startswith("not analysed: ImageFailure: the micrograph is 48 x 64 pixels")
+
+
+@pytest.mark.parametrize(
+    ("made", "graphs"),
+    [
+        ({POWERSPEC, PLOTS, DIAGNOSTIC, AVERAGES}, (POWERSPEC, PLOTS, DIAGNOSTIC, AVERAGES)),
+        ({POWERSPEC, PLOTS, DIAGNOSTIC}, (POWERSPEC, PLOTS, DIAGNOSTIC, None)),
+        ({PLOTS, DIAGNOSTIC, AVERAGES}, (PLOTS, None, DIAGNOSTIC, AVERAGES)),
+        ({DIAGNOSTIC, AVERAGES}, (DIAGNOSTIC, AVERAGES, None, None)),
+        ({AVERAGES}, (DIAGNOSTIC, AVERAGES, None, None)),
+        (set(), (DIAGNOSTIC, None, None, None)),
+    ],
+)
+def test_thereIsAlwaysAFirstGraph(made, graphs):
+    assert constructGraphs("a", made) == tuple(f"a{end}" if end else "" for end in graphs)
+
+
 @pytest.mark.parametrize("bare", [False, True], ids=["defaults", "bare"])
 @pytest.mark.parametrize("phase", [None, PhaseSearch(10.0, 170.0, 10.0)], ids=["plain", "phase"])
 @pytest.mark.parametrize("version", ["4.0.17", "4.1.14", "5.0.1"])
+@pytest.mark.usefixtures("nopictures")
 def test_everyVersionGetsItsAnswers(place, monkeypatch, version, phase, bare):
     monkeypatch.setenv("VERSION", version)
     monkeypatch.setattr(conversation, "SETTLE", 0.02)
@@ -91,6 +147,7 @@ def test_everyVersionGetsItsAnswers(place, monkeypatch, version, phase, bare):
     assert result.extra_phase_shift == pytest.approx(0.174533 if phase else 0.0)
 
 
+@pytest.mark.usefixtures("nopictures")
 def test_movieAndStack(place):
     frames = np.random.default_rng(1).normal(100, 10, (3, 48, 64))
     movie = str(saveMicrograph(place / "movie.mrc", frames))
@@ -104,6 +161,7 @@ def test_movieAndStack(place):
     assert [line.partition(" has ")[2] for line in result.warnings] == ["3 sections: the fit of the last one is used"]
 
 
+@pytest.mark.usefixtures("nopictures")
 def test_thicknessAndTiltAreKept(place, monkeypatch):
     monkeypatch.setenv("VERSION", "5.0.1")
     monkeypatch.setenv("FAULT", "thick")
@@ -112,6 +170,7 @@ def test_thicknessAndTiltAreKept(place, monkeypatch):
 
 
 @pytest.mark.parametrize("resolution", ["inf", "nan", "0", "-1"])
+@pytest.mark.usefixtures("nopictures")
 def test_noResolutionIsANumber(place, monkeypatch, resolution):
     monkeypatch.setenv("RESOLUTION", resolution)
     assert calcCTF(makeExposure(place)).ctffind4_resolution == 100000.0
@@ -172,7 +231,7 @@ def test_killedWorkerLeavesNoProgram(place):
     params = makeExposure(place)
     code = (
         "from appion.ctfestimation.calc.external import calcCTF\n"
-        "from appion.ctfestimation.calc.internal.encoding import decodeRecord\n"
+        "from appion.base.encoding import decodeRecord\n"
         "from appion.ctfestimation.records import CTFParams\n"
         "import json, sys\n"
         "calcCTF(decodeRecord(CTFParams, json.load(open(sys.argv[1]))))\n"

@@ -6,13 +6,13 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from appion.base.store.files import moveFile
+from appion.ctfestimation.calc import internal  # imports what is asked of it, when it is
 from appion.ctfestimation.calc.external.estimate import Estimate
 from appion.ctfestimation.calc.external.micrograph import readMicrograph
 from appion.ctfestimation.calc.external.parse import parseAverages
@@ -108,9 +108,7 @@ def constructGraphs(short: str, made: set[str]) -> tuple[str, str, str, str]:
 
 
 def _calcAnalysis(params: CTFParams, defocus: tuple[float, float, float], phase_shift: float) -> CTFAnalysis:
-    from appion.ctfestimation.calc.internal import calcCTFAnalysis  # takes its time; the daemon does not need it
-
-    return calcCTFAnalysis(
+    return internal.calcCTFAnalysis(
         readMicrograph(params.micrograph), params.image_pixelsize, *defocus, params.cs, params.high_tension * 1000,
         params.amplitude_contrast, phase_shift,
     )  # fmt: skip
@@ -121,22 +119,16 @@ def _constructDrawings(params: CTFParams, analysis: CTFAnalysis | None, estimate
     diagnostic, averages, local = estimate.diagnostic, estimate.averages, estimate.local
     drawings: list[Drawing] = []
     if analysis is not None:
-        drawings.append((POWERSPEC, lambda path: _importPictures().drawPowerSpectrum(path, analysis)))
-        drawings.append((PLOTS, lambda path: _importPictures().drawPlots(path, analysis)))
-    drawings.append((DIAGNOSTIC, lambda path: _importPictures().drawDiagnostic(path, readMicrograph(str(diagnostic)))))
+        drawings.append((POWERSPEC, lambda path: internal.drawPowerSpectrum(path, analysis)))
+        drawings.append((PLOTS, lambda path: internal.drawPlots(path, analysis)))
+    drawings.append((DIAGNOSTIC, lambda path: internal.drawDiagnostic(path, readMicrograph(str(diagnostic)))))
     if averages is not None:
         drawings.append(
-            (AVERAGES, lambda path: _importPictures().drawAverageRotation(path, parseAverages(averages.read_text())))
+            (AVERAGES, lambda path: internal.drawAverageRotation(path, parseAverages(averages.read_text())))
         )
     if local is not None:
         drawings.append((LOCAL, lambda path: _drawLocal(path, parseLocalStar(local.read_text()), params.dimension)))
     return drawings
-
-
-def _importPictures() -> ModuleType:
-    from appion.ctfestimation.calc.internal import pictures
-
-    return pictures
 
 
 def _drawLocal(path: Path, points: NDArray[np.float64], dimension: tuple[int, int]) -> None:

@@ -18,9 +18,7 @@ from appion.ctfestimation.records import CTFParams
 
 ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 #: The end of an output that waits for an answer: text, perhaps a default, a colon, and no line break after it.
-WAITING = re.compile(r"(?P<text>[^\n]*?)[ \t]*(?P<default>\[[^\[\]\n]*\])?[ \t]*:[ \t]*$")
-#: What an unknown question may end with.
-QUESTION_END = (":", "?", ">", "]")
+WAITING = re.compile(r"(?P<text>[^\[\n]*?)[ \t]*(?P<default>\[[^\n]*\])?[ \t]*:[ \t]*$")
 
 
 @dataclass(frozen=True)
@@ -92,7 +90,7 @@ def findPrompt(output: str) -> Prompt | None:
     match = WAITING.fullmatch(lines[-1])
     if not match:
         text = lines[-1].strip()
-        return Prompt(text, False) if text.endswith(QUESTION_END) else None
+        return Prompt(text, False) if text.endswith((":", "?")) else None
     text = match["text"].strip()
     if not text:  # the default stands on a line of its own
         text = next((line.strip() for line in reversed(lines[:-1]) if line.strip()), "")
