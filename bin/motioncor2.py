@@ -3,4 +3,5 @@
 
 from _checkout import run
 
-run("appion.motioncorrection.cli.main")
+if __name__ == "__main__":
+    run("appion.motioncorrection.cli.main")
