@@ -67,7 +67,8 @@ def searchShifts(band: Band, shape: tuple[int, int], bfactor: float, shifts: np.
     """
     nframes = len(shifts)
     maps = _Maps(band, shape, bfactor, pool)
-    neighbours = [(j, math.exp(-0.5 * (j / smoothing) ** 2)) for j in range(-8, 9)]
+    reach = math.ceil(2.5 * smoothing)
+    neighbours = [(j, math.exp(-0.5 * (j / smoothing) ** 2)) for j in range(-reach, reach + 1)]
     for turn in range(rounds):
         width = PRIORS[0] if turn == 0 and not shifts.any() else PRIORS[1]
         expected = _calcMedians(shifts) - shifts
