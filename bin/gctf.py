@@ -3,4 +3,5 @@
 
 from _checkout import run
 
-run("appion.ctfestimation.cli.main", "mainGctf")
+if __name__ == "__main__":
+    run("appion.ctfestimation.cli.main", "mainGctf")

@@ -1,6 +1,7 @@
 """What a checkout promises: commands that run from it, and a lock file that fits the package."""
 
 import re
+import runpy
 import subprocess
 import sys
 import tomllib
@@ -39,6 +40,12 @@ def testCommandsRunFromTheCheckout(name, tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert "usage" in done.stdout.lower()
+
+
+@pytest.mark.parametrize("name", sorted(PROJECT["scripts"]))
+def testWorkersOfACheckoutsCommandDoNotRunItAgain(name, monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "bin")
+    runpy.run_path(str(ROOT / "bin" / name), run_name="__mp_main__")  # as a worker process reads its parent's script
 
 
 def testMakefileHasItsTargets():
