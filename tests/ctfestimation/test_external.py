@@ -204,7 +204,7 @@ def test_faultsOfTheProgram(place, monkeypatch, fault, kind, reason):
     ("changes", "reason"),
     [
         ({"resmin": 60.0}, "does not accept '60.0' as the answer to 'Minimum resolution': "
-                           "Error: Number outside of acceptable range (0 to 50)"),
+                           "Error: Number outside of acceptable range (0 to 50), please try again"),
         ({"fieldsize": 64}, "does not accept '64' as the answer to 'Size of amplitude spectrum to compute'"),
     ],
 )  # fmt: skip
@@ -287,13 +287,33 @@ def test_fitThatIsNotPlausibleIsNotAnalysed(place):
     assert result.warnings == ("not analysed: amplitude contrast 0.6 is not within 0 to 0.5",)
 
 
-@pytest.mark.parametrize("version", ["4.0.17", "4.1.14", "5.0.1"])
-def test_programByItsBanner(place, monkeypatch, version):
+def test_ownProgram(place):
+    script = place / "ctffind-cpu"
+    script.write_text(f"#!/bin/sh\nexec {sys.executable} -m appion.ctfestimation.cli.ctffindcpu\n")
+    script.chmod(0o755)
+    program = findProgram("ctffind", str(script))
+    assert program.kind == "ctffind-cpu"
+    assert program.version
+    scene = simulateMicrograph((1024, 1024), defocus1=1.2e-6, defocus2=1.3e-6, angle=30.0, snr=1.0)
+    params = makeExposure(
+        place, scene, analyse=True, dimension=(1024, 1024), pixelsize=1.0, image_pixelsize=1.0, program=program,
+        resmin=30.0, resmax=5.0,
+    )  # fmt: skip
+    result = calcCTF(params)
+    assert (result.defocus1, result.defocus2) == pytest.approx((1.2e-6, 1.3e-6), rel=0.002)
+    assert result.angle_astigmatism == pytest.approx(30, abs=1)
+    assert dict(result.answers) == constructAnswers(params)
+    assert result.warnings == ()
+
+
+@pytest.mark.parametrize("version", ["4.0.17", "4.1.14", "5.0.1", "6.0"])
+def test_programByItsBanner(place, monkeypatch, caplog, version):
     monkeypatch.setenv("VERSION", version)
     (place / "ctffind").rename(place / "ctffind4")
     expected = CTFProgram("ctffind", str(place / "ctffind4"), version)
     assert findProgram("ctffind", search_path=str(place)) == expected
     assert findProgram("ctffind", str(place / "ctffind4")) == expected
+    assert ("are not known for certain (known: 4.0, 4.1, 5.0)" in caplog.text) == (version == "6.0")
 
 
 def test_programThatIsNotFound(tmp_path):

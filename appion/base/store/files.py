@@ -53,7 +53,7 @@ def moveFile(source: Path | str, target: Path | str) -> None:
     """Move a file, also to another disk, replacing what is there: whole under its new name, or not at all.
 
     Raises:
-        OSError: as the system gives it; no partial target is left.
+        OSError: as the system gives it; no partial target is left, but the file may be gone from its old place.
     """
     target = Path(target)
     temporary = _constructTemporary(target)

@@ -124,11 +124,18 @@ def _constructDrawings(params: CTFParams, analysis: CTFAnalysis | None, estimate
     drawings.append((DIAGNOSTIC, lambda path: internal.drawDiagnostic(path, readMicrograph(str(diagnostic)))))
     if averages is not None:
         drawings.append(
-            (AVERAGES, lambda path: internal.drawAverageRotation(path, parseAverages(averages.read_text())))
+            (AVERAGES, lambda path: internal.drawAverageRotation(path, _readAverages(params, averages)))
         )
     if local is not None:
         drawings.append((LOCAL, lambda path: _drawLocal(path, parseLocalStar(local.read_text()), params.dimension)))
     return drawings
+
+
+def _readAverages(params: CTFParams, path: Path) -> NDArray[np.float64]:
+    curves = parseAverages(path.read_text())
+    if params.program.version.startswith("4.0"):
+        curves[0] /= params.pixelsize  # 4.0 counts in 1/pixel
+    return curves
 
 
 def _drawLocal(path: Path, points: NDArray[np.float64], dimension: tuple[int, int]) -> None:

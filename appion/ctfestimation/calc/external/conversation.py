@@ -66,7 +66,7 @@ def converse(
         startProgram(command, cwd, line.fileno(), line.fileno(), noteStart) as process,
     ):
         line.close()
-        child = fdspawn(terminal, encoding="utf-8", codec_errors="replace", timeout=None)
+        child = fdspawn(terminal, encoding="utf-8", codec_errors="replace", timeout=None, use_poll=True)
         while True:
             text, prompt = _awaitQuestion(child, log, deadline, lambda: process.poll() is None, findAnswer)
             if prompt is None:
@@ -123,7 +123,7 @@ def _awaitQuestion(
                 return text, None
             continue
         log.write(piece)
-        text, heard = (text + piece)[-65536:], time.monotonic()
+        text, heard = (text + piece)[-TAIL:], time.monotonic()
 
 
 def _calcPatience(prompt: Prompt, known: bool) -> float:
@@ -134,7 +134,7 @@ def _calcPatience(prompt: Prompt, known: bool) -> float:
 
 
 def _checkAnswer(prompt: str, answer: str | None, given: dict[str, str], text: str) -> str:
-    said = " ".join(ANSI.sub("", text).split())[-TAIL:]
+    said = " ".join(ANSI.sub("", text).split()).rpartition(prompt)[0].strip()
     if answer is None:
         raise ImageFailure(
             f"the program asks something unknown: {prompt[:200]!r}", "use a version of CTFFIND that does not ask it",
@@ -142,7 +142,7 @@ def _checkAnswer(prompt: str, answer: str | None, given: dict[str, str], text: s
         )  # fmt: skip
     if prompt in given:
         raise ImageFailure(
-            f"the program does not accept {answer!r} as the answer to {prompt!r}: {said[:300]}",
+            f"the program does not accept {answer!r} as the answer to {prompt!r}: {said[:300]}".rstrip(": "),
             "correct the option or the value that this answer is made of", log_tail=text[-TAIL:],
         )  # fmt: skip
     return answer

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import shutil
@@ -12,6 +13,8 @@ from pathlib import Path
 from appion.base.failures import ConfigurationFailure
 from appion.ctfestimation.records import CTFProgram
 
+log = logging.getLogger(__name__)
+
 #: Names of the programs of a step, in the order in which they are looked for.
 NAMES = {"ctffind": ("ctffind", "ctffind4", "ctffind5", "ctffind-cpu"), "gctf": ("gctfCurrent", "gctf")}
 
@@ -20,6 +23,10 @@ VERSIONS = {
     "ctffind": re.compile(r"\bVersion\s*[:=]?\s*v?(\d+\.\d+[\w.]*)", re.IGNORECASE),
     "gctf": re.compile(r"\bGctf[ _-]*(?:version)?[ _:-]*v?(\d+\.\d+)", re.IGNORECASE),
 }
+
+#: Starts of the versions whose questions and files are known, for programs that are not part of this installation.
+KNOWN: dict[str, tuple[str, ...]] = {"ctffind": ("4.0", "4.1", "5.0"), "gctf": ()}
+
 FILE_VERSIONS = {"ctffind": re.compile(r"ctffind[-_]v?(\d+\.\d+[\d.]*)", re.IGNORECASE), "gctf": VERSIONS["gctf"]}
 
 
@@ -41,16 +48,27 @@ def findProgram(name: str, executable: str = "", search_path: str | None = None,
             raise ConfigurationFailure(
                 f"program '{executable}' is not an executable file", f"correct the setting {name}.executable"
             )
-        return identifyProgram(name, path, timeout)
+        return _warn(identifyProgram(name, path, timeout))
     for candidate in NAMES[name]:
         path = shutil.which(candidate, path=search_path)
         if path is None and candidate == "ctffind-cpu":
             path = shutil.which(candidate, path=sysconfig.get_path("scripts"))
         if path is not None:
-            return identifyProgram(name, path, timeout)
+            return _warn(identifyProgram(name, path, timeout))
     raise ConfigurationFailure(
         f"none of {', '.join(NAMES[name])} is in PATH", f"install one, or name it with the setting {name}.executable"
     )
+
+
+def _warn(program: CTFProgram) -> CTFProgram:
+    """Return the program; log what is not known of it."""
+    known = KNOWN.get(program.kind)
+    if known is not None and not program.version.startswith(known):
+        log.warning(
+            "questions and files of %s, version %s (%s), are not known for certain (known: %s): check its first results",
+            program.kind, program.version or "unknown", program.path, ", ".join(known) or "none",
+        )  # fmt: skip
+    return program
 
 
 def identifyProgram(name: str, path: str, timeout: float = 30.0) -> CTFProgram:

@@ -130,7 +130,9 @@ def constructAnswers(params: CTFParams) -> dict[str, str]:
     elif params.phase is not None:
         newer = newer[1:]  # with a phase search there is no question about tilt
     oldest = version.startswith("4.0")
-    movie = ("Input is a movie (stack of frames)", "Number of frames to average together")
+    movie: tuple[str, ...] = ("Input is a movie (stack of frames)", "Number of frames to average together")
+    if params.input.endswith(".eer"):
+        movie = movie[1:]  # it cannot be anything else
     search = ("Minimum phase shift (rad)", "Maximum phase shift (rad)", "Phase shift search step")
     modes = (
         "Do you know what astigmatism is present?", "Slower, more exhaustive search?",
@@ -138,7 +140,7 @@ def constructAnswers(params: CTFParams) -> dict[str, str]:
     )  # fmt: skip
     texts = (
         "Input image file name",
-        *(movie if _isAskedMovie(params) else ()),
+        *(movie if params.is_movie else ()),
         "Output diagnostic image file name", "Pixel size", "Acceleration voltage", "Spherical aberration",
         "Amplitude contrast", "Size of amplitude spectrum to compute", "Minimum resolution", "Maximum resolution",
         "Minimum defocus", "Maximum defocus", "Defocus search step",
@@ -154,10 +156,6 @@ def constructAnswers(params: CTFParams) -> dict[str, str]:
 def constructNames(params: CTFParams) -> tuple[str, str]:
     """Return how input and diagnostic image are named to the program, relative to the folder it runs in."""
     return f"{params.short}{PurePath(params.input).suffix or '.mrc'}", f"{params.short}-pow.mrc"
-
-
-def _isAskedMovie(params: CTFParams) -> bool:
-    return params.is_movie and not params.input.endswith(".eer")
 
 
 def _constructValues(params: CTFParams) -> dict[str, str]:
