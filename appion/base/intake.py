@@ -37,7 +37,7 @@ def pollDatabase(run: Run) -> None:
     except DatabaseAway:
         return
     except Exception as error:
-        if not run.polled or isinstance(error, Failure):
+        if not run.polled or isinstance(error, ConfigurationFailure):
             raise
         logger.exception("listing the exposures failed; trying again")
         if run.polling.fail(f"{type(error).__name__}: {error}"):

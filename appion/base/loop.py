@@ -234,7 +234,8 @@ def handleSignals(run: Run) -> Iterator[None]:
 
 
 def readLimits(patient: bool) -> Limits:
-    """The settings that the states depend on."""
+    """The settings that the states depend on. A run that does not wait looks several times before it gives up."""
+    patience = float("inf") if patient else setting("nowait_patience") / 4
     return Limits(
         attempts=int(setting("attempts")),
         backoff=setting("backoff"),
@@ -243,7 +244,7 @@ def readLimits(patient: bool) -> Limits:
         pause=setting("pause"),
         pause_max=setting("pause_max"),
         recheck=setting("recheck"),
-        recheck_max=setting("recheck_max"),
+        recheck_max=min(setting("recheck_max"), patience),
         patient=patient,
     )
 
