@@ -8,7 +8,8 @@ small, the spectrum is magnified so that it ends at a Nyquist frequency of 1/(2.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -29,15 +30,13 @@ class AmplitudeSpectrum:
     """Half of an amplitude spectrum.
 
     Attributes:
-        values: (box, box // 2 + 1) float32; row i holds the frequency (i - box // 2) / (box pixelsize) along the columns
-            of the micrograph, column j the frequency j / (box pixelsize) along its rows.
+        values: (box, box // 2 + 1) float32; row i holds the frequency (i - box // 2) / (box pixelsize) along the
+            columns of the micrograph, column j the frequency j / (box pixelsize) along its rows.
         pixelsize: the pixel size at whose Nyquist frequency the spectrum ends, Å.
-        sampling: true samples per pixel along each axis, at most 1: magnified spectra are smooth.
     """
 
     values: np.ndarray
     pixelsize: float
-    sampling: float
 
     @property
     def box(self) -> int:
@@ -79,7 +78,18 @@ def calcAmplitudeSpectrum(image: np.ndarray, pixelsize: float, box: int, resampl
     for kernel in across:
         values[:, kernel.output] = reduced[:box, kernel.input] @ kernel.weights.T
     values /= np.float32(np.sqrt(image.size))
-    return AmplitudeSpectrum(values, fitted, scale)
+    return AmplitudeSpectrum(values, fitted)
+
+
+def averageSpectra(spectra: Iterable[AmplitudeSpectrum]) -> AmplitudeSpectrum:
+    """Return the mean of at least one spectrum; all have the same box and pixel size."""
+    count, total = 0, None
+    for spectrum in spectra:
+        count += 1
+        total = spectrum if total is None else replace(spectrum, values=total.values + spectrum.values)
+    if total is None:
+        raise ValueError("no spectra to average")
+    return replace(total, values=total.values / np.float32(count))
 
 
 def _calcLimits(image: np.ndarray) -> tuple[float, float]:
@@ -127,7 +137,7 @@ def _constructKernels(wanted: np.ndarray, length: int, first: int, stop: int, bo
 
 
 def _transformRows(image: np.ndarray, low: float, high: float, shape: tuple[int, int], kept: int) -> np.ndarray:
-    """Return the first `kept` columns of the transform along the rows, of an image faded to 0 and filled up to `shape`."""
+    """Return `kept` columns of the transform along the rows of an image, faded to 0 and filled up to `shape`."""
     rows, cols = image.shape
     mean = np.float32(np.clip(image[:: max(1, rows // 256)], low, high).mean(dtype=np.float64))
     down, across = _constructFade(rows), _constructFade(cols)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
-from appion.ctfestimation.calc.internal import amplitude, polar, score
-from appion.ctfestimation.calc.internal.defocus import Fit, Lens, Search, searchDefocus
+from appion.ctfestimation.calc.internal import amplitude, polar
+from appion.ctfestimation.calc.internal import score as quality
+from appion.ctfestimation.calc.internal.defocus import searchDefocus
+from appion.ctfestimation.calc.internal.lens import Fit, Lens, Search
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,8 @@ class Estimate:
 
     Attributes:
         start: the best point of the grid. fit: the result. score: correlation with the model.
-        curves: see there. picture: (box, box) float32, see drawDiagnostic. pixelsize: of the spectrum that was fitted, Å.
+        curves: see there. picture: (box, box) float32, see drawDiagnostic.
+        pixelsize: of the spectrum that was fitted, Å.
         start_score: correlation of the model of `start`.
     """
 
@@ -45,29 +49,31 @@ class Estimate:
     fit: Fit
     start_score: float
     score: float
-    curves: score.Curves
+    curves: quality.Curves
     picture: np.ndarray
     pixelsize: float
 
 
-def estimateCTF(image: np.ndarray, settings: Settings) -> Estimate:
-    """Return the CTF of a micrograph (rows, columns).
+def estimateCTF(images: Iterable[np.ndarray], settings: Settings) -> Estimate:
+    """Return the CTF of a micrograph, given as one image (rows, columns) or as several averages of frames.
 
     Raises:
-        ImageFailure: the micrograph is constant or not finite, or the limits leave nothing to fit.
+        ImageFailure: an image is constant or not finite, or the limits leave nothing to fit.
     """
-    spectrum = amplitude.calcAmplitudeSpectrum(image, settings.pixelsize, settings.box, settings.resample)
+    spectrum = amplitude.averageSpectra(
+        amplitude.calcAmplitudeSpectrum(image, settings.pixelsize, settings.box, settings.resample) for image in images
+    )
     start = fit = settings.known
     if start is None or fit is None:
         levelled = polar.calcPolarSpectrum(spectrum, settings.resmin, settings.resmax)
         start, fit = searchDefocus(levelled, settings.lens, settings.search)
-    flattened = score.subtractBackground(spectrum, settings.resmin)
+    flattened = quality.subtractBackground(spectrum, settings.resmin)
     inside = polar.findRange(spectrum, settings.resmin, settings.resmax)
-    model = score.calcModelSpectrum(spectrum, settings.lens, fit)
-    equal = score.calcEqualPhase(spectrum, settings.lens, fit)
-    curves = score.calcCurves(spectrum, equal, settings.lens, fit, settings.resmin)
-    first = score.calcScore(flattened, score.calcModelSpectrum(spectrum, settings.lens, start), inside)
-    final = score.calcScore(flattened, model, inside)
+    model = quality.calcModelSpectrum(spectrum, settings.lens, fit)
+    equal = quality.calcEqualPhase(spectrum, settings.lens, fit)
+    curves = quality.calcCurves(spectrum, equal, settings.lens, fit, settings.resmin)
+    first = quality.calcScore(flattened, quality.calcModelSpectrum(spectrum, settings.lens, start), inside)
+    final = quality.calcScore(flattened, model, inside)
     picture = drawDiagnostic(flattened, model, equal, inside, settings)
     return Estimate(start, fit, first, final, curves, picture, spectrum.pixelsize)
 
@@ -83,9 +89,8 @@ def drawDiagnostic(
 ) -> np.ndarray:
     """Return the picture of a fit, (box, box) float32 with the origin in the middle.
 
-    The right half is the spectrum. The left half is the squared transfer function between the limits of resolution in its
-    upper quadrant, and the spectrum averaged along lines of equal phase in the lower one. About 1 is a deviation of the
-    spectrum.
+    The right half is the spectrum, in units of its deviation. The left half is the squared transfer function between
+    the limits of resolution in its upper quadrant, and the spectrum averaged along lines of equal phase in the lower.
     """
     box, half = settings.box, settings.box // 2
     deviation = max(float(flattened[inside].std()), 1e-20) if inside.any() else 1.0

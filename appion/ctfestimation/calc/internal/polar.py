@@ -1,7 +1,7 @@
 """An amplitude spectrum in rings and sectors, its background levelled: all that a search for defocus has to look at.
 
-Cells are one pixel of the spectrum wide and a few degrees long, so that astigmatism is resolved, while there are as many
-for a large box as for a small one within the same resolution, and each is an average over several pixels.
+Cells are one pixel of the spectrum wide and a few degrees long: enough to resolve astigmatism, and few enough to be
+compared with very many models.
 """
 
 from __future__ import annotations

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from appion.ctfestimation.calc.internal.amplitude import AmplitudeSpectrum
-from appion.ctfestimation.calc.internal.defocus import Fit, Lens
-from appion.ctfestimation.calc.internal.polar import calcGrid, findRange
+from appion.ctfestimation.calc.internal.lens import Fit, Lens
+from appion.ctfestimation.calc.internal.polar import calcGrid
 
 #: A fit ends below the second number once it has been above the first one more than three times.
 THRESHOLDS = ((0.1, 0.1), (0.66, 0.5))
@@ -28,9 +28,10 @@ class Curves:
     """Curves over spatial frequency, (bins,) each, and what they say.
 
     Attributes:
-        frequency: 1/Å. plain: average over circles. average: average along lines of equal phase, from 0 (where the
-            transfer function is) to about 1. model: absolute transfer function. correlation: of average and model around
-            each frequency. noise: twice the deviation of that correlation of noise.
+        frequency: 1/Å. plain: average over circles.
+        average: average along lines of equal phase, from 0 (where the transfer function is) to about 1.
+        model: absolute transfer function. correlation: of average and model around each frequency.
+        noise: twice the deviation of that correlation of noise.
         resolution: up to which the fit is good, Å. aliasing: from which rings are too dense, Å, or None.
     """
 
@@ -91,7 +92,8 @@ def calcEqualPhase(spectrum: AmplitudeSpectrum, lens: Lens, fit: Fit) -> np.ndar
     inner = (linear * fit.mean) ** 2 - 4 * quadratic * phase
     root = linear * fit.mean + math.copysign(1, fit.mean) * np.sqrt(np.maximum(inner, 0))
     # Beyond the frequency at which spherical aberration turns the phase around there is no single answer.
-    simple = (inner > 0) & (2 * quadratic * squared < 0.9 * np.minimum(np.abs(linear * defocus), abs(linear * fit.mean)))
+    turning = linear * np.minimum(np.abs(defocus), abs(fit.mean))
+    simple = (inner > 0) & (2 * quadratic * squared < 0.9 * turning)
     found = np.where(simple, 2 * phase / np.where(root == 0, 1, root), squared)
     return np.sqrt(np.maximum(found, 0)) * size
 
@@ -128,7 +130,7 @@ def _calcWindows(order: np.ndarray, count: int) -> np.ndarray:
     halves = np.zeros(count, int)
     changes = np.flatnonzero(np.diff(order)) + 1
     begin = 0
-    for change in changes:
+    for change in changes.tolist():
         halves[begin:change] = int((1 + 0.1 * order[change]) * (change - begin + 1))
         begin = change
     halves[begin:] = halves[begin - 1] if begin else count // 8
@@ -171,7 +173,7 @@ def _normalise(average: np.ndarray, phase: np.ndarray, first: int) -> np.ndarray
     else:
         lowest = [average[max(0, zero - 1) : zero + 2].min() for zero in zeros]
         floor = np.interp(np.arange(len(average)), zeros, lowest)
-        first = int(zeros[0])
+        first = zeros[0].item()
     raised = average - floor
     return raised / max(float(raised[first:].max()), 1e-12)
 

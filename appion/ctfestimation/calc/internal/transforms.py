@@ -1,8 +1,8 @@
 """Fast Fourier transforms of a short-lived program: scipy's, without the rest of scipy.
 
-`scipy.fft` is several times faster than `numpy.fft` in single precision, but importing it takes longer than transforming a
-micrograph, because it brings scipy.special and much of numpy along. So its compiled part is loaded by itself if it is
-where it has been since scipy 1.4, else `scipy.fft` is used.
+`scipy.fft` is several times faster than `numpy.fft` in single precision, but importing it takes longer than
+transforming a micrograph, because it brings scipy.special and much of numpy along. So its compiled part is loaded by
+itself if it is where it has been since scipy 1.4, else `scipy.fft` is used.
 """
 
 from __future__ import annotations
@@ -36,27 +36,18 @@ def _loadPocketfft() -> ModuleType | None:
 
 
 _pocketfft = _loadPocketfft()
-
-if _pocketfft is not None:
-
-    def transformRows(block: np.ndarray) -> np.ndarray:
-        """Return the half transform of every row of a real (rows, columns) array, unscaled."""
-        return _pocketfft.r2c(block, axes=(1,))
-
-    def transformColumns(block: np.ndarray) -> np.ndarray:
-        """Return the transform of every column of a complex (rows, columns) array, unscaled."""
-        return _pocketfft.c2c(block, axes=(0,))
-
-else:
+if _pocketfft is None:
     from scipy import fft
 
-    def transformRows(block: np.ndarray) -> np.ndarray:
-        """Return the half transform of every row of a real (rows, columns) array, unscaled."""
-        return fft.rfft(block, axis=1)
 
-    def transformColumns(block: np.ndarray) -> np.ndarray:
-        """Return the transform of every column of a complex (rows, columns) array, unscaled."""
-        return fft.fft(block, axis=0)
+def transformRows(block: np.ndarray) -> np.ndarray:
+    """Return the half transform of every row of a real (rows, columns) array, unscaled."""
+    return fft.rfft(block, axis=1) if _pocketfft is None else _pocketfft.r2c(block, axes=(1,))
+
+
+def transformColumns(block: np.ndarray) -> np.ndarray:
+    """Return the transform of every column of a complex (rows, columns) array, unscaled."""
+    return fft.fft(block, axis=0) if _pocketfft is None else _pocketfft.c2c(block, axes=(0,))
 
 
 def calcGoodSize(length: int) -> int:

@@ -1,0 +1,25 @@
+"""The slow background under the rings of a spectrum, as functions that span it."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from appion.ctfestimation.calc.internal.lens import Lens
+
+#: The background may bend once for so many rings of the transfer function, which it would else take along; it is a
+#: polynomial of the squared frequency, of a degree between the last two numbers.
+RINGS_PER_BEND, LOWEST_DEGREE, HIGHEST_DEGREE = 3.0, 3, 12
+
+
+def calcDegree(squared: np.ndarray, lens: Lens, defocus: float) -> int:
+    """Return the degree that suits squared frequencies (1/Å²) at a defocus (Å)."""
+    rings = lens.wavelength * abs(defocus) * float(squared.max())
+    return round(min(LOWEST_DEGREE + rings / RINGS_PER_BEND, HIGHEST_DEGREE))
+
+
+def constructPolynomials(squared: np.ndarray, degree: int) -> np.ndarray:
+    """Return slow functions of the frequency in columns: polynomials of its square, and others for its beginning."""
+    position = 2 * (squared - squared.min()) / np.ptp(squared) - 1
+    slow = np.polynomial.legendre.legvander(position, degree)
+    first = np.sqrt(squared / squared.max())
+    return np.column_stack([slow, first, first**3])
