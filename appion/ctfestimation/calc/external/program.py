@@ -65,7 +65,7 @@ def _warn(program: CTFProgram) -> CTFProgram:
     known = KNOWN.get(program.kind)
     if known is not None and not program.version.startswith(known):
         log.warning(
-            "questions and files of %s, version %s (%s), are not known for certain (known: %s): check its first results",
+            "questions and files of %s, version %s (%s), are not known for certain (known: %s): check first results",
             program.kind, program.version or "unknown", program.path, ", ".join(known) or "none",
         )  # fmt: skip
     return program
