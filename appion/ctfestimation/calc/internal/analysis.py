@@ -81,7 +81,8 @@ def checkMicrograph(micrograph: np.ndarray) -> None:
     lowest, highest = float(micrograph.min()), float(micrograph.max())
     if not (math.isfinite(lowest) and math.isfinite(highest)):
         bad = int(np.count_nonzero(~np.isfinite(micrograph)))
-        raise ImageFailure(f"{bad} of {micrograph.size} pixels of the micrograph are no finite numbers", "look at the image")
+        reason = f"{bad} of {micrograph.size} pixels of the micrograph are no finite numbers"
+        raise ImageFailure(reason, "look at the image")
     if lowest == highest:
         raise ImageFailure(f"all pixels of the micrograph are {lowest:g}", "look at the image")
 
