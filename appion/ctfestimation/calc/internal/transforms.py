@@ -7,7 +7,6 @@ itself if it is where it has been since scipy 1.4, else `scipy.fft` is used.
 
 from __future__ import annotations
 
-import sys
 from importlib.machinery import PathFinder
 from importlib.util import find_spec, module_from_spec
 from pathlib import Path
@@ -17,8 +16,6 @@ import numpy as np
 
 
 def _loadPocketfft() -> ModuleType | None:
-    if "scipy.fft" in sys.modules:
-        return None
     package = find_spec("scipy")
     if package is None or package.origin is None:
         return None

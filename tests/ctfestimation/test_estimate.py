@@ -1,0 +1,144 @@
+"""The estimator behind ctffind-cpu, on micrographs whose transfer function is known."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from functools import cache
+
+import numpy as np
+import pytest
+
+from appion.base.failures import ImageFailure
+from appion.ctfestimation.calc.internal import amplitude, transforms
+from appion.ctfestimation.calc.internal.estimate import Estimate, Settings, constructFit, estimateCTF
+from appion.ctfestimation.calc.internal.lens import Search, constructLens
+from tests.ctfestimation.simulated import simulateMicrograph
+
+SETTINGS = Settings(1.0, constructLens(300, 2.7, 0.07), 512, 30.0, 5.0, Search(3000, 50000, 100))
+
+
+@cache
+def simulate(larger: float, smaller: float, angle: float, size: int = 1024, pixelsize: float = 1.0, phase: float = 0.0,
+             snr: float = 0.3) -> np.ndarray:
+    """Return a micrograph with two defoci in Å and the axis of the larger one, as CTFFIND states them."""
+    return simulateMicrograph((size, size), pixelsize, larger * 1e-10, smaller * 1e-10, angle, phase, snr=snr)
+
+
+def checkFit(estimate: Estimate, larger: float, smaller: float, angle: float, tolerance: float, degrees: float) -> None:
+    fit = estimate.fit
+    assert fit.mean + fit.half == pytest.approx(larger, abs=tolerance)
+    assert fit.mean - fit.half == pytest.approx(smaller, abs=tolerance)
+    assert abs((fit.angle - angle + 90) % 180 - 90) < degrees
+
+
+@pytest.mark.parametrize(
+    ("larger", "smaller", "angle", "pixelsize"),
+    [(6000, 5500, 10, 1.0), (10000, 9000, -60, 0.85), (20000, 18000, 80, 1.1), (15000, 14500, 35, 1.6)],
+)
+def testDefocusAngleAndScoreOfStrongMicrographs(larger, smaller, angle, pixelsize):
+    settings = replace(SETTINGS, pixelsize=pixelsize, resmax=4.0)
+    estimate = estimateCTF([simulate(larger, smaller, angle, 1024, pixelsize, snr=1.0)], settings)
+    checkFit(estimate, larger, smaller, angle, max(10, 0.001 * larger), 1.0)
+    assert estimate.score > 0.4
+    assert estimate.curves.resolution < 4
+
+
+@pytest.mark.parametrize(("box", "snr"), [(512, 0.015), (1024, 0.015)])
+def testAstigmatismOfWeakMicrographs(box, snr):
+    estimate = estimateCTF([simulate(15000, 14500, 35, 2048, snr=snr)], replace(SETTINGS, box=box))
+    checkFit(estimate, 15000, 14500, 35, 60, 6)
+    assert estimate.score < 0.2
+
+
+def testBoxAsLargeAsTheMicrograph():
+    estimate = estimateCTF([simulate(15000, 14500, 35, snr=0.15)], replace(SETTINGS, box=1024))
+    checkFit(estimate, 15000, 14500, 35, 30, 3)
+
+
+def testPhaseShift():
+    image = simulate(12000, 11700, 45, phase=math.pi / 2, snr=1.0)
+    search = replace(SETTINGS.search, phases=tuple(np.linspace(0, 3.15, 10)))
+    estimate = estimateCTF([image], replace(SETTINGS, search=search, resmax=4.0))
+    checkFit(estimate, 12000, 11700, 45, 15, 2)
+    assert estimate.fit.phase == pytest.approx(math.pi / 2, abs=0.03)
+
+
+def testKnownValuesAreKeptAndRestraintPulls():
+    image = simulate(15000, 14500, 35, snr=0.05)
+    free = estimateCTF([image], SETTINGS).fit
+    pulled = estimateCTF([image], replace(SETTINGS, search=replace(SETTINGS.search, tolerance=50.0))).fit
+    assert 0 < pulled.half < 0.9 * free.half
+    known = constructFit(500, 0, 35)
+    given = replace(SETTINGS.search, known=(known.cosine, known.sine))
+    fit = estimateCTF([image], replace(SETTINGS, search=given)).fit
+    assert (fit.half, fit.angle) == pytest.approx((250, 35))
+    assert fit.mean == pytest.approx(14750, abs=30)
+    fixed = constructFit(15000, 14500, 35)
+    assert estimateCTF([image], replace(SETTINGS, known=fixed)).fit == fixed
+
+
+def testTurnedAndScaledMicrographs():
+    image = simulate(10000, 9000, -60, 1024, 0.85, snr=1.0)
+    settings = replace(SETTINGS, pixelsize=0.85, resmax=4.0)
+    first = estimateCTF([image], settings).fit
+    turned = estimateCTF([image.T], settings).fit
+    scaled = estimateCTF([np.rint(image * 20 - 300).astype(np.int16)], settings).fit
+    assert (turned.mean, turned.half) == pytest.approx((first.mean, first.half), abs=2)
+    assert abs((turned.angle - (90 - first.angle) + 90) % 180 - 90) < 0.2
+    assert (scaled.mean, scaled.cosine, scaled.sine) == pytest.approx((first.mean, first.cosine, first.sine), abs=2)
+
+
+def testShapesThatFitNothing():
+    image = simulate(15000, 14500, 35, 2048)[:1111, :1923]
+    checkFit(estimateCTF([image], SETTINGS), 15000, 14500, 35, 15, 1.0)
+
+
+def testHotPixelsAndEdgesDoNoHarm():
+    image = simulate(15000, 14500, 35, 1024, snr=1.0).copy()
+    rng = np.random.default_rng(5)
+    image[rng.integers(0, 1024, 200), rng.integers(0, 1024, 200)] = 1e5
+    image += np.linspace(0, 300, 1024, dtype=np.float32)
+    checkFit(estimateCTF([image], SETTINGS), 15000, 14500, 35, 20, 1.0)
+
+
+def testNoiseGetsNoScore():
+    noise = np.random.default_rng(1).normal(size=(1024, 1024))
+    assert abs(estimateCTF([noise], SETTINGS).score) < 0.08
+
+
+@pytest.mark.parametrize(
+    ("image", "reason"),
+    [(np.full((256, 256), 3.0), "constant"), (np.full((256, 256), np.nan), "not a number"),
+     (np.where(np.eye(256) > 0, np.inf, 1.0), "infinite"), (np.eye(16), "16 x 16")],
+)  # fmt: skip
+def testUnusableImages(image, reason):
+    with pytest.raises(ImageFailure, match=reason):
+        estimateCTF([image], SETTINGS)
+
+
+def testLimitsThatLeaveNothing():
+    with pytest.raises(ImageFailure, match="pixels of the spectrum lie between"):
+        estimateCTF([simulate(15000, 14500, 35)], replace(SETTINGS, resmin=5.0))
+
+
+def testSpectrumOfWhiteNoiseIsFlatAndMagnified():
+    noise = np.random.default_rng(2).normal(100, 7, (1000, 1500))
+    spectrum = amplitude.calcAmplitudeSpectrum(noise, 0.7, 256)
+    assert spectrum.values.shape == (256, 129)
+    assert spectrum.pixelsize == pytest.approx(1.4)
+    middle = spectrum.values[140:250, 10:120]
+    assert middle.mean() == pytest.approx(7 * math.sqrt(math.pi) / 2, rel=0.05)  # mean of a Rayleigh distribution
+    assert amplitude.calcAmplitudeSpectrum(noise, 0.7, 256, resample=False).pixelsize == 0.7
+
+
+def testTransformsByEitherLibrary(monkeypatch):
+    block = np.random.default_rng(3).normal(size=(12, 20)).astype(np.float32)
+    expected = np.fft.fft(np.fft.rfft(block, axis=1), axis=0)
+    compiled = transforms._loadPocketfft()
+    assert compiled is not None, "scipy keeps its compiled transforms elsewhere: the program starts more slowly"
+    for library in (None, compiled):
+        monkeypatch.setattr(transforms, "_pocketfft", library)
+        monkeypatch.setattr(transforms, "fft", np.fft, raising=False)
+        assert transforms.transformColumns(transforms.transformRows(block)) == pytest.approx(expected, abs=1e-4)
+    assert [transforms.calcGoodSize(length) for length in (1, 22, 3710, 4096)] == [2, 24, 3750, 4096]
