@@ -78,6 +78,8 @@ def settleOutcome(run: Run, image_id: int, outcome: Outcome) -> None:
         failure = None  # the worker was lost after it had finished
     if failure is None and not recorded:
         try:
+            if outcome.result is None:
+                raise InfrastructureFailure("the worker found a journal record that is not to be seen from here")
             saveResult(run.rundir, image_id, run.step.encode(outcome.result))
         except Exception as error:
             failure = classifyException(error, outcome.host)

@@ -211,7 +211,8 @@ def handOver(run: Run, image_id: int, number: int, params: Any) -> None:
     """
     try:
         run.pool.start()
-        run.pool.submit(image_id, number, run.step.calc, params)
+        journal = str(journalPath(run.rundir, image_id))
+        run.pool.submit(image_id, number, run.step.calc, params, journal)
     except (OSError, RuntimeError, TimeoutError, AssertionError) as error:
         if not run.pool.isAlive():
             run.pool.close()

@@ -73,14 +73,16 @@ class Pool:
             return False
         return self._client.status == "running" and self._scheduler.status.name == "running"
 
-    def submit(self, image_id: int, attempt: int, calc: Callable[[Any], Any], params: Any) -> None:
-        """Hand one exposure to the workers."""
+    def submit(
+        self, image_id: int, attempt: int, calc: Callable[[Any], Any], params: Any, journal: str = ""
+    ) -> None:
+        """Hand one exposure to the workers; `journal`: where its record will be."""
         assert self._client is not None
         key = f"{self._prefix}-{image_id}-{attempt}-{next(self._counter)}"
         avoided = self._avoided.pop(image_id, None)
         others = [address for address in list(self._scheduler.workers) if address != avoided] if avoided else None
         future = self._client.submit(
-            runTask, calc, params, key=key, pure=False, retries=0,
+            runTask, calc, params, journal, key=key, pure=False, retries=0,
             workers=others or None, allow_other_workers=bool(others),
         )  # fmt: skip
         self.flights[image_id] = Flight(future, time.monotonic())

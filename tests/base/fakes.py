@@ -124,11 +124,11 @@ class InlinePool:
     def countWorkers(self) -> int:
         return self.planned
 
-    def submit(self, image_id: int, _attempt: int, calc: Any, params: Any) -> None:
+    def submit(self, image_id: int, _attempt: int, calc: Any, params: Any, journal: str) -> None:
         from appion.base.failures import InfrastructureFailure
 
         lost = type(self).lose is not None and type(self).lose(image_id)
-        outcome = Outcome(failure=InfrastructureFailure("lost")) if lost else runTask(calc, params)
+        outcome = Outcome(failure=InfrastructureFailure("lost")) if lost else runTask(calc, params, journal)
         self.flights[image_id] = outcome
         self.queue.put((image_id, outcome))
 
