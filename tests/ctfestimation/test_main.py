@@ -3,7 +3,10 @@
 import json
 import math
 import os
+import subprocess
 import sys
+import time
+from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
 
@@ -20,15 +23,33 @@ from sinedon.models import appiondata, leginondata
 from tests.ctfestimation.micrographs import saveMicrograph
 from tests.ctfestimation.sessions import addAligned, addCTF, makeDDStackRun
 from tests.ctfestimation.simulated import simulateMicrograph
-from tests.services.sessions import makeSession
+from tests.motioncorrection import test_main as motioncor
+from tests.services.sessions import addImages, makeSession
 
 FAKES = {"ctffind": Path(__file__).parent / "fakectffind.py", "gctf": Path(__file__).parent / "fakegctf.py"}
+ROOT = Path(__file__).parents[2]
 SIDE = 512
+movies = motioncor.session
+
+#: Where one kind of database is enough: the embedded one, or the one without transactions.
+on_sqlite = pytest.mark.parametrize("anydatabase", ["sqlite"], indirect=True)
+on_mariadb = pytest.mark.parametrize("anydatabase", ["mariadb"], indirect=True)
 
 
 def makeImage(seed):
     """Return an image with the defocus that the stand-ins find: the smaller one at 29.92 degrees."""
     return simulateMicrograph((SIDE, SIDE), 1.0, 1.50052e-6, 1.6005e-6, 29.92, bfactor=20.0, snr=1.0, seed=seed)
+
+
+def installPrograms(tmp_path, monkeypatch):
+    programs = tmp_path / "bin"
+    programs.mkdir(exist_ok=True)
+    for name, fake in FAKES.items():
+        script = programs / name
+        script.write_text(f'#!/bin/sh\nexec {sys.executable} {fake} "$@"\n')
+        script.chmod(0o755)
+    monkeypatch.setenv("PATH", str(programs), prepend=":")
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
 
 
 @pytest.fixture
@@ -37,14 +58,7 @@ def session(anydatabase, tmp_path, monkeypatch):
     made = makeSession(images=3, root=tmp_path, dimension=(SIDE, SIDE), binning=1, pixelsize=1e-10, norm=False,
                        projectid=anydatabase.projectid)  # fmt: skip
     saveMicrographs(made)
-    programs = tmp_path / "bin"
-    programs.mkdir()
-    for name, fake in FAKES.items():
-        script = programs / name
-        script.write_text(f'#!/bin/sh\nexec {sys.executable} {fake} "$@"\n')
-        script.chmod(0o755)
-    monkeypatch.setenv("PATH", str(programs), prepend=":")
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
+    installPrograms(tmp_path, monkeypatch)
     settings = {"workers": 1, "poll": 0.5, "recheck": 0.2, "nowait_patience": 1, "attempts": 1, "free_space": 0}
     with dask.config.set({f"appion.{key}": value for key, value in settings.items()}):
         yield made
@@ -176,6 +190,21 @@ def test_badMicrographsLeaveTheGoodOnesAlone(session, tmp_path, capsys):
     assert "not ready" in told
 
 
+@on_sqlite
+def test_afterMotionCorrection(movies, tmp_path, monkeypatch):
+    assert motioncor.main(motioncor.constructArguments(movies, tmp_path)) == 0
+    installPrograms(tmp_path, monkeypatch)
+    words = [word.replace("--preset=enn", "--preset=enn-a") for word in constructArguments(movies, tmp_path)]
+    with dask.config.set({"appion.ctfestimation.settle": 0}):
+        assert mainCtffind(words) == 0
+    sinedon.setup(1)
+    images = sinedon.readRows(leginondata.AcquisitionImageData, [row.image_id for row in readRows()])
+    assert sorted(row.filename for row in images.values()) == [f"{name}-a" for name in movies.filenames]
+    for row in readRows():
+        assert row.defocus1 == pytest.approx(1.50052e-6)
+
+
+@on_sqlite
 def test_alignedMicrographsAsTheyAppear(session, tmp_path):
     stack_run = makeDDStackRun(session)
     aligned = [addAligned(session, image_id, stack_run) for image_id in session.image_ids]
@@ -194,6 +223,7 @@ def test_alignedMicrographsAsTheyAppear(session, tmp_path):
     assert rows[aligned[1]].graph1 == f"{session.name}_02enn-a-powerspec.jpg"
 
 
+@on_sqlite
 def test_dryRunWritesNothing(session, tmp_path, capsys):
     assert run(session, tmp_path, "--dry-run", "--limit=2") == 0
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
@@ -207,6 +237,7 @@ def test_dryRunWritesNothing(session, tmp_path, capsys):
     assert not appiondata.ApPathData.objects.exists()
 
 
+@on_sqlite
 def test_noCommitKeepsResultsInTheRunFolder(session, tmp_path):
     assert run(session, tmp_path, "--no-commit") == 0
     rundir = tmp_path / "appion" / session.name / "ctf" / "ctf1"
@@ -245,6 +276,44 @@ def test_gctf(session, tmp_path, capsys):
     assert appiondata.ApCtfFind4ParamsData.objects.get().local_refine is False
     assert appiondata.ApAppionJobData.objects.get().jobtype == "gctf"
     assert appiondata.ScriptProgramName.objects.get().name == "gctf"
+
+
+@on_mariadb
+def test_killedDaemonStoresEveryImageOnce(session, tmp_path):
+    made = addImages(session, 5)
+    saveMicrographs(made, [None] * 8)
+    command = [sys.executable, "-m", "appion.ctfestimation.cli.main", *constructArguments(made, tmp_path)]
+    environment = os.environ | {"DASK_APPION__POLL": "0.5", "DASK_APPION__WORKERS": "1"}
+    journal = tmp_path / "appion" / made.name / "ctf" / "ctf1" / ".appion" / "journal"
+    process = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline and len(readRows()) < 2:
+            time.sleep(0.1)
+    finally:
+        process.kill()
+        process.wait()
+    assert 0 < len(readRows()) < 8
+    assert run(made, tmp_path) == 0
+    assert Counter(row.image_id for row in readRows()) == dict.fromkeys(made.image_ids, 1)
+    assert appiondata.ApAceRunData.objects.count() == 1
+    assert not list(journal.glob("*.json"))
+
+
+def test_programThatShipsHere(sqlitedatabase, tmp_path):
+    made = makeSession(images=2, root=tmp_path, dimension=(1024, 1024), binning=1, pixelsize=1e-10, norm=False,
+                       projectid=sqlitedatabase.projectid)  # fmt: skip
+    saveMicrographs(made, [simulateMicrograph((1024, 1024), seed=seed) for seed in (1, 2)])
+    settings = {"workers": 1, "poll": 0.5, "free_space": 0, "ctffind.executable": f"{ROOT}/bin/ctffind-cpu"}
+    with dask.config.set({f"appion.{key}": value for key, value in settings.items()}):
+        assert run(made, tmp_path) == 0
+    rows = readRows()
+    assert {row.image_id for row in rows} == set(made.image_ids)
+    for row in rows:
+        assert (row.defocus1, row.defocus2) == pytest.approx((1.5e-6, 1.6e-6), rel=5e-3)
+        assert row.angle_astigmatism == pytest.approx(30, abs=3)
+        assert row.confidence_30_10 > 0.8
+        assert 2 < row.ctffind4_resolution < 5
 
 
 @pytest.mark.usefixtures("database")
