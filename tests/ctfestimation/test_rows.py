@@ -95,13 +95,13 @@ def test_otherParametersAreListed():
     def find(name="ctf1", rundir="/d/ctf1", **changes):
         return findCTFRun(made.session_id, name, rundir, {**params, **changes})
 
-    assert find(ampcontrast=0.070009, cs=2.699995) == run.def_id
+    assert find(ampcontrast=0.070009, cs=2.69999) == run.def_id
     assert find("ctf2") is None
     with pytest.raises(ConfigurationFailure) as caught:
-        find(ampcontrast=0.1, bestdb=True, shift_phase=True, min_phase_shift=10.0, resmin=50.00001)
+        find(ampcontrast=0.1, bestdb=True, shift_phase=True, min_phase_shift=10.0, resmin=49.99998)
     assert caught.value.reason == (
         "all parameters of a run must be identical; run ctf1 has ampcontrast 0.07, now 0.1; bestdb False, now True; "
-        "shift_phase False, now True; min_phase_shift none, now 10"
+        "resmin 50, now 49.99998; shift_phase False, now True; min_phase_shift none, now 10"
     )
     with pytest.raises(ConfigurationFailure, match="is in folder /d/ctf1, not in /e/ctf1"):
         find(rundir="/e/ctf1")

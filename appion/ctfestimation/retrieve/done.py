@@ -10,7 +10,7 @@ from appion.base.failures import ConfigurationFailure
 from appion.ctfestimation.records import CTFOptions
 from sinedon.models import appiondata
 
-#: Numbers that differ by less are the same parameter.
+#: Numbers that differ by no more are the same parameter.
 TOLERANCE = 1e-5
 
 
@@ -72,13 +72,13 @@ def isSame(stored: Any, value: Any) -> bool:
     """Return whether a stored parameter is the given one."""
     if stored is None or value is None:
         return stored is value
-    return abs(float(stored) - float(value)) < TOLERANCE
+    return round(abs(float(stored) - float(value)), 9) <= TOLERANCE
 
 
 def formatValue(value: Any) -> str:
     if value is None:
         return "none"
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return f"{value:.9g}" if isinstance(value, float) else str(value)
 
 
 def retrieveDone(run_id: int | None) -> set[int]:
