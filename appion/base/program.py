@@ -6,6 +6,7 @@ Neither Django nor Dask is imported here: this runs on workers.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import signal
 import subprocess
@@ -16,6 +17,9 @@ from pathlib import Path
 from typing import IO
 
 from appion.base.failures import ConfigurationFailure, InfrastructureFailure, classifyException
+
+#: Errors of a program that is not there or is none.
+NOT_EXECUTABLE = (errno.ENOENT, errno.EACCES, errno.ENOTDIR, errno.ENOEXEC)
 
 #: Seconds between asking a process group to end and killing it, and for which its end is awaited then.
 GRACE = 5.0
@@ -129,15 +133,13 @@ def _openProcess(
             list(command), cwd=cwd, stdin=stdin, stdout=stdout, stderr=subprocess.STDOUT, env=variables,
             start_new_session=True,
         )  # fmt: skip
-    except (FileNotFoundError, PermissionError, NotADirectoryError) as error:
-        if error.filename not in (command[0], None):
-            raise classifyException(error) from error
+    except OSError as error:
+        if error.errno not in NOT_EXECUTABLE or error.filename not in (command[0], None):
+            raise classifyException(error, os.uname().nodename) from error
         raise ConfigurationFailure(
             f"cannot run {command[0]}: {error.strerror}", "install the program on every host that computes",
             command=" ".join(command), host=os.uname().nodename,
         ) from error  # fmt: skip
-    except OSError as error:
-        raise classifyException(error, os.uname().nodename) from error
 
 
 def _endGroup(process: subprocess.Popen) -> None:

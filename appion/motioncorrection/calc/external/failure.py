@@ -1,82 +1,28 @@
-"""Why a program failed: the class of failure from its exit code and its output."""
+"""Why a motion correction program failed: its own exit codes, else what holds for every program."""
 
 from __future__ import annotations
 
-import re
-import signal
+from appion.base import blame
+from appion.base.blame import TAIL
+from appion.base.failures import Failure, InfrastructureFailure
+from appion.base.program import Run
 
-from appion.base.failures import Failure, ImageFailure, InfrastructureFailure
-from appion.motioncorrection.calc.external.run import Run
-
-#: Exit codes that speak of the GPU: none is free, none is valid.
-GPU_EXITS = {"motioncor3": (1, 5)}
-
-#: Exit codes of an output that cannot be written.
-OUTPUT_EXITS = {"motioncor3": (4,), "motioncor-cpu": (4,)}
-
-#: What programs, CUDA and batch systems print when the host, not the movie, is to blame.
-HOST_TROUBLE = re.compile(
-    r"out of memory|bad_alloc|cannot allocate memory|no CUDA-capable device|no valid device|All GPUs are in use"
-    r"|CUDA-capable device\(s\) is/are busy|devices? (?:is|are) (?:busy|unavailable)|invalid device ordinal"
-    r"|CUDA driver version is insufficient|driver/library version mismatch|unspecified launch failure"
-    r"|uncorrectable ECC|GPU has fallen off|No space left on device|Disk quota exceeded|Input/output error"
-    r"|Stale file handle|Unable to allocate resources|job allocation .* (?:revoked|cancelled)"
-    r"|error while loading shared libraries",
-    re.IGNORECASE,
-)
-
-#: Lines in which a program says what is wrong with its input.
-COMPLAINT = re.compile(
-    r"\berror\b(?!\s*:\s*[-+\d.]+(?:e[-+]?\d+)?$)|mismatch|can ?not|failed|not found|motioncor-cpu: ", re.IGNORECASE
-)
-
-#: Signals sent by the system or an operator rather than caused by the program itself.
-KILLS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGXCPU)
-
-TAIL = 4000
+#: Exit codes that speak of the host, by program: which, why, and what to do.
+HOST_EXITS = {
+    "motioncor3": {
+        1: ("no GPU is free", "look after the GPUs of this host"),
+        4: ("it could not write its output", "look after the disk"),
+        5: ("no GPU is valid", "look after the GPUs of this host"),
+    },
+    "motioncor-cpu": {4: ("it could not write its output", "look after the disk")},
+}
 
 
 def classifyRun(run: Run, kind: str, output: str, timeout: float) -> Failure | None:
-    """Return why a program run failed, judged by its end alone, or None if it ended well."""
-    if run.timed_out:
-        return ImageFailure(
-            f"the program did not end within {timeout:g} s and was killed",
-            "if movies can take so long, raise the setting motioncorrection.timeout",
-            log_tail=output[-TAIL:],
-        )
-    if run.returncode == 0:
-        return None
-    number = -run.returncode if run.returncode < 0 else run.returncode - 128
-    name = signal.Signals(number).name if number in set(signal.Signals) else ""
-    end = f"was ended by signal {name}" if name else f"ended with exit code {run.returncode}"
-    if name and number in KILLS:
-        return InfrastructureFailure(
-            f"the program {end}", "most likely the host ran out of memory or the job was stopped",
-            log_tail=output[-TAIL:],
-        )
-    if run.returncode in GPU_EXITS.get(kind, ()):
-        return InfrastructureFailure(
-            f"the program {end}: no GPU is free or valid", "look after the GPUs of this host", log_tail=output[-TAIL:]
-        )
-    if run.returncode in OUTPUT_EXITS.get(kind, ()):
-        return InfrastructureFailure(
-            f"the program {end}: it could not write its output", "look after the disk", log_tail=output[-TAIL:]
-        )
-    return explainFailure(f"the program {end}", output)
-
-
-def explainFailure(what: str, output: str) -> Failure:
-    """Return the failure `what` with what the program's output says about it, of the class it points to."""
-    trouble = HOST_TROUBLE.search(output)
-    if trouble:
-        return InfrastructureFailure(
-            f"{what}: {_findLine(output, trouble.start())}", "look after this host", log_tail=output[-TAIL:]
-        )
-    complaints = [line.strip() for line in output.splitlines() if COMPLAINT.search(line.strip())]
-    return ImageFailure(f"{what}: {complaints[-1][:300]}" if complaints else what, log_tail=output[-TAIL:])
-
-
-def _findLine(text: str, position: int) -> str:
-    start = text.rfind("\n", 0, position) + 1
-    stop = text.find("\n", position)
-    return text[start : stop if stop >= 0 else None].strip()[:300]
+    """Return why a run of the program `kind` failed, judged by its end alone, or None if it ended well."""
+    code = run.returncode
+    if not run.timed_out and code in HOST_EXITS.get(kind, {}):
+        why, remedy = HOST_EXITS[kind][code]
+        return InfrastructureFailure(f"the program ended with exit code {code}: {why}", remedy, log_tail=output[-TAIL:])
+    remedy = "if movies can take so long, raise the setting motioncorrection.timeout"
+    return blame.classifyRun(run, output, timeout, remedy)

@@ -9,8 +9,10 @@ from pathlib import Path
 
 from numpy.typing import NDArray
 
+from appion.base.blame import explainFailure
 from appion.base.failures import Failure, ImageFailure, NotReady, classifyException
-from appion.base.store.files import writeAtomically
+from appion.base.program import runProgram
+from appion.base.store.files import moveFile, writeAtomically
 from appion.base.store.journal import saveResult
 from appion.base.store.scratch import makeScratch, saveOwner
 from appion.motioncorrection.calc.external.command import (
@@ -24,10 +26,9 @@ from appion.motioncorrection.calc.external.command import (
     isWeighted,
     selectFrames,
 )
-from appion.motioncorrection.calc.external.failure import classifyRun, explainFailure
+from appion.motioncorrection.calc.external.failure import classifyRun
 from appion.motioncorrection.calc.external.log import parseMotionCorLog
-from appion.motioncorrection.calc.external.run import runProgram
-from appion.motioncorrection.calc.external.sums import moveFile, readMrc, readSum, saveSum
+from appion.motioncorrection.calc.external.sums import readMrc, readSum, saveSum
 from appion.motioncorrection.calc.internal.encoding import encodeResult
 from appion.motioncorrection.calc.internal.frames import calcRenderedFrameCount, isIntegrated
 from appion.motioncorrection.calc.internal.geometry import calcOrientation, orientToLeginon

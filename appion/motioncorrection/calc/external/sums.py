@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import warnings
 from pathlib import Path
 
@@ -82,15 +81,5 @@ def saveSum(path: Path, image: NDArray, pixelsize: float) -> None:
             mrc.set_data(np.ascontiguousarray(image, dtype=np.float32))
             mrc.voxel_size = pixelsize
         os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def moveFile(source: Path, target: Path) -> None:
-    """Move a file, also to another disk: whole under its new name, or not at all."""
-    temporary = target.with_name(f".{target.name[-150:]}.{os.uname().nodename}-{os.getpid()}.tmp")
-    try:
-        shutil.move(source, temporary)
-        os.replace(temporary, target)
     finally:
         temporary.unlink(missing_ok=True)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-import types
-from typing import Any, Union, get_args, get_origin, get_type_hints
+from typing import Any
 
+from appion.base.encoding import decodeRecord
 from appion.motioncorrection.records import MotionCorrectionResult
 
 
@@ -20,25 +20,4 @@ def decodeResult(record: dict[str, Any]) -> MotionCorrectionResult:
     Raises:
         ValueError: the dictionary is not the record of a result.
     """
-    try:
-        return _construct(MotionCorrectionResult, record)
-    except (TypeError, KeyError, AttributeError, ValueError) as error:
-        raise ValueError(f"not the record of a motion correction: {error}") from error
-
-
-def _construct(kind: Any, value: Any) -> Any:
-    """Return `value` as the annotated type `kind`: records from dictionaries, tuples from lists, in any depth."""
-    if dataclasses.is_dataclass(kind):
-        hints = get_type_hints(kind)
-        known = {field.name for field in dataclasses.fields(kind)}
-        fields = {name: _construct(hints[name], item) for name, item in value.items() if name in known}
-        return kind(**fields)  # type: ignore[operator]
-    if get_origin(kind) in (Union, types.UnionType):
-        inner = [one for one in get_args(kind) if one is not type(None)]
-        return None if value is None else _construct(inner[0], value)
-    if get_origin(kind) is tuple:
-        inner = list(get_args(kind))
-        if inner[-1] is Ellipsis:
-            inner = inner[:1] * len(value)
-        return tuple(_construct(one, item) for one, item in zip(inner, value, strict=True))
-    return value
+    return decodeRecord(MotionCorrectionResult, record)
