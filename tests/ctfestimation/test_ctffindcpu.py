@@ -112,7 +112,8 @@ def testWholeProgram(folder):
     "changes",
     [
         [("Input image file name", "missing.mrc")], [("Pixel size", "one")], [("Pixel size", "0")],
-        [("Pixel size", "")], [("Pixel size", "nan")], [("Acceleration voltage", "-300")], [("Amplitude contrast", "1.1")],
+        [("Pixel size", "")], [("Pixel size", "nan")], [("Acceleration voltage", "-300")],
+        [("Amplitude contrast", "1.1")],
         [("Size of amplitude spectrum to compute", "100")], [("Size of amplitude spectrum to compute", "512.5")],
         [("Minimum resolution", "60")], [("Maximum resolution", "31")], [("Maximum defocus", "4000")],
         [("Defocus search step", "0.5")], [("Slower, more exhaustive search?", "maybe")],
