@@ -13,8 +13,9 @@ from appion.ctfestimation.retrieve.best import EarlierCTF, calcConfidenceScore, 
 from appion.ctfestimation.retrieve.micrographs import readCs, readDDStackRun
 from appion.ctfestimation.retrieve.params import retrieveParams
 from appion.ctfestimation.retrieve.ready import checkReady
+from appion.ctfestimation.retrieve.relatives import readRelatives
 from appion.ctfestimation.retrieve.search import calcSearch
-from sinedon.models import leginondata
+from sinedon.models import appiondata, leginondata
 from tests.ctfestimation.micrographs import makeParams, saveMicrograph
 from tests.ctfestimation.sessions import RUNDIR, addAligned, addCTF, addScope, makeContext, makeDDStackRun
 from tests.services.sessions import makeSession
@@ -58,7 +59,8 @@ def test_earlierResultsOfAnImageAndItsSisters():
     best = addCTF(weighted, resolution_80_percent=3.9, defocus1=1.2e-6, defocus2=1.21e-6)
     addCTF(weighted, resolution_80_percent=4.0, defocus1=1.3e-6)
     addCTF(third, resolution_80_percent=9.0, defocus1=1.4e-6)
-    found = readBestCTFs([first, plain, weighted, other, third])
+    ids = [first, plain, weighted, other, third]
+    found = readBestCTFs(ids, readRelatives(ids))
     assert {image_id: row.defocus1 for image_id, row in found.items()} == {
         plain: 1.2e-6, weighted: 1.2e-6, third: 1.4e-6
     }  # fmt: skip
@@ -144,6 +146,18 @@ def test_moviesInPlaceOfMicrographs(tmp_path):
 
 
 @pytest.mark.usefixtures("database")
+def test_fractionalBinningIsExact():
+    made = makeSession(images=2, binning=1, pixelsize=5e-11)
+    runs = makeDDStackRun(made), makeDDStackRun(made, "ddstack2")
+    plain, weighted = (addAligned(made, made.image_ids[0], runs[0], label, binning_x=2) for label in ("a", "a-DW"))
+    other = addAligned(made, made.image_ids[0], runs[1], "b", binning_x=2)
+    sinedon.insertRow(appiondata.ApDDAlignStatsData, image=plain, ddstackrun=runs[0], apix=0.75)
+    sinedon.insertRow(appiondata.ApDDAlignStatsData, image=other, ddstackrun=runs[1], apix=1.0)
+    found = retrieveParams([plain, weighted, other, made.image_ids[1]], makeContext())
+    assert [one.pixelsize for one in found.values()] == pytest.approx([0.75, 0.75, 1.0, 0.5])
+
+
+@pytest.mark.usefixtures("database")
 def test_whatIsMissingIsNamed():
     made = makeSession(images=4)
     first, second, third, fourth = made.image_ids
@@ -172,7 +186,7 @@ def test_queriesDoNotGrow():
                 found = retrieveParams(ids, makeContext(**options))
             assert not any(isinstance(one, Failure) for one in found.values())
             counts.setdefault(str(options), []).append(queries.count)
-    assert list(counts.values()) == [[8, 8], [11, 11], [5, 5]]
+    assert list(counts.values()) == [[9, 9], [11, 11], [8, 8]]
 
 
 @pytest.mark.usefixtures("database")

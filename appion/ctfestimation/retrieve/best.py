@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from appion.ctfestimation.retrieve.relatives import Relatives, divide
 from sinedon.models import appiondata
-
-#: Ids in one query.
-CHUNK = 5000
 
 
 @dataclass(frozen=True)
@@ -34,49 +32,23 @@ class EarlierCTF:
 COLUMNS = tuple(EarlierCTF.__dataclass_fields__)
 
 
-def readBestCTFs(ids: Sequence[int]) -> dict[int, EarlierCTF]:
+def readBestCTFs(ids: Sequence[int], relatives: Relatives) -> dict[int, EarlierCTF]:
     """Return the best row of each image that has one: of itself or, of an aligned image, of its relatives as well.
 
     The relatives are the exposure that an aligned image was made from and everything else made from that. Rows of every
-    run of the project count. Three queries (per 5000 images), whatever their number.
+    run of the project count. One query (per 5000 images), whatever their number.
     """
-    families = readFamilies(ids)
+    families = {image_id: relatives.findFamily(image_id) for image_id in ids}
     rows: dict[int, list[EarlierCTF]] = defaultdict(list)
     for some in divide({relative for family in families.values() for relative in family}):
         for values in appiondata.ApCtfData.objects.filter(image_id__in=some).values_list(*COLUMNS):
             row = EarlierCTF(*values)
             rows[row.image_id].append(row)
-    found = {}
-    for image_id, family in families.items():
-        best = selectBest(row for relative in family for row in rows.get(relative, ()))
-        if best is not None:
-            found[image_id] = best
-    return found
-
-
-def readFamilies(ids: Iterable[int]) -> dict[int, set[int]]:
-    """Return the images whose rows count for an image, by image."""
-    families = {image_id: {image_id} for image_id in ids}
-    pairs = appiondata.ApDDAlignImagePairData.objects
-    sources: dict[int, set[int]] = defaultdict(set)
-    for some in divide(families):
-        for result, source in pairs.filter(result_id__in=some).values_list("result_id", "source_id"):
-            sources[result].add(source)
-    results: dict[int, set[int]] = defaultdict(set)
-    for some in divide({source for found in sources.values() for source in found if source}):
-        for source, result in pairs.filter(source_id__in=some).values_list("source_id", "result_id"):
-            results[source].add(result)
-    for result, found in sources.items():
-        for source in found:
-            families[result] |= {source} | results[source]
-    return families
-
-
-def divide(ids: Iterable[int]) -> Iterator[list[int]]:
-    """Yield the ids in lists that fit into a query."""
-    ordered = sorted(number for number in ids if number)
-    for start in range(0, len(ordered), CHUNK):
-        yield ordered[start : start + CHUNK]
+    best = {
+        image_id: selectBest(row for one in family for row in rows.get(one, ()))
+        for image_id, family in families.items()
+    }
+    return {image_id: row for image_id, row in best.items() if row is not None}
 
 
 def selectBest(rows: Iterable[EarlierCTF]) -> EarlierCTF | None:

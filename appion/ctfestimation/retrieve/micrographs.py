@@ -8,7 +8,8 @@ from typing import Any
 
 import sinedon
 from appion.base.failures import ConfigurationFailure
-from appion.ctfestimation.retrieve.best import EarlierCTF, divide, readBestCTFs
+from appion.ctfestimation.retrieve.best import EarlierCTF, readBestCTFs
+from appion.ctfestimation.retrieve.relatives import Relatives, readPixelSizes, readRelatives
 from appion.motioncorrection.retrieve.exposures import readBufferPaths, readCalibrations
 from sinedon.models import appiondata, leginondata
 
@@ -19,9 +20,9 @@ class Rows:
 
     Attributes:
         calibrations: by (magnification, microscope, camera).
+        relatives: of aligned images. pixelsizes: that motion correction noted for them, Å.
         best: best earlier CTF by image.
-        sources: with movies as input, the exposure that each aligned image was made from; 0 where the run of motion
-            correction has not made it. instruments, buffer_paths: what the paths of movies depend on.
+        instruments, buffer_paths: with movies as input, what their paths depend on.
     """
 
     images: dict[int, Any]
@@ -29,8 +30,9 @@ class Rows:
     cameras: dict[int, Any]
     scopes: dict[int, Any]
     calibrations: dict[tuple[int, int, int], list[tuple[int, Any, float]]]
+    relatives: Relatives
+    pixelsizes: dict[int, float]
     best: dict[int, EarlierCTF]
-    sources: dict[int, int] = field(default_factory=dict)
     instruments: dict[int, Any] = field(default_factory=dict)
     buffer_paths: dict[tuple[int, int], str] = field(default_factory=dict)
 
@@ -38,40 +40,30 @@ class Rows:
 def readMicrographs(ids: Sequence[int], ddstackid: int | None = None, with_best: bool = True) -> Rows:
     """Read every row that the images refer to; with `ddstackid` also those of the exposures with the movies.
 
-    At most 8 queries, 3 more with `ddstackid`.
+    At most 9 queries, 2 more with `ddstackid`.
     """
-    sources = readSources(ids, ddstackid) if ddstackid is not None else {}
-    images = sinedon.readRows(leginondata.AcquisitionImageData, {*ids, *sources.values()})
+    movies = ddstackid is not None
+    relatives = readRelatives(ids)
+    sources = {relatives.findSource(image_id, ddstackid) for image_id in ids} if ddstackid is not None else set()
+    images = sinedon.readRows(leginondata.AcquisitionImageData, {*ids, *sources})
 
     def readReferred(model: Any, key: str, table: dict[int, Any]) -> dict[int, Any]:
         return sinedon.readRows(model, {sinedon.refId(row, key) for row in table.values()})
 
     cameras = readReferred(leginondata.CameraEMData, "camera", images)
     scopes = readReferred(leginondata.ScopeEMData, "scope", images)
-    movies = ddstackid is not None
     return Rows(
         images=images,
         sessions=readReferred(leginondata.SessionData, "session", images),
         cameras=cameras,
         scopes=scopes,
         calibrations=readCalibrations(scopes, cameras),
-        best=readBestCTFs(ids) if with_best else {},
-        sources=sources,
+        relatives=relatives,
+        pixelsizes=readPixelSizes(ids, relatives),
+        best=readBestCTFs(ids, relatives) if with_best else {},
         instruments=readReferred(leginondata.InstrumentData, "ccdcamera", cameras) if movies else {},
         buffer_paths=readBufferPaths(images, cameras) if movies else {},
     )
-
-
-def readSources(ids: Sequence[int], ddstackid: int) -> dict[int, int]:
-    """Return the exposure that each aligned image was made from by this run; 0 where it was another run."""
-    pairs = appiondata.ApDDAlignImagePairData.objects
-    sources: dict[int, int] = {}
-    for some in divide(ids):
-        for result, source, run in pairs.filter(result_id__in=some).values_list(
-            "result_id", "source_id", "ddstackrun_id"
-        ):
-            sources[result] = source or 0 if run == ddstackid else sources.get(result, 0)
-    return sources
 
 
 def readDDStackRun(ddstackid: int) -> None:

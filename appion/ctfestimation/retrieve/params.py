@@ -48,7 +48,7 @@ class ParamsContext:
 def retrieveParams(ids: Sequence[int], context: ParamsContext) -> dict[int, CTFParams | Failure]:
     """Return the parameters of the images `ids`; a Failure where an image's rows do not give them.
 
-    At most 8 queries, 11 with movies. Of files, only the existence of movies is looked at where the rows leave several
+    At most 9 queries, 11 with movies. Of files, only the existence of movies is looked at where the rows leave several
     possible.
     """
     options = context.options
@@ -118,7 +118,10 @@ def constructParams(image_id: int, rows: Rows, context: ParamsContext) -> CTFPar
 
 
 def calcImagePixelSize(image: Any, rows: Rows) -> float:
-    """Return the pixel size (Å) of an image: the calibration that held when it was taken, times the binning."""
+    """Return the pixel size (Å) of an image: the calibration that held when it was taken, times the binning.
+
+    The camera row of an aligned image holds a rounded binning; where that matters, the size noted with its drift counts.
+    """
     camera, scope = getRow(rows.cameras, image, "camera"), getRow(rows.scopes, image, "scope")
     setting = scope.magnification, sinedon.refId(scope, "tem") or 0, sinedon.refId(camera, "ccdcamera") or 0
     calibration = selectPixelSize(rows.calibrations.get(setting, ()), image.def_timestamp)
@@ -127,7 +130,15 @@ def calcImagePixelSize(image: Any, rows: Rows) -> float:
             f"no pixel size is calibrated for magnification {scope.magnification} (microscope {setting[1]}, camera "
             f"{setting[2]})", "calibrate it in Leginon"
         )  # fmt: skip
+    noted = rows.pixelsizes.get(image.def_id)
+    if noted is not None and isFractional(noted / calcPixelSize(calibration, 1)):
+        return noted
     return calcPixelSize(calibration, readPair(camera, "binning")[0])
+
+
+def isFractional(binning: float) -> bool:
+    """Return whether a binning is not a whole number, which is all that a camera row can hold."""
+    return abs(binning - round(binning)) > 0.01
 
 
 def findSource(image: Any, rows: Rows, ddstackid: int) -> Any:
@@ -137,8 +148,9 @@ def findSource(image: Any, rows: Rows, ddstackid: int) -> Any:
         ImageFailure: it is aligned, but not a result of the run; or there is no movie.
     """
     camera = getRow(rows.cameras, image, "camera")
-    source_id = rows.sources.get(image.def_id, 0 if camera.align_frames else image.def_id)
-    source = rows.images.get(source_id)
+    is_aligned = image.def_id in rows.relatives.sources or camera.align_frames
+    source_id = rows.relatives.findSource(image.def_id, ddstackid) if is_aligned else image.def_id
+    source = rows.images.get(source_id or 0)
     if source is None:
         raise ImageFailure(f"{image.filename} is aligned, but no result of --ddstackid={ddstackid}",
                            "give the run that made it, or leave --ddstackid out")

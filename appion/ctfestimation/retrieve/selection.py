@@ -11,6 +11,7 @@ from appion.base.retrieve.session import Session
 from appion.base.step import Candidate
 from appion.ctfestimation.calc.internal.shortname import constructShortName
 from appion.ctfestimation.retrieve.best import calcConfidenceScore, readBestCTFs
+from appion.ctfestimation.retrieve.relatives import readRelatives
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +51,8 @@ def retrieveGoodImages(ids: Sequence[int], threshold: float) -> set[int]:
     """Return those of the images whose best CTF so far has a confidence above the threshold."""
     if not ids:
         return set()
-    return {image_id for image_id, row in readBestCTFs(ids).items() if calcConfidenceScore(row) > threshold}
+    best = readBestCTFs(ids, readRelatives(ids))
+    return {image_id for image_id, row in best.items() if calcConfidenceScore(row) > threshold}
 
 
 def chooseShortName(image_id: int, filename: str, owners: Mapping[str, int]) -> str:
