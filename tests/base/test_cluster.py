@@ -65,10 +65,9 @@ def test_workers_have_gpus_survive_death_and_scheduler_loss(pool, capfd):
         pool.submit(image_id, 1, tell, "worker1")
     failures = {image_id: outcome.failure for image_id, outcome in collect(pool, 4).items() if outcome.failure}
     assert {type(failure) for failure in failures.values()} == {InfrastructureFailure}
-    for image_id in failures:
+    for image_id in failures:  # one at a time: from a busy worker the other would take it over
         pool.submit(image_id, 2, tell, "worker1")
-    again = collect(pool, len(failures)).values()
-    assert {outcome.result["APPION_WORKER"] for outcome in again} == {"worker0"}
+        assert collect(pool, 1)[image_id].result["APPION_WORKER"] == "worker0"
 
     pool.submit(6, 1, tell, "die")
     assert isinstance(collect(pool, 1)[6].failure, InfrastructureFailure)
@@ -115,7 +114,7 @@ def test_unknown_cluster_is_an_error_with_the_choices():
 
 def test_what_is_in_the_journal_is_not_computed_again(tmp_path):
     record = tmp_path / "7.json"
-    assert runTask(tell, None, str(record)).result
+    assert runTask(tell, "well", str(record)).result
     record.write_text("{}")
     outcome = runTask(tell, "fail", str(record))
     assert outcome.result is None
