@@ -11,7 +11,7 @@ from appion.base.store.path import savePathData
 from appion.ctfestimation.records import CTFConfidence, CTFOptions, CTFResult, LocalRefinement, PhaseSearch
 from appion.ctfestimation.retrieve.done import constructRunParams, findCTFRun
 from appion.ctfestimation.store.result import constructFields, storeResult
-from appion.ctfestimation.store.run import saveCTFRun
+from appion.ctfestimation.store.run import checkTables, saveCTFRun
 from sinedon.models import appiondata
 from tests.ctfestimation.micrographs import makeParams
 from tests.services.sessions import makeSession
@@ -47,7 +47,9 @@ def test_resultColumnByColumn():
     made = makeSession(images=1)
     run = saveCTFRun(made.session_id, "ctf1", savePathData("/d/ctf1"), constructRunParams(CTFOptions(), 2.7, False))
     result = makeResult(makeParams(image_id=made.image_ids[0], defocus_init=1.55e-6))
-    storeResult(result, run)
+    with sinedon.countQueries() as queries:
+        storeResult(result, run)
+    assert queries.count <= 5
     storeResult(result, run)
     assert readColumns(appiondata.ApCtfData.objects.get()) == {
         "acerun_id": run.def_id, "image_id": made.image_ids[0], "cs": 2.7, "defocusinit": 1.55e-6,
@@ -147,4 +149,4 @@ def test_tablesThatAreNotComplete():
         cursor.execute("ALTER TABLE ApCtfData DROP COLUMN snr")
     readLiveTables("appiondata")
     with pytest.raises(ConfigurationFailure, match=r"ApCtfData has no column snr .*sinedon init"):
-        saveCTFRun(1, "ctf1", savePathData("/d/ctf1"), {})
+        checkTables()

@@ -41,7 +41,7 @@ from appion.ctfestimation.retrieve.params import ParamsContext, retrieveParams
 from appion.ctfestimation.retrieve.ready import checkReady
 from appion.ctfestimation.retrieve.selection import constructCTFSelection
 from appion.ctfestimation.store.result import storeResult
-from appion.ctfestimation.store.run import CTFRun, saveCTFRun
+from appion.ctfestimation.store.run import CTFRun, checkTables, saveCTFRun
 
 log = logging.getLogger(__name__)
 
@@ -148,7 +148,10 @@ def prepareJob(command: Command, parser: Parser, args: argparse.Namespace) -> Jo
     if options.ddstackid is not None:
         readDDStackRun(options.ddstackid)
     run_params = constructRunParams(options, cs, command.kind == "gctf")
-    run_id = findCTFRun(session.def_id, args.runname, args.rundir, run_params) if args.commit else None
+    run_id = None
+    if args.commit:
+        checkTables()
+        run_id = findCTFRun(session.def_id, args.runname, args.rundir, run_params)
     retrieveCandidates, retrieveRejected, owners = constructCTFSelection(args, session)
     context = ParamsContext(
         rundir=args.rundir,

@@ -120,7 +120,7 @@ def constructParams(image_id: int, rows: Rows, context: ParamsContext) -> CTFPar
 def calcImagePixelSize(image: Any, rows: Rows) -> float:
     """Return the pixel size (Å) of an image: the calibration that held when it was taken, times the binning.
 
-    The camera row of an aligned image holds a rounded binning; where that matters, the size noted with its drift counts.
+    The camera row of an aligned image holds a rounded binning; where that matters, the size noted with its drift is.
     """
     camera, scope = getRow(rows.cameras, image, "camera"), getRow(rows.scopes, image, "scope")
     setting = scope.magnification, sinedon.refId(scope, "tem") or 0, sinedon.refId(camera, "ccdcamera") or 0

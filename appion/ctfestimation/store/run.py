@@ -30,9 +30,8 @@ def saveCTFRun(session_id: int, runname: str, path_id: int, params: Mapping[str,
         params: fields of its `ApCtfFind4ParamsData` row.
 
     Raises:
-        ConfigurationFailure: there is such a run with other parameters, or the database lacks a table or column.
+        ConfigurationFailure: there is such a run with other parameters.
     """
-    checkTables()
     path = sinedon.readRows(ApPathData, [path_id])[path_id].path
     run_id = findCTFRun(session_id, runname, path, params)
     if run_id is None:

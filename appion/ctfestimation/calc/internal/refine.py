@@ -105,6 +105,10 @@ class Refiner:
         diagonal = np.sqrt(np.diag(normal))
         solved = np.linalg.solve(normal / np.outer(diagonal, diagonal) + 1e-9 * np.eye(len(normal)), right / diagonal)
         moves = dict(zip(free, solved[1:] / diagonal[1:] / scale, strict=True))
+        # Beyond the next ring the phase is not linear any more.
+        furthest = max(abs(moves[1]), math.hypot(moves.get(2, 0.0), moves.get(3, 0.0)))
+        shorter = min(1.0, 0.5 / (self.lens.wavelength * float(self.squared.max()) * max(furthest, 1e-9)))
+        moves = {parameter: shorter * move for parameter, move in moves.items()}
         best = fit
         for factor in (1.0, 0.5, 0.2, 0.05):
             phase = fit.phase + factor * moves.get(4, 0.0)
