@@ -1,4 +1,4 @@
-"""motioncor-cpu beside RELION's own CPU program: seconds, memory and error on simulated movies with known drift.
+"""motioncor-cpu beside RELION's own CPU program: time, memory and error on simulated movies with known drift.
 
     python benchmarks/motioncorcpu.py [--size 4096] [--frames 40] [--threads 2] [--repeat 3] [--folder FOLDER] [--gain]
 
@@ -92,8 +92,8 @@ def makeGain(path: Path, size: int) -> np.ndarray:
     return gain
 
 
-def runMeasured(argv: list[str], folder: Path, threads: int) -> tuple[float, float, str]:
-    """Run a program; return seconds, peak resident memory in GB, and its output."""
+def runMeasured(argv: list[str], folder: Path, threads: int) -> tuple[list[float], str]:
+    """Run a program; return its seconds, seconds of processor time and peak resident memory in GB, and its output."""
     environment = dict(os.environ, OMP_NUM_THREADS=str(threads))
     out = folder / "output.txt"
     start = time.perf_counter()
@@ -104,19 +104,19 @@ def runMeasured(argv: list[str], folder: Path, threads: int) -> tuple[float, flo
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         sys.exit(f"{' '.join(argv)}\nended with {process.returncode}:\n{out.read_text()[-2000:]}")
-    return seconds, usage.ru_maxrss / 1e6, out.read_text()
+    return [seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1e6], out.read_text()
 
 
-def runOurs(movie: Path, gain: Path | None, folder: Path, threads: int) -> tuple[float, float, np.ndarray]:
+def runOurs(movie: Path, gain: Path | None, folder: Path, threads: int) -> tuple[list[float], np.ndarray]:
     program = Path(sys.executable).parent / "motioncor-cpu"
     argv = [str(program), "-InMrc", str(movie), "-OutMrc", str(folder / "ours.mrc"), "-PixSize", str(PIXELSIZE), "-kV",
             "300", "-FmDose", "1", "-Iter", "7", "-Tol", "0.5", "-Threads", str(threads)]
-    seconds, memory, log = runMeasured(argv + (["-Gain", str(gain)] if gain else []), folder, threads)
+    costs, log = runMeasured(argv + (["-Gain", str(gain)] if gain else []), folder, threads)
     rows = re.findall(r"^\.{6} Frame \( *\d+\) shift: +(\S+) +(\S+)", log, re.MULTILINE)
-    return seconds, memory, np.array(rows, float)
+    return costs, np.array(rows, float)
 
 
-def runRelion(movie: Path, gain: Path | None, folder: Path, threads: int) -> tuple[float, float, np.ndarray]:
+def runRelion(movie: Path, gain: Path | None, folder: Path, threads: int) -> tuple[list[float], np.ndarray]:
     star = folder / "movies.star"
     star.write_text(
         "data_optics\n\nloop_\n_rlnOpticsGroupName #1\n_rlnOpticsGroup #2\n_rlnMicrographOriginalPixelSize #3\n"
@@ -127,10 +127,10 @@ def runRelion(movie: Path, gain: Path | None, folder: Path, threads: int) -> tup
             "--first_frame_sum", "1", "--last_frame_sum", "-1", "--bin_factor", "1", "--bfactor", "150", "--patch_x",
             "1", "--patch_y", "1", "--dose_per_frame", "1.0", "--preexposure", "0", "--dose_weighting", "--save_noDW"]
     shutil.rmtree(folder / "relion", ignore_errors=True)
-    seconds, memory, _ = runMeasured(argv + (["--gainref", str(gain)] if gain else []), folder, threads)
+    costs, _ = runMeasured(argv + (["--gainref", str(gain)] if gain else []), folder, threads)
     table = (folder / "relion" / f"{movie.stem}.star").read_text().split("data_global_shift")[1].split("data_")[0]
     rows = [line.split() for line in table.splitlines() if re.match(r"\s*\d+\s", line)]
-    return seconds, memory, np.array(rows, float)[:, 1:3]
+    return costs, np.array(rows, float)[:, 1:3]
 
 
 def calcError(shifts: np.ndarray, drift: np.ndarray) -> tuple[float, float]:
@@ -178,14 +178,15 @@ def compare(name: str, movie: Path, gain: Path | None, drift: np.ndarray, progra
         for program, run in programs.items():
             runs[program].append(run(movie, gain, movie.parent, args.threads))
     for program, measured in runs.items():
-        seconds, memory = (statistics.median(run[i] for run in measured) for i in (0, 1))
-        error, largest = calcError(measured[-1][2], drift)
-        results[program] = (seconds, memory, error)
-        print(f"{name:8s} {program:14s} {seconds:7.2f} s  {memory:5.2f} GB  "
+        seconds, processor, memory = (statistics.median(costs[i] for costs, _ in measured) for i in range(3))
+        error, largest = calcError(measured[-1][1], drift)
+        results[program] = (seconds, processor, memory, error)
+        print(f"{name:8s} {program:14s} {seconds:7.2f} s (processor {processor:.2f} s)  {memory:5.2f} GB  "
               f"RMS error {error:.3f} px (largest {largest:.2f})")
     if len(results) == 2:
         ratios = [b / a for a, b in zip(results["motioncor-cpu"], results["relion"], strict=True)]
-        print(f"{name:8s} relion / motioncor-cpu: time {ratios[0]:.1f}, memory {ratios[1]:.1f}, error {ratios[2]:.1f}")
+        print(f"{name:8s} relion / motioncor-cpu: time {ratios[0]:.1f}, processor time {ratios[1]:.1f}, "
+              f"memory {ratios[2]:.1f}, error {ratios[3]:.1f}")
 
 
 if __name__ == "__main__":
