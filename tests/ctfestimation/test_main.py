@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 import sinedon
+from appion.base.store.path import savePathData
 from appion.cli import main as mainAppion
 from appion.ctfestimation.calc.internal import calcCTFConfidence
 from appion.ctfestimation.cli.main import mainCtffind, mainGctf
@@ -116,8 +117,10 @@ def checkRow(row, rundir, short, micrograph, defocus_init):
 
 
 def test_sessionIsDoneOnce(session, tmp_path, capsys):
-    assert run(session, tmp_path) == 0
     rundir = tmp_path / "appion" / session.name / "ctf" / "ctf1"
+    submitted = sinedon.insertRow(appiondata.ApAppionJobData, name="ctf1.appionsub.job", jobtype="ctfestimate",
+                                  path=savePathData(rundir), status="Q")  # fmt: skip
+    assert run(session, tmp_path) == 0
     rows = readRows()
     assert sorted(row.image_id for row in rows) == sorted(session.image_ids)
     for row in rows:
@@ -129,7 +132,7 @@ def test_sessionIsDoneOnce(session, tmp_path, capsys):
     assert (ace.name, ace.session_id, ace.hidden, ace.path.path) == ("ctf1", session.session_id, False, str(rundir))
     assert (ace.ctffind4_params.cs, ace.ctffind4_params.defstep, ace.ctffind4_params.bestdb) == (2.7, 0.1, True)
     job = appiondata.ApAppionJobData.objects.get()
-    assert (job.status, job.jobtype, job.name) == ("D", "ctfestimate", "ctf1.appionsub.job")
+    assert (job.status, job.def_id) == ("D", submitted.def_id)
     assert appiondata.ScriptProgramName.objects.get().name == "ctffind4"
     assert not list((rundir / ".appion" / "journal").glob("*.json"))
 
@@ -235,6 +238,8 @@ def test_dryRunWritesNothing(session, tmp_path, capsys):
     assert answers["Maximum defocus"] == "45000.0"
     assert not (tmp_path / "appion").exists()
     assert not appiondata.ApPathData.objects.exists()
+    assert run(session, tmp_path, "--reprocess=0.5", "--dry-run") == 0
+    assert len(capsys.readouterr().out.splitlines()) == 3
 
 
 @on_sqlite

@@ -9,11 +9,14 @@ import sinedon
 from appion.base.failures import ConfigurationFailure, ImageFailure
 from appion.base.store.path import savePathData
 from appion.ctfestimation.records import CTFConfidence, CTFOptions, CTFResult, LocalRefinement, PhaseSearch
-from appion.ctfestimation.retrieve.done import constructRunParams, findCTFRun
+from appion.ctfestimation.retrieve.done import constructRunParams, findCTFRun, retrieveDone
+from appion.ctfestimation.retrieve.micrographs import readCs
+from appion.ctfestimation.retrieve.params import retrieveParams
 from appion.ctfestimation.store.result import constructFields, storeResult
 from appion.ctfestimation.store.run import checkTables, saveCTFRun
 from sinedon.models import appiondata
 from tests.ctfestimation.micrographs import makeParams
+from tests.ctfestimation.sessions import makeContext
 from tests.services.sessions import makeSession
 
 ANALYSIS = CTFConfidence(0.91, 0.95, 0.1, 0.2, 3.6, 2.9)
@@ -62,6 +65,20 @@ def test_resultColumnByColumn():
     }  # fmt: skip
     storeResult(replace(result, defocus1=1.51e-6), run)
     assert appiondata.ApCtfData.objects.count() == 2
+
+
+@pytest.mark.usefixtures("classicdatabase")
+def test_tablesOfClassic():
+    checkTables()
+    made = makeSession(images=2)
+    assert readCs(made.session_id, made.name) == 2.7
+    params = retrieveParams(made.image_ids, makeContext())[made.image_ids[0]]
+    run = saveCTFRun(made.session_id, "ctf1", savePathData("/d/ctf1"), constructRunParams(CTFOptions(), 2.7, False))
+    for _ in range(2):
+        storeResult(makeResult(params), run)
+    row = appiondata.ApCtfData.objects.get(acerun_id=run.def_id)
+    assert (row.image_id, row.defocus1, row.graph3) == (made.image_ids[0], 1.5e-6, "a-pow.jpg")
+    assert retrieveDone(run.def_id) == {made.image_ids[0]}
 
 
 @pytest.mark.usefixtures("anydatabase")
