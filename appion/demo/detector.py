@@ -56,6 +56,15 @@ def convertToLeginon(raw: np.ndarray, frame_flip: bool, frame_rotate: int) -> np
     return np.ascontiguousarray(np.rot90(np.flipud(raw) if frame_flip else raw, frame_rotate))
 
 
+def convertAxisToLeginon(angle: float, frame_flip: bool, frame_rotate: int) -> float:
+    """Return where an axis of the frames lies in Leginon's orientation.
+
+    Args:
+        angle: degrees from the columns (x) towards the rows; what is returned is so as well, from -90 to 90.
+    """
+    return ((-angle if frame_flip else angle) - 90 * frame_rotate + 90) % 180 - 90
+
+
 def constructGain(shape: tuple[int, int], rng: np.random.Generator, variation: float = 0.08) -> np.ndarray:
     """Return a gain reference of `shape`, mean 1: a lopsided slope, readout stripes and noise of single pixels."""
     y, x = np.linspace(-1, 1, shape[0])[:, None], np.linspace(-1, 1, shape[1])[None, :]

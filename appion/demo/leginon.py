@@ -155,6 +155,7 @@ class Microscope:
 
     def _insertScope(self, planned: Planned) -> Any:
         optics = planned.exposure.optics
+        mean = (optics.defocus1 + optics.defocus2) / 2
         return sinedon.insertRow(
             leginondata.ScopeEMData,
             session=self.session,
@@ -162,7 +163,7 @@ class Microscope:
             system_time=time.time(),
             magnification=MAGNIFICATION,
             high_tension=int(optics.kv * 1000),
-            defocus=-(optics.defocus1 + optics.defocus2) / 2 * 1e-10,
+            defocus=-round(mean / 5000) * 5e-7,  # a microscope is some hundred nm off
             stage_position_a=0.0,
         )
 

@@ -19,7 +19,9 @@ KINDS = ("good", "late", "broken", "camera-aligned")
 
 SESSION = "demo"
 PRESET = "enn"
-RUN = "ddstack1"
+#: Of the micrographs that motion correction makes and CTF estimation takes.
+ALIGNED_PRESET = "enn-a"
+RUN, CTF_RUN = "ddstack1", "ctffind4run1"
 PROJECT = 1
 
 
@@ -75,8 +77,13 @@ class Plan:
 
     @property
     def rundir(self) -> Path:
-        """The run folder of the daemon."""
+        """The run folder of motion correction."""
         return self.folder / "appion" / SESSION / "ddstack" / RUN
+
+    @property
+    def ctf_rundir(self) -> Path:
+        """The run folder of CTF estimation."""
+        return self.folder / "appion" / SESSION / "ctf" / CTF_RUN
 
     def constructDetector(self) -> Detector:
         """The camera."""
@@ -97,7 +104,8 @@ def constructPlan(
     exposures = []
     for number in range(1, count + 1):
         rng = np.random.default_rng([seed, 11, number])
-        defocus, astigmatism = rng.uniform(9000, 22000), rng.uniform(100, 600)
+        defocus = rng.uniform(8000, 18000)
+        astigmatism = defocus * rng.uniform(0.03, 0.07)  # so much that its axis can be told
         exposure = Exposure(
             shape=frame_shape,
             nframes=nframes,
