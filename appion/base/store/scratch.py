@@ -10,8 +10,10 @@ import os
 import shutil
 import signal
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
+from appion.base.failures import classifyException
 from appion.base.store.files import writeAtomically
 
 OWNER = "owner.json"
@@ -42,6 +44,28 @@ def makeScratch(root: Path | str, image_id: int) -> Path:
             continue
     saveOwner(scratch)
     return scratch
+
+
+@contextlib.contextmanager
+def workInScratch(root: Path | str, image_id: int) -> Iterator[Path]:
+    """A scratch folder for the time of a `with` block.
+
+    Raises:
+        Failure: whatever goes wrong inside or with the folder, classified, with the name of this host.
+    """
+    host = os.uname().nodename
+    try:
+        scratch = makeScratch(root, image_id)
+        try:
+            yield scratch
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
+    except Exception as error:
+        failure = classifyException(error, host)
+        failure.host = failure.host or host
+        if failure is error:
+            raise
+        raise failure from error
 
 
 def saveOwner(scratch: Path, program: int | None = None) -> None:

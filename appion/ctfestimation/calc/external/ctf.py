@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import math
 import os
-import shutil
 import time
 from pathlib import Path
 
-from appion.base.failures import Failure, classifyException
+from appion.base.failures import Failure
 from appion.base.store.files import moveFile
 from appion.base.store.journal import saveResult
-from appion.base.store.scratch import makeScratch
+from appion.base.store.scratch import workInScratch
 from appion.ctfestimation.calc.external.analysis import analyseFit
 from appion.ctfestimation.calc.external.ctffind import constructCtffindCmd, runCtffind
 from appion.ctfestimation.calc.external.estimate import OUTPUT, Estimate
@@ -40,19 +39,8 @@ def calcCTF(params: CTFParams) -> CTFResult:
         InfrastructureFailure: the host, its GPU or a disk failed.
         ConfigurationFailure: the program is missing.
     """
-    host = os.uname().nodename
-    try:
-        scratch = makeScratch(params.scratch, params.image_id)
-        try:
-            return _estimate(params, scratch, host)
-        finally:
-            shutil.rmtree(scratch, ignore_errors=True)
-    except Exception as error:
-        failure = classifyException(error, host)
-        failure.host = failure.host or host
-        if failure is error:
-            raise
-        raise failure from error
+    with workInScratch(params.scratch, params.image_id) as scratch:
+        return _estimate(params, scratch, os.uname().nodename)
 
 
 def _estimate(params: CTFParams, scratch: Path, host: str) -> CTFResult:

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import os
-import shutil
 import time
 from pathlib import Path
 
 from numpy.typing import NDArray
 
 from appion.base.blame import explainFailure
-from appion.base.failures import Failure, ImageFailure, NotReady, classifyException
+from appion.base.failures import Failure, ImageFailure, NotReady
 from appion.base.program import runProgram
 from appion.base.store.files import moveFile, writeAtomically
 from appion.base.store.journal import saveResult
-from appion.base.store.scratch import makeScratch, saveOwner
+from appion.base.store.scratch import saveOwner, workInScratch
 from appion.motioncorrection.calc.external.command import (
     INTFILE,
     calcReduction,
@@ -60,19 +59,8 @@ def calcMotionCorrection(params: MotionCorrectionParams) -> MotionCorrectionResu
         InfrastructureFailure: the host, its GPU or a disk failed.
         ConfigurationFailure: the program is missing, or an option is impossible for this movie.
     """
-    host = os.uname().nodename
-    try:
-        scratch = makeScratch(params.scratch, params.image_id)
-        try:
-            return _correct(params, scratch, host)
-        finally:
-            shutil.rmtree(scratch, ignore_errors=True)
-    except Exception as error:
-        failure = classifyException(error, host)
-        failure.host = failure.host or host
-        if failure is error:
-            raise
-        raise failure from error
+    with workInScratch(params.scratch, params.image_id) as scratch:
+        return _correct(params, scratch, os.uname().nodename)
 
 
 def _correct(params: MotionCorrectionParams, scratch: Path, host: str) -> MotionCorrectionResult:
