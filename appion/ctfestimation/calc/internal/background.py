@@ -8,7 +8,7 @@ from appion.ctfestimation.calc.internal.lens import Lens
 
 #: The background may bend once for so many rings of the transfer function, which it would else take along; it is a
 #: polynomial of the squared frequency, of a degree between the last two numbers.
-RINGS_PER_BEND, LOWEST_DEGREE, HIGHEST_DEGREE = 3.0, 3, 12
+RINGS_PER_BEND, LOWEST_DEGREE, HIGHEST_DEGREE = 3.0, 2, 12
 
 
 def calcDegree(squared: np.ndarray, lens: Lens, defocus: float) -> int:
@@ -18,8 +18,13 @@ def calcDegree(squared: np.ndarray, lens: Lens, defocus: float) -> int:
 
 
 def constructPolynomials(squared: np.ndarray, degree: int) -> np.ndarray:
-    """Return slow functions of the frequency in columns: polynomials of its square, and others for its beginning."""
+    """Return slow functions of the frequency in columns: polynomials of its square, and others for its beginning.
+
+    The others, which follow a steep decay, come only with a degree that tells of more than a ring or two.
+    """
     position = 2 * (squared - squared.min()) / np.ptp(squared) - 1
     slow = np.polynomial.legendre.legvander(position, degree)
+    if degree == LOWEST_DEGREE:
+        return slow
     first = np.sqrt(squared / squared.max())
     return np.column_stack([slow, first, first**3])

@@ -18,8 +18,9 @@ SECTORS = 48
 #: Fewer rings than this within the limits of resolution cannot show a transfer function.
 FEWEST_RINGS = 8
 
-#: Degree of the polynomial that describes how the logarithm of the spectrum falls with the frequency.
-DECAY_DEGREE = 5
+#: The logarithm of the spectrum falls with the frequency like a polynomial, of one degree more for every so many 1/Å in
+#: the fitted range, up to the first number: where there are few rings they are not to be mistaken for the decay.
+DECAY_DEGREE, DECAY_BEND = 5, 0.04
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,8 @@ def calcPolarSpectrum(spectrum: AmplitudeSpectrum, resmin: float, resmax: float)
     weights = sumCells()
     pixels = np.maximum(weights, 1)
     values = sumCells(spectrum.values[rows, cols]) / pixels
-    decay = calcDecay(values, weights)
+    degree = min(DECAY_DEGREE, 1 + round((1 / resmax - 1 / resmin) / DECAY_BEND))
+    decay = calcDecay(values, weights, degree)
     azimuths = ((np.arange(SECTORS) + 0.5) / SECTORS - 0.5) * np.pi
     frequencies = sumCells(squared) / pixels / (spectrum.box * spectrum.pixelsize) ** 2
     empty = weights == 0
@@ -96,12 +98,12 @@ def calcPolarSpectrum(spectrum: AmplitudeSpectrum, resmin: float, resmax: float)
     return PolarSpectrum(values / decay[:, None], weights.astype(float), frequencies, azimuths)
 
 
-def calcDecay(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
+def calcDecay(values: np.ndarray, weights: np.ndarray, degree: int) -> np.ndarray:
     """Return the smooth part of a spectrum (rings, sectors) at every ring, which never reaches zero."""
     profile = (values * weights).sum(axis=1) / np.maximum(weights.sum(axis=1), 1)
     width = max(3, len(profile) // 6) | 1
     window = np.ones(width)
     smooth = np.convolve(profile, window, "same") / np.convolve(np.ones(len(profile)), window, "same")
     position = np.linspace(-1, 1, len(profile))
-    fit = np.polynomial.Legendre.fit(position, np.log(np.maximum(smooth, 1e-6 * smooth.max())), DECAY_DEGREE)
+    fit = np.polynomial.Legendre.fit(position, np.log(np.maximum(smooth, 1e-6 * smooth.max())), degree)
     return np.exp(fit(position))
