@@ -115,6 +115,20 @@ def test_aligned_images_are_never_inputs(caplog):
     assert caplog.messages == [f"1 aligned images are no input: {made.filenames[0]}-a"]
 
 
+@pytest.mark.usefixtures("database")
+def test_a_preset_of_aligned_images_only_is_refused():
+    made = makeSession(images=1)
+    session = f"--session={made.name}"
+    retrieve, _ = select(session, "--preset=enn-a")
+    assert retrieve(0) == []
+    align(made, made.image_ids[0])
+    assert retrieve(1) == []
+    with pytest.raises(ConfigurationFailure, match=r"--preset=enn-a: all 1 images .*1 of preset enn"):
+        retrieve(0)
+    take(made, "no-result", addPreset(made, "enn-a"))
+    assert names(retrieve(0)) == ["no-result"]
+
+
 @pytest.mark.usefixtures("anydatabase")
 def test_new_images_are_found_and_old_ones_not_read_again():
     made = makeSession(images=2 * OVERLAP)

@@ -125,6 +125,9 @@ def retrieveImages(selection: Selection, after_id: int = 0, looked_at: int | Non
     What is left out for a reason worth knowing is logged, unless its id is not above `looked_at`: then it was. One
     query for the images and one for which of them are aligned; one more where some are marked as aligned but not by
     this project, and one at the first look (`looked_at` None) where nothing is found, to say what there is.
+
+    Raises:
+        ConfigurationFailure: all images of the preset are aligned ones, so that waiting would be in vain.
     """
     rows = constructImageQuery(selection, after_id)
     images = [FoundImage(*row) for row in rows]
@@ -146,6 +149,11 @@ def retrieveImages(selection: Selection, after_id: int = 0, looked_at: int | Non
     left_out = [image.filename for image in images if image.image_id in aligned and image.image_id > (looked_at or 0)]
     if left_out and selection.names:
         logger.warning("%d aligned images are no input: %s", len(left_out), nameSome(left_out))
+    if selection.preset and after_id == 0 and all(image.image_id in aligned for image in images):
+        raise ConfigurationFailure(
+            f"--preset={selection.preset}: all {len(images)} images of this preset in session {selection.session.name}"
+            f" are aligned images, results that are no inputs: {nameSome([image.filename for image in images])}",
+            f"give the preset of the exposures; there are {describePresets(selection)}")
     return [image for image in images if image.image_id not in aligned]
 
 
@@ -231,14 +239,18 @@ def explainNothing(selection: Selection) -> None:
         logger.warning("--mrclist: none of %s is an image%s of session %s", nameSome(selection.names),
                        constructMovieNote(selection), session.name)
         return
-    images = leginondata.AcquisitionImageData.objects.filter(session_id=session.def_id)
+    wanted = f" of preset {selection.preset}" if selection.preset else ""
+    logger.warning("no images%s%s yet in session %s; there are %s", wanted, constructMovieNote(selection), session.name,
+                   describePresets(selection))
+
+
+def describePresets(selection: Selection) -> str:
+    """Return how many images of which presets the session has."""
+    images = leginondata.AcquisitionImageData.objects.filter(session_id=selection.session.def_id)
     if selection.saved_frames:
         images = images.filter(camera__save_frames=True)
     counts = images.values_list("preset__name").annotate(Count("def_id")).order_by("preset__name")
-    there = ", ".join(f"{count} of preset {preset or MANUAL}" for preset, count in counts)
-    wanted = f" of preset {selection.preset}" if selection.preset else ""
-    logger.warning("no images%s%s yet in session %s; there are %s", wanted, constructMovieNote(selection), session.name,
-                   there or "none")
+    return ", ".join(f"{count} of preset {preset or MANUAL}" for preset, count in counts) or "none"
 
 
 def constructMovieNote(selection: Selection) -> str:
