@@ -8,7 +8,7 @@ import time
 
 import numpy as np
 
-from appion.motioncorrection.retrieve.movies import readFrames, readMovieHeader
+from appion.base.retrieve.movies import readFrames, readMovieHeader
 
 CUDA_TROUBLE = "MotionCor2: CUDA error: out of memory\n"
 

@@ -20,8 +20,8 @@ from appion.ctfestimation.cli.ctffindquestions import Answers, WrongAnswer, askQ
 if TYPE_CHECKING:
     import numpy as np
 
+    from appion.base.retrieve.movies import MovieHeader
     from appion.ctfestimation.calc.internal.estimate import Estimate, Settings
-    from appion.motioncorrection.retrieve.movies import MovieHeader
 
 WRONG = 255
 
@@ -96,7 +96,7 @@ def run() -> None:
     # Numerical libraries read the number of threads when they are imported.
     for name in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS"):
         os.environ[name] = "1"
-    from appion.motioncorrection.retrieve import movies
+    from appion.base.retrieve import movies
 
     headers: list[MovieHeader] = []
 
@@ -130,7 +130,7 @@ def run() -> None:
 
 def iterateMicrographs(answers: Answers, header: MovieHeader) -> Iterator[Iterator[np.ndarray]]:
     """Yield the images of each micrograph: the averages of a movie's frames, or one section."""
-    from appion.motioncorrection.retrieve import movies
+    from appion.base.retrieve import movies
 
     if not answers.is_movie:
         for section in range(header.nframes):

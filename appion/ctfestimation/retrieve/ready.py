@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from appion.base.retrieve.movies import readMovieHeader
 from appion.ctfestimation.records import CTFParams
-from appion.motioncorrection.retrieve.movies import readMovieHeader
 from appion.motioncorrection.retrieve.ready import checkSettled
 
 

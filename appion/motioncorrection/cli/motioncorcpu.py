@@ -22,9 +22,9 @@ from appion.motioncorrection.cli.motioncortags import CommandLine, formatHelp, f
 if TYPE_CHECKING:
     import numpy as np
 
+    from appion.base.retrieve.movies import MovieHeader
     from appion.motioncorrection.calc.internal.correct import Correction
     from appion.motioncorrection.calc.internal.integration import RenderedFrame
-    from appion.motioncorrection.retrieve.movies import MovieHeader
 
 #: Decoded frames of a compressed movie are kept in memory up to so many bytes, else decoded anew for each pass.
 KEPT_BYTES = 1 << 30
@@ -86,8 +86,8 @@ def runCommand(command: CommandLine) -> None:
     output = checkOutput(command)
     threads = setThreads(command.get("Threads"))
     # Only now: numerical libraries read the number of threads when they are imported.
+    from appion.base.retrieve import movies
     from appion.motioncorrection.calc.internal import correct
-    from appion.motioncorrection.retrieve import movies
 
     header = movies.readMovieHeader(findMovie(command))
     frames, before = selectFrames(command, header)
@@ -203,7 +203,7 @@ def constructCorrection(command: CommandLine, header: MovieHeader, frames: list[
 def constructReader(header: MovieHeader, frames: list[RenderedFrame], sampling: int,
                     threads: int) -> Callable[[], Iterator[np.ndarray]]:
     """Return a function that yields the rendered frames, however often it is called."""
-    from appion.motioncorrection.retrieve import movies
+    from appion.base.retrieve import movies
 
     groups = [range(frame.first, frame.last) for frame in frames]
     kept: list[np.ndarray] = []

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from appion.base.failures import ConfigurationFailure, Failure
+from appion.base.retrieve.movies import readFrames, readMovieHeader
 from appion.motioncorrection.calc.internal import references
-from appion.motioncorrection.retrieve.movies import readFrames, readMovieHeader
 
 
 def readImage(path: str, what: str) -> np.ndarray:

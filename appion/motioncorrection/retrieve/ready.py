@@ -6,8 +6,8 @@ import os
 import time
 
 from appion.base.failures import ImageFailure, NotReady, classifyException
+from appion.base.retrieve.movies import readMovieHeader
 from appion.motioncorrection.records import MotionCorrectionParams
-from appion.motioncorrection.retrieve.movies import readMovieHeader
 
 #: Seconds without a change after which a movie that is whole but short of frames is taken for what it will stay.
 SHORT_FOR_GOOD = 600.0

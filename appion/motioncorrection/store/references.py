@@ -26,10 +26,10 @@ from appion.base.failures import (
     NotReady,
     classifyException,
 )
+from appion.base.retrieve.movies import MovieHeader, readFrames, readMovieHeader
 from appion.motioncorrection.calc.internal.defects import calcDefectMap
 from appion.motioncorrection.calc.internal.frames import EER_FACTORS
 from appion.motioncorrection.records import MotionCorrectionParams
-from appion.motioncorrection.retrieve.movies import MovieHeader, readFrames, readMovieHeader
 
 log = logging.getLogger(__name__)
 

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from appion.base.failures import ImageFailure
+from appion.base.retrieve.movies import MovieHeader, readFrames, readMovieHeader
 from appion.ctfestimation.records import CTFParams
-from appion.motioncorrection.retrieve.movies import MovieHeader, readFrames, readMovieHeader
 
 
 def readMicrograph(path: str) -> NDArray[np.float32]:

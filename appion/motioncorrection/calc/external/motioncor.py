@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from appion.base.blame import explainFailure
 from appion.base.failures import Failure, ImageFailure, NotReady
 from appion.base.program import runProgram
+from appion.base.retrieve.movies import MovieHeader, readMovieHeader
 from appion.base.store.files import moveFile, writeAtomically
 from appion.base.store.journal import saveResult
 from appion.base.store.scratch import saveOwner, workInScratch
@@ -33,7 +34,6 @@ from appion.motioncorrection.calc.internal.frames import calcRenderedFrameCount,
 from appion.motioncorrection.calc.internal.geometry import calcOrientation, orientToLeginon
 from appion.motioncorrection.calc.internal.trajectory import calcPositions, constructShiftLog
 from appion.motioncorrection.records import MotionCorrectionParams, MotionCorrectionResult
-from appion.motioncorrection.retrieve.movies import MovieHeader, readMovieHeader
 
 #: Output of the program in the scratch folder.
 OUTPUT = "output.txt"

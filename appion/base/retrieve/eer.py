@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from appion.motioncorrection.retrieve.tiffdirectory import COMPRESSION, Directory
+from appion.base.retrieve.tiffdirectory import COMPRESSION, Directory
 
 COMPRESSIONS = (65000, 65001, 65002)
 #: -EerSampling to the factor by which frames are finer than the camera's pixels.

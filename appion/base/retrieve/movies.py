@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from appion.base.failures import ImageFailure, NotReady
-from appion.motioncorrection.retrieve import eer, tiffdirectory
+from appion.base.retrieve import eer, tiffdirectory
 
 #: numpy types of the MRC modes that hold real pixels; 101 packs two 4-bit pixels into a byte, low half first.
 MRC_TYPES = {0: "i1", 1: "i2", 2: "f4", 6: "u2", 12: "f2", 101: "u1"}

@@ -10,7 +10,7 @@ import pytest
 import tifffile
 
 from appion.base.failures import ImageFailure, NotReady
-from appion.motioncorrection.retrieve.movies import readFrames, readMovieHeader
+from appion.base.retrieve.movies import readFrames, readMovieHeader
 from tests.motioncorrection.movies import writeEER
 
 COUNTS = np.random.default_rng(0).poisson(2, (5, 33, 48)).astype(np.uint8)
