@@ -17,6 +17,7 @@ from sinedon.live import readLiveTables
 from sinedon.models import projectdata
 from sinedon.schema import createMissing
 from tests.services.mariadb import MariaDB, findMariaDB
+from tests.services.slurm import INSTALL, Slurm, findSlurm
 
 
 @dataclass(frozen=True)
@@ -57,15 +58,34 @@ def database(sqlitedatabase) -> TestDatabase:
 def mariadb(tmp_path_factory) -> Iterator[MariaDB]:
     """A MariaDB server of our own. Where MariaDB is not installed tests are skipped, but they fail where CI is set."""
     if findMariaDB() is None:
-        message = "MariaDB is not installed: apt-get install --no-install-recommends mariadb-server"
-        if os.environ.get("CI"):
-            pytest.fail(message)
-        pytest.skip(message)
+        _skipUnlessCI("MariaDB is not installed: apt-get install --no-install-recommends mariadb-server")
     server = MariaDB(tmp_path_factory.mktemp("mariadb"))
     try:
         yield server.start()
     finally:
         server.stop()
+
+
+@pytest.fixture(scope="session")
+def slurm() -> Iterator[Slurm]:
+    """A Slurm of our own with four nodes. Where it is not installed tests are skipped, but they fail where CI is set."""
+    if not findSlurm():
+        _skipUnlessCI(f"Slurm is not installed: {INSTALL}")
+    service = Slurm().start()
+    try:
+        yield service
+    finally:
+        service.stop()
+
+
+@pytest.fixture
+def slurmcluster(slurm, monkeypatch) -> Iterator[Slurm]:
+    """The same for one test whose process talks to it: all nodes idle and no job at its start, no job after it."""
+    slurm.heal()
+    for name in ("SLURM_CONF", "PATH"):
+        monkeypatch.setenv(name, slurm.environment[name])
+    yield slurm
+    slurm.heal()
 
 
 @pytest.fixture
@@ -105,6 +125,13 @@ def classicdatabase(mariadb, tmp_path, monkeypatch) -> Iterator[TestDatabase]:
 def anydatabase(request) -> TestDatabase:
     """The test runs twice: on SQLite and on MariaDB."""
     return request.getfixturevalue(f"{'sqlite' if request.param == 'sqlite' else 'maria'}database")
+
+
+def _skipUnlessCI(message: str) -> None:
+    """Skip the test for want of a service; fail where CI is set."""
+    if os.environ.get("CI"):
+        pytest.fail(message)
+    pytest.skip(message)
 
 
 def _writeConfig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> Path:
