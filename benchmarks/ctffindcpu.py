@@ -157,7 +157,7 @@ def compareTimes(ours: list[str], theirs: tuple[str, str] | None, folder: Path, 
 
 
 def compareAccuracy(ours: list[str], theirs: tuple[str, str] | None, folder: Path) -> None:
-    cases = [((15000, 14500, 35), Conditions(), makeMicrograph(2048, 0.05, 30, 9), "2048, very low contrast"),
+    cases = [((15000, 14500, 35), Conditions(), makeMicrograph(2048, 0.06, 30, 9), "2048, very low contrast"),
              ((15000, 14500, 35), Conditions(box=1024), makeMicrograph(1024, 0.3, 20), "1024, box 1024")]  # fmt: skip
     for larger, smaller, angle, contrast, phase, pixelsize in GRID:
         how = Conditions(pixelsize, contrast, 512, 4.0, 3000.0, phase > 0)
