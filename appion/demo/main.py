@@ -26,8 +26,8 @@ def constructParser() -> argparse.ArgumentParser:
     """The options of `appion demo`."""
     parser = argparse.ArgumentParser(
         prog="appion demo",
-        description="Takes simulated exposures, has their motion corrected and CTF estimated as they come, and compares with"
-        " the truth.",
+        description="Takes simulated exposures, has motion correction and CTF estimation follow them, and compares what"
+        " was stored with the truth.",
     )
     parser.add_argument("--dir", type=Path, default=Path("demo"), help="new or empty folder (default: %(default)s)")
     parser.add_argument(

@@ -105,7 +105,7 @@ def constructPlan(
     for number in range(1, count + 1):
         rng = np.random.default_rng([seed, 11, number])
         defocus = rng.uniform(8000, 18000)
-        astigmatism = defocus * rng.uniform(0.03, 0.07)  # so much that its axis can be told
+        astigmatism = defocus * rng.uniform(0.04, 0.08)  # so much that its axis can be told
         exposure = Exposure(
             shape=frame_shape,
             nframes=nframes,

@@ -11,9 +11,19 @@ import pytest
 import sinedon
 from appion.demo import main as demo
 from appion.demo.leginon import Microscope, runSession
+from appion.demo.outcome import (
+    Focus,
+    Outcome,
+    calcAxisError,
+    calcCorrelation,
+    calcDriftError,
+    calcTrueFocus,
+)
 from appion.demo.plan import constructPlan
-from appion.demo.report import Outcome, calcCorrelation, calcDriftError, formatTable, readOutcomes, readStored
+from appion.demo.processes import DemoError, startProcess, stopProcesses
+from appion.demo.report import readEstimated, readOutcomes, readStored
 from appion.demo.simulate import calcTrueDrift
+from appion.demo.table import formatTable
 from sinedon.models import leginondata
 
 
@@ -61,16 +71,41 @@ def testCorrelationKnowsATurnedImage():
     assert calcCorrelation(image, image[:32]) == 0.0
 
 
+def testAxesHaveNoEnds():
+    assert calcAxisError(89.0, -89.0) == pytest.approx(2.0)
+    assert calcAxisError(10.0, -170.0) == pytest.approx(0.0)
+    assert calcAxisError(10.0, 100.0) == pytest.approx(90.0)
+
+
 def testProblemsAreFoundAndSaid(tmp_path):
-    planned = constructPlan(tmp_path, 5).exposures[0]
-    exposure = planned.exposure
-    dose, drift = exposure.dose * exposure.nframes, calcTrueDrift(exposure)
-    fine = Outcome(planned, 1, ("a", "a-DW"), drift, 0.05, dose, exposure.pixelsize, 0.7)
-    assert fine.findProblems() == []
-    wrong = Outcome(planned, 1, ("a", "a-DW"), None, 2.0, 1.0, 2.0, 0.0)
-    assert len(wrong.findProblems()) == 4
-    assert "PROBLEM" in formatTable([wrong])
-    assert Outcome(planned, 1, reason="truncated").findProblems() == ["not stored: truncated"]
+    plan = constructPlan(tmp_path, 5)
+    planned = plan.exposures[0]
+    exposure, focus = planned.exposure, calcTrueFocus(plan, planned)
+    assert focus.defocus1 < focus.defocus2
+    measured = (calcTrueDrift(exposure), 0.05, exposure.dose * exposure.nframes, exposure.pixelsize, 0.7, 3.0)
+    names = ("a", "a-DW")
+    assert Outcome(planned, focus, 1, names, *measured, focus).findProblems() == []
+    wrong = Outcome(planned, focus, 1, names, None, 2.0, 1.0, 2.0, 0.0, 3.0, None, reason="too dark")
+    assert len(wrong.findProblems()) == 5
+    assert "PROBLEM: no CTF: too dark" in formatTable([wrong])
+    out_of_focus = Focus(focus.defocus1 * 1.01, focus.defocus2 * 0.99, focus.axis + 90)
+    assert len(Outcome(planned, focus, 1, names, *measured, out_of_focus).findProblems()) == 3
+    nonsense = Focus(float("nan"), float("nan"), float("nan"))
+    assert len(Outcome(planned, focus, 1, names, *measured, nonsense).findProblems()) == 3
+    assert Outcome(planned, focus, 1, reason="truncated").findProblems() == ["not stored: truncated"]
+
+
+def testAProcessThatEndsOrWillNotEndIsNoticed(tmp_path):
+    environment = dict(os.environ)
+    failing = startProcess(["sh", "-c", "echo out of film; exit 3"], tmp_path / "camera.log", environment, ends=True)
+    failing.popen.wait(20)
+    with pytest.raises(DemoError, match="camera ended with code 3:\nout of film"):
+        failing.checkRunning()
+    daemon = startProcess(["sleep", "60"], tmp_path / "daemon.log", environment)
+    daemon.checkRunning()
+    stopProcesses([failing, daemon], 20.0)
+    with pytest.raises(DemoError, match="daemon ended with code -15"):
+        daemon.checkEnd()
 
 
 @pytest.mark.usefixtures("sqlitedatabase")
@@ -90,7 +125,8 @@ def testSimulatedSessionHasRowsPicturesAndMovies(tmp_path):
         sizes[planned.kind] = (plan.frame_path / f"{planned.filename}.frames.tif").stat().st_size
     assert sizes["broken"] < 0.6 * sizes["good"]
     assert not readStored(plan)
-    assert all(not outcome.is_stored for outcome in readOutcomes(plan, str))
+    assert not readEstimated(plan)
+    assert all(not outcome.is_stored for outcome in readOutcomes(plan))
 
 
 @pytest.mark.usefixtures("sqlitedatabase")
@@ -111,5 +147,6 @@ def testDemoEndsWellWithFewExposures(tmp_path):
     )  # fmt: skip
     assert done.returncode == 0, f"{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
     assert "PROBLEM" not in done.stdout
-    assert Path(tmp_path, "demo", "demo.png").stat().st_size > 10_000
+    assert "corrected 4   CTF 4" in done.stdout
+    assert 10_000 < Path(tmp_path, "demo", "demo.png").stat().st_size < 400_000
     assert not Path(tmp_path, "demo", "frames").exists()

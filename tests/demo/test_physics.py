@@ -12,6 +12,7 @@ from appion.demo.detector import (
     calcHotMask,
     calcPicture,
     constructDetector,
+    convertAxisToLeginon,
     convertToLeginon,
     convertToRaw,
 )
@@ -57,6 +58,16 @@ def testLeginonOrientationComesBack(flip, rotate):
     expected = np.rot90(image, -rotate)
     assert np.array_equal(raw, np.flipud(expected) if flip else expected)
     assert np.array_equal(convertToLeginon(raw, flip, rotate), image)
+
+
+@pytest.mark.parametrize(("flip", "rotate"), TURNS)
+def testAnAxisTurnsWithItsImage(flip, rotate):
+    y, x = np.indices((9, 9)) - 4
+    slope = convertToLeginon(x * np.cos(np.radians(20)) + y * np.sin(np.radians(20)), flip, rotate)
+    along_rows, along_columns = np.gradient(slope)
+    expected = np.degrees(np.arctan2(along_rows[4, 4], along_columns[4, 4]))
+    difference = convertAxisToLeginon(20.0, flip, rotate) - expected
+    assert abs((difference + 90) % 180 - 90) < 1e-6
 
 
 @pytest.mark.parametrize(("flip", "rotate"), TURNS)
