@@ -68,7 +68,7 @@ def mariadb(tmp_path_factory) -> Iterator[MariaDB]:
 
 @pytest.fixture(scope="session")
 def slurm() -> Iterator[Slurm]:
-    """A Slurm of our own with four nodes. Where it is not installed tests are skipped, but they fail where CI is set."""
+    """A Slurm of our own with four nodes. Where it is missing, tests are skipped, but they fail where CI is set."""
     if not findSlurm():
         _skipUnlessCI(f"Slurm is not installed: {INSTALL}")
     service = Slurm().start()
