@@ -123,6 +123,32 @@ def test_noCommitKeepsResultsInTheRunFolder(session, tmp_path):
     assert not appiondata.ApAppionJobData.objects.exists()
 
 
+def test_resultsOfOtherOptionsAreNotStored(session, tmp_path, capsys):
+    def run(*more):
+        assert main(constructArguments(session, tmp_path, *more)) == 0
+        connect()
+        return capsys.readouterr()
+
+    folder = tmp_path / "appion" / session.name / "ddstack" / "ddstack1"
+    logs = [folder / f"{name}_st_Log.motioncor2.txt" for name in session.filenames]
+    run("--no-commit", "--Iter=7", "--limit=2")
+    kept = [log.stat().st_mtime_ns for log in logs[1:]]
+    assert len(run("--dry-run", "--no-commit").out.splitlines()) == 1
+    assert len(run("--dry-run", "--trim=2").out.splitlines()) == 3
+    err = run("--trim=2", "--gpuids=0", "--no-commit", "--limit=1").err
+    assert "2 results were computed with other options (trim=0)" in err
+    assert logs[2].stat().st_mtime_ns > kept[1]
+    again = logs[2].stat().st_mtime_ns
+    run("--trim=2")
+    assert logs[2].stat().st_mtime_ns == again  # of these options: stored, not computed again
+    dimensions = leginondata.CameraEMData.objects.filter(align_frames=True).values_list("dimension_x", flat=True)
+    assert set(dimensions) == {62}
+    run("--trim=2", "--no-commit", "--no-continue", "--limit=1")
+    again = logs[2].stat().st_mtime_ns
+    run("--trim=2", "--no-commit", "--no-continue", "--limit=1")
+    assert logs[2].stat().st_mtime_ns > again
+
+
 def test_dryRunWritesNothing(session, tmp_path, capsys):
     assert main(constructArguments(session, tmp_path, "--dry-run", "--limit=2")) == 0
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]

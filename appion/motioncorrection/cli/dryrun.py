@@ -25,6 +25,7 @@ from appion.motioncorrection.calc.external.command import (
     isWeighted,
 )
 from appion.motioncorrection.records import MotionCorrectionParams
+from appion.motioncorrection.retrieve.computed import retrieveOtherResults
 from appion.motioncorrection.retrieve.done import findStackRun, retrieveDone
 from appion.motioncorrection.retrieve.params import ParamsContext, retrieveParams
 from appion.motioncorrection.retrieve.ready import checkReady
@@ -70,7 +71,7 @@ def chooseExposures(
             session.def_id, args.runname, args.rundir, args.preset, args.align, context.options.bin
         )
         ids -= retrieveDone(run_id, session.def_id, context.options)
-        ids -= set(retrieveResultIds(context.rundir))
+        ids -= set(retrieveResultIds(context.rundir)) - retrieveOtherResults(context.rundir, context.options).keys()
     if args.shuffle:
         return random.sample(sorted(ids), len(ids))
     return sorted(ids, reverse=True)

@@ -7,6 +7,7 @@ import itertools
 import logging
 import os
 import sys
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,9 +19,11 @@ from appion.base.logs import logMessages, setupLogging
 from appion.base.loop import LoopOptions, runLoop
 from appion.base.options import Parser, parseArguments
 from appion.base.retrieve.images import constructSelection
+from appion.base.retrieve.journal import retrieveResultIds
 from appion.base.retrieve.session import Session
 from appion.base.step import Candidate, Step
 from appion.base.store.job import finishJob, startJob
+from appion.base.store.journal import setResultAside
 from appion.base.store.lock import acquireLock
 from appion.base.store.path import savePathData
 from appion.base.store.scratch import calcScratchRoot
@@ -30,6 +33,7 @@ from appion.motioncorrection.calc.internal.encoding import decodeResult, encodeR
 from appion.motioncorrection.cli.dryrun import printDryRun
 from appion.motioncorrection.cli.options import PROGRAM, constructMotionCorrectionParser, constructOptions
 from appion.motioncorrection.records import MotionCorrectionOptions, MotionCorrectionParams, MotionCorrectionResult
+from appion.motioncorrection.retrieve.computed import retrieveOtherResults
 from appion.motioncorrection.retrieve.done import retrieveDone
 from appion.motioncorrection.retrieve.params import ParamsContext, retrieveParams
 from appion.motioncorrection.retrieve.ready import checkReady
@@ -106,6 +110,7 @@ def run(parser: Parser, args: argparse.Namespace, argv: Sequence[str]) -> int:
         succeeded = False
         try:
             saveScriptRun(args, parser, job_id, path_id, PROGRAM)
+            setOthersAside(job)
             step = constructStep(job, saveRun(job, path_id) if args.commit else None)
             runLoop(step, rundir, constructLoopOptions(job), lock=lock)
             succeeded = True
@@ -159,6 +164,22 @@ def createScratchRoot(folder: str) -> None:
         raise ConfigurationFailure(f"--tempdir: {folder} cannot be written to", "give another --tempdir")
 
 
+def setOthersAside(job: Job) -> None:
+    """Have results of the run folder computed again that are not what is asked for: they must not be stored as if.
+
+    With ``--no-continue`` these are all of them.
+    """
+    rundir, options = job.context.rundir, job.context.options
+    if getattr(job.args, "continue"):
+        others = retrieveOtherResults(rundir, options)
+    else:
+        others = dict.fromkeys(retrieveResultIds(rundir), "")
+    for image_id in others:
+        setResultAside(rundir, image_id)
+    for difference, count in Counter(filter(None, others.values())).items():
+        log.warning("%d results were computed with other options (%s): they are not used", count, difference)
+
+
 def saveRun(job: Job, path_id: int) -> StackRun:
     args = job.args
     return saveStackRun(
@@ -176,6 +197,7 @@ def constructLoopOptions(job: Job) -> LoopOptions:
         commit=args.commit,
         gpus=job.gpus,
         scratch=Path(job.context.scratch) if args.tempdir else None,
+        session=job.session.name,
     )
 
 
