@@ -46,8 +46,8 @@ def readEstimated(plan: Plan) -> set[int]:
 def readGivenUp(plan: Plan) -> set[int]:
     """Return the ids of the exposures that one of the daemons has given up."""
     sources = readSources(plan)
-    aside = readSetAside(plan.rundir)
-    return aside | {sources.get(image_id, 0) for image_id in readSetAside(plan.ctf_rundir)}
+    estimates = readSetAside(plan.ctf_rundir)
+    return readSetAside(plan.rundir) | {sources[image_id] for image_id in estimates if image_id in sources}
 
 
 def readSetAside(rundir: Path) -> set[int]:
