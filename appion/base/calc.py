@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Sequence
 
@@ -20,6 +21,12 @@ def calcRate(times: Sequence[float], now: float, horizon: float = 1800.0) -> flo
     if len(recent) < 2 or now <= recent[0]:
         return None
     return 3600.0 * len(recent) / max(now - recent[0], 1e-3)
+
+
+def calcQuantile(values: Iterable[float], share: float) -> float | None:
+    """The value below or at which a `share` of `values` lies (nearest rank); None if there are none."""
+    ordered = sorted(values)
+    return ordered[max(0, math.ceil(share * len(ordered)) - 1)] if ordered else None
 
 
 def calcTimeLeft(left: int, rate: float | None, arriving: float | None = None) -> float | None:

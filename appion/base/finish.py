@@ -89,7 +89,7 @@ def settleOutcome(run: Run, image_id: int, outcome: Outcome) -> None:
         name = run.exposures.names.get(image_id, "")
         run.reporter.event("computed", image=image_id, name=name, **where)
         if outcome.seconds:
-            run.reporter.seconds.append(outcome.seconds)
+            run.reporter.addSeconds(outcome.seconds)
         run.exposures.computed(image_id)
         run.to_store.append(image_id)
     elif isinstance(failure, NotReady):

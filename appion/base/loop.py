@@ -27,6 +27,7 @@ from appion.base.run import DatabaseAway, LoopOptions, Run
 from appion.base.state import Exposures, Limits, Phase
 from appion.base.step import Step
 from appion.base.store.lock import RunLock, acquireLock
+from appion.base.store.metrics import serveMetrics
 
 __all__ = ["LoopOptions", "LoopSummary", "runLoop"]
 
@@ -80,10 +81,11 @@ def runLoop(
             options=options,
             exposures=Exposures(lambda: Line(line.order, line.share or 0.0), readLimits(options.wait)),
             pool=Pool(lambda: constructCluster(options.gpus, options.workers), planned, step.name),
-            reporter=Reporter(rundir, step.name, options.commit),
+            reporter=Reporter(rundir, step.name, options.commit, session=options.session),
             isDatabaseAway=isDatabaseAway or isSinedonAway,
             reconnect=reconnect or closeSinedon,
         )
+        stack.enter_context(serveMetrics(lambda: run.reporter.metrics))
         stack.enter_context(handleSignals(run))
         return conductRun(run)
 

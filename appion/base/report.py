@@ -7,35 +7,41 @@ import os
 import shutil
 import sys
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, TextIO
 
-from appion.base.calc import calcRate, calcReasonGroup, calcTimeLeft, groupReasons, isFallingBehind
+from appion.base.calc import calcQuantile, calcRate, calcReasonGroup, calcTimeLeft, groupReasons, isFallingBehind
 from appion.base.config import setting
 from appion.base.state import FINISHED, Exposures, Phase
 from appion.base.store.events import saveEvents
+from appion.base.store.metrics import constructMetrics, saveMetrics
 from appion.base.store.status import saveStatus
 
 logger = logging.getLogger(__name__)
 
 
 class Reporter:
-    """Keeps the last few hundred times and nothing else; whatever it cannot write is said once and not fatal."""
+    """Keeps totals and the last few hundred times, nothing else; what it cannot write is said once and not fatal."""
 
-    def __init__(self, rundir: Path, program: str, commit: bool, stream: TextIO | None = None):
+    def __init__(self, rundir: Path, program: str, commit: bool, stream: TextIO | None = None, session: str = ""):
         self.rundir, self.stream = rundir, sys.stderr if stream is None else stream
         self.live = self.stream.isatty()
         self.finished: deque[float] = deque(maxlen=500)  # when results were stored
         self.arrived: deque[float] = deque(maxlen=500)  # when new exposures were seen
         self.seconds: deque[float] = deque(maxlen=50)  # what one took on its worker
+        self.happened: Counter[str] = Counter()  # events since the start
+        self.failed: Counter[str] = Counter()  # failed attempts since the start, by class
+        self.timed, self.spent = 0, 0.0  # how many exposures were computed in how many seconds of workers
+        self.metrics = ""  # as they were last written
         self._last_status = self._last_log = float("-inf")
         self._last_line = ""
         self._unwritable = ""
         self._about = {
             "program": program,
+            "session": session,
             "version": readVersion(),
             "host": os.uname().nodename,
             "pid": os.getpid(),
@@ -50,8 +56,16 @@ class Reporter:
 
     def events(self, events: Iterable[dict[str, Any]]) -> None:
         """Append several at once."""
-        now = round(time.time(), 3)
-        self._try("events", lambda: saveEvents(self.rundir, ({"time": now, **event} for event in events)))
+        stamped = [{"time": round(time.time(), 3), **event} for event in events]
+        self.happened.update(event["what"] for event in stamped)
+        self.failed.update(event["class"] for event in stamped if "class" in event)
+        self._try("events", lambda: saveEvents(self.rundir, stamped))
+
+    def addSeconds(self, seconds: float) -> None:
+        """Note what one exposure took on its worker."""
+        self.seconds.append(seconds)
+        self.timed += 1
+        self.spent += seconds
 
     def _try(self, what: str, write: Any) -> bool:
         """Write something; a full disk must not end a daemon that only wants to tell."""
@@ -74,7 +88,9 @@ class Reporter:
         status = self.calcStatus(exposures, now) | facts
         if self._unwritable:
             status["unwritable"] = self._unwritable
+        self.metrics = constructMetrics(status)
         self._try("status.json", lambda: saveStatus(self.rundir, status))
+        self._try("metrics.prom", lambda: saveMetrics(self.rundir, self.metrics))
         line = formatNumbers(status)
         if self.live:
             self.stream.write(f"\r\x1b[K{line[: shutil.get_terminal_size().columns - 1]}")
@@ -104,12 +120,18 @@ class Reporter:
             "rate_per_hour": rate,
             "arriving_per_hour": arriving,
             "seconds_per_exposure": sum(self.seconds) / len(self.seconds) if self.seconds else None,
+            "seconds": {
+                "sum": self.spent, "count": self.timed,
+                "quantiles": {str(share): calcQuantile(self.seconds, share) for share in (0.5, 0.95)},
+            },
+            "events": dict(self.happened),
+            "failed_attempts": dict(self.failed),
             "behind": {"count": behind, "minutes": (now - oldest) / 60 if oldest is not None else 0.0},
             "time_left": calcTimeLeft(behind, rate, arriving),
             "falling_behind": isFallingBehind(behind, rate, arriving),
             "waiting_for": summarizeWaits(exposures),
             "failures": summarizeFailures(exposures),
-        }
+        }  # fmt: skip
 
 
 def summarizeWaits(exposures: Exposures) -> list[dict[str, Any]]:

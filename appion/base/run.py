@@ -34,6 +34,7 @@ class LoopOptions:
         workers: workers on this machine; None: as the settings say.
         gpus: ids of the GPUs to use; empty if the program needs none.
         scratch: folder of the scratch folders if it is not the one in the run folder.
+        session: name of the session, for whoever watches.
     """
 
     wait: bool = True
@@ -43,6 +44,7 @@ class LoopOptions:
     workers: int | None = None
     gpus: tuple[int, ...] = ()
     scratch: Path | None = None
+    session: str = ""
 
 
 class DatabaseAway(Exception):

@@ -186,6 +186,7 @@ def constructLoopOptions(job: Job) -> LoopOptions:
         commit=args.commit,
         gpus=job.gpus,
         scratch=Path(job.context.scratch),
+        session=job.session.name,
     )
 
 

@@ -197,6 +197,7 @@ def constructLoopOptions(job: Job) -> LoopOptions:
         commit=args.commit,
         gpus=job.gpus,
         scratch=Path(job.context.scratch) if args.tempdir else None,
+        session=job.session.name,
     )
 
 
