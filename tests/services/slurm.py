@@ -64,6 +64,7 @@ KillWait=2
 MinJobAge=600
 {nodes}
 PartitionName=main Nodes=ALL Default=YES MaxTime=INFINITE DefMemPerCPU=500 State=UP
+PartitionName=preprocessing Nodes=ALL MaxTime=10-0 DefMemPerCPU=500 State=UP
 {extra}
 """
 
@@ -86,6 +87,7 @@ def dieWithParent() -> None:
 class Slurm:
     """A cluster of `nodes` nodes named n1, n2, …, each with processors, megabytes of memory and GPUs as given.
 
+    All of them are in the partitions main (the default) and preprocessing.
     `environment` is what commands and programs need to talk to it. `extra` is added to slurm.conf; `patience` is the
     number of seconds after which a silent node counts as down.
     """
@@ -224,7 +226,7 @@ class Slurm:
         self._await((folder / "socket").exists, timeout, "munged does not answer")
 
     def _countIdle(self) -> int:
-        return self.run("sinfo", "--noheader", "--Node", "--format=%T").stdout.split().count("idle")
+        return self.run("sinfo", "--noheader", "--Node", "--partition=main", "--format=%T").stdout.split().count("idle")
 
     def _spawn(self, name: str, *command: str) -> None:
         with (self.root / "log" / f"{name}.out").open("ab") as log:

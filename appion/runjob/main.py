@@ -1,0 +1,108 @@
+"""`runJob.py [wrapper] program options`: submits the program and prints the number of the job, and nothing else.
+
+The web pages take the digits at the end of standard output as the job's number, wait for them for 20 s, and show
+nothing or "failed" otherwise. So whatever goes wrong before the job exists goes to standard error with exit code 1;
+what goes wrong after that is a warning there, and the number is printed all the same.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import shlex
+import sys
+import time
+from collections.abc import Sequence
+from typing import TextIO
+
+import sinedon
+from appion.base.cli import createRundir
+from appion.base.config import setting
+from appion.base.failures import Failure
+from appion.base.logs import closeLogging, setupLogging
+from appion.runjob.command import PROGRAMS, JobRequest, readRequest
+from appion.runjob.row import callWithin, insertJobRow, updateJobRow
+from appion.runjob.script import constructScript, saveScript
+from appion.runjob.submit import submitScript
+
+logger = logging.getLogger(__name__)
+
+USAGE = """\
+usage: runJob.py [WRAPPER] PROGRAM --rundir=DIR [options of PROGRAM]
+                 [--nodes=N] [--ppn=N] [--walltime=HOURS] [--mem=GB] [--queue=PARTITION] [--jobid=ROW]
+
+Submits a program to Slurm and prints the number of the job. The script is made from a template (setting
+appion.runjob.template) and kept as DIR/<run name>.appionsub.job; DIR/run_commands.log has every command line.
+"""
+
+#: Seconds for the database to answer, once before the job and once after it.
+DATABASE_PATIENCE = 4.0
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Submit a job; return 0, or 1 if there is no job. Only the job's number is written to standard output."""
+    argv = list(sys.argv[1:] if argv is None else argv)
+    out = sys.stdout
+    if argv in (["--help"], ["-h"]):
+        print(USAGE, end="")
+        return 0
+    setupLogging(None, quiet=True)
+    with contextlib.redirect_stdout(sys.stderr):
+        try:
+            runJob(argv, out)
+        except (Failure, sinedon.errors.SinedonError, OSError) as error:
+            logger.error("%s", error)
+            return 1
+        except Exception as error:
+            logger.exception("unexpected: %s: %s", type(error).__name__, error)
+            return 1
+        finally:
+            closeLogging()
+    return 0
+
+
+def runJob(argv: Sequence[str], out: TextIO) -> None:
+    """Submit the job of a command line and write its number to `out`."""
+    wrappers = [name for name in (os.environ.get("APPION_WRAPPER_PATH"), setting("runjob.wrapper")) if name]
+    request = readRequest(argv, wrappers)
+    if "cput" in request.options:
+        logger.warning("--cput=%s has no effect: Slurm knows no such limit", request.options["cput"])
+    template, timeout = setting("runjob.template"), setting("runjob.timeout")
+    constructScript(request, template, None)  # what is wrong with it is said before anything is written
+    createRundir(request.rundir)
+    noteCommand(request, argv)
+    jobid = request.jobid if request.jobid is not None else makeJobRow(request)
+    ours = request.program in PROGRAMS and request.jobid is None
+    script = saveScript(request, constructScript(request, template, jobid if ours else None))
+    clusterjobid = submitScript(script, timeout)
+    out.write(f"{clusterjobid}\n")
+    out.flush()
+    if jobid is not None:
+        noteSubmission(request, jobid, clusterjobid)
+
+
+def noteCommand(request: JobRequest, argv: Sequence[str]) -> None:
+    """Append the command line to ``<rundir>/run_commands.log``."""
+    line = f"# {time.strftime('%Y-%m-%d %H:%M:%S')}\n{shlex.join(['runJob.py', *argv])}\n"
+    with open(request.rundir / "run_commands.log", "ab") as log:
+        log.write(os.fsencode(line))
+
+
+def makeJobRow(request: JobRequest) -> int | None:
+    """Insert a job row and return its id; None without ``--commit`` or a database."""
+    if not request.commit:
+        return None
+    try:
+        return callWithin(DATABASE_PATIENCE, insertJobRow, request)
+    except Exception as error:
+        logger.warning("the job gets no row in the database: %s", error)
+        return None
+
+
+def noteSubmission(request: JobRequest, jobid: int, clusterjobid: int) -> None:
+    """Write the job's number and status into its row; a job that runs without is only reported."""
+    try:
+        callWithin(DATABASE_PATIENCE, updateJobRow, request, jobid, clusterjobid)
+    except Exception as error:
+        logger.warning("job %d is submitted, but row %d does not say so: %s", clusterjobid, jobid, error)

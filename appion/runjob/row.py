@@ -1,0 +1,91 @@
+"""The job row that the web pages watch: made before the job, told its number and status Q after it."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import socket
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import sinedon
+from appion.base.failures import InfrastructureFailure
+from appion.base.retrieve.host import readUserName
+from appion.base.retrieve.session import readSession, setupProject
+from appion.base.store.path import savePathData
+from appion.runjob.command import JobRequest
+from sinedon.models import appiondata
+
+QUEUED = "Q"
+
+
+def insertJobRow(request: JobRequest) -> int:
+    """Insert the row of a job that the web pages know nothing of, and return its id. It has no status yet.
+
+    Raises:
+        ConfigurationFailure, sinedon.errors.ConfigurationError: session or project are not known, or the database
+            cannot be reached.
+    """
+    session_id = openProject(request)
+    path_id = savePathData(request.rundir)
+    row = sinedon.insertRow(
+        appiondata.ApAppionJobData, path=path_id, clusterpath=path_id, session=session_id,
+        name=f"{request.runname}.appionsub.job", user=readUserName(), cluster=socket.gethostname(),
+        jobtype=request.options.get("jobtype") or os.path.splitext(request.program)[0].lower(),
+    )  # fmt: skip
+    return row.def_id
+
+
+def updateJobRow(request: JobRequest, jobid: int, clusterjobid: int) -> None:
+    """Write the job's number into its row, and Q if it has no status: the job itself may have been faster.
+
+    Raises:
+        appiondata.ApAppionJobData.DoesNotExist: there is no such row.
+        ConfigurationFailure, sinedon.errors.ConfigurationError: as for :func:`insertJobRow`.
+    """
+    if "projectid" in request.options:
+        sinedon.setup(int(request.options["projectid"]))
+    else:
+        openProject(request)
+    sinedon.updateRow(appiondata.ApAppionJobData, jobid, clusterjobid=clusterjobid)
+    rows = appiondata.ApAppionJobData.objects.filter(def_id=jobid)
+    (rows.filter(status=None) | rows.filter(status="")).update(status=QUEUED)
+
+
+def openProject(request: JobRequest) -> int:
+    """Connect to the databases of the request's project and return the id of its session."""
+    sinedon.setup()
+    number = {name: int(request.options[name]) if name in request.options else None for name in ("expid", "projectid")}
+    args = argparse.Namespace(**number, sessionname=request.options.get("session"), mrcnames=None)
+    session = readSession(args)
+    setupProject(args, session)
+    return session.def_id
+
+
+def callWithin(seconds: float, function: Callable[..., Any], *args: Any) -> Any:
+    """Return what `function` returns if it does so in time: nobody waits for a server that does not answer.
+
+    Raises:
+        InfrastructureFailure: time is up; the function may still end in the background.
+        Exception: what the function raised.
+    """
+    result: list[Any] = []
+    errors: list[BaseException] = []
+
+    def call() -> None:
+        try:
+            result.append(function(*args))
+        except BaseException as error:
+            errors.append(error)
+        finally:
+            sinedon.closeConnections()
+
+    thread = threading.Thread(target=call, daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if errors:
+        raise errors[0]
+    if not result:
+        raise InfrastructureFailure(f"the database does not answer within {seconds:g} s")
+    return result[0]

@@ -1,0 +1,231 @@
+"""`runJob.py` as the web pages call it, against a Slurm of our own."""
+
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from appion.base.store.job import updateJobStatus
+from appion.base.store.path import savePathData
+from appion.runjob import main as runjob
+from appion.runjob.command import readRequest
+from sinedon.models import appiondata
+from tests.services.sessions import makeSession
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+LINE = (ROOT / "tests" / "base" / "data" / "commands.txt").read_text().splitlines()[1]
+PROGRAM = "makeDDAlignMotionCor2_UCSF.py"
+jobs = appiondata.ApAppionJobData.objects
+
+#: Stands for the program: writes down what it was given.
+STANDIN = f"""#!{sys.executable} -S
+import json, os, sys
+with open("heard.json.tmp", "w") as file:
+    json.dump([sys.argv[1:], {{name: os.environ.get(name, "") for name in ("WRAPPED", "PATH", "SLURM_JOB_ID")}}], file)
+os.rename("heard.json.tmp", "heard.json")
+print("done")
+"""
+
+
+@pytest.fixture
+def site(tmp_path, monkeypatch):
+    """A folder of commands that is searched first, with the stand-in and the wrapper of the recorded lines."""
+    for name, text in ((PROGRAM, STANDIN), ("memcappion", '#!/bin/sh\nWRAPPED=yes exec "$@"\n')):
+        path = tmp_path / "site" / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+        path.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'site'}:{os.environ['PATH']}")
+    monkeypatch.setattr("appion.runjob.script.findCommands", lambda: str(tmp_path / "site"))
+    monkeypatch.setattr("appion.base.config._commandline", {})
+    return tmp_path / "site"
+
+
+@pytest.fixture
+def call(capsys):
+    """A function that runs runJob.py in this process and returns exit code, standard output and standard error."""
+
+    def run(*words):
+        code = runjob.main([os.fspath(word) for word in words])
+        return code, *capsys.readouterr()
+
+    return run
+
+
+def fakeSbatch(site, text):
+    (site / "sbatch").write_text(f"#!/bin/sh\n{text}\n")
+    (site / "sbatch").chmod(0o755)
+
+
+def parseOutput(output):
+    """As the web pages do."""
+    return int(re.search(r"([0-9]+)$", output.removesuffix("\n"))[1])
+
+
+def awaitFile(path):
+    end = time.monotonic() + 30
+    while not path.exists():
+        assert time.monotonic() < end, f"{path} does not appear; {list(path.parent.iterdir())}"
+        time.sleep(0.05)
+    return json.loads(path.read_text())
+
+
+def testARecordedLineFromTheShell(slurmcluster, site, sqlitedatabase, tmp_path):
+    made = makeSession(images=0, name="m25mar27a", projectid=1)
+    rundir = tmp_path / "new" / "ddstack1"
+    path_id = savePathData(rundir)
+    row = jobs.create(path_id=path_id, clusterpath_id=path_id, name="ddstack1.appionsub.job", jobtype="x")
+    words = [re.sub(r"^--(rundir|projectid|jobid|expid)=.*", lambda match: {
+        "rundir": f"--rundir={rundir}", "projectid": "--projectid=1", "jobid": f"--jobid={row.def_id}",
+        "expid": f"--expid={made.session_id}"}[match[1]], word) for word in shlex.split(LINE)]  # fmt: skip
+    words[2] = str(site / PROGRAM)  # the folder of the installation's own commands comes first
+    words[0] = str(ROOT / "bin" / "runJob.py")
+    done = subprocess.run(["memcappion", *words], capture_output=True, text=True, timeout=60,
+                          env={**os.environ, "SINEDON_CFG_PATH": str(sqlitedatabase.folder)})  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    job = parseOutput(done.stdout)
+    assert done.stdout == f"{job}\n"
+    assert slurmcluster.awaitJob(job) == "COMPLETED"
+    told = slurmcluster.readJob(job)
+    assert (told["Partition"], told["TimeLimit"], told["NumNodes"]) == ("preprocessing", "5-00:00:00", "1")
+    arguments, environment = awaitFile(rundir / "heard.json")
+    assert arguments == [word for word in words[3:] if not word.startswith(("--ppn", "--nodes", "--wall", "--queue"))]
+    assert environment["WRAPPED"] == "yes"
+    assert environment["PATH"].startswith(str(ROOT / "bin"))
+    assert (rundir / "ddstack1.appionsub.log").read_text() == "done\n"
+    assert rundir.stat().st_mode & 0o777 == 0o775
+    assert shlex.split((rundir / "run_commands.log").read_text().splitlines()[1])[1:] == words[1:]
+    changed = jobs.get(def_id=row.def_id)
+    assert (changed.clusterjobid, changed.status, changed.jobtype) == (job, "Q", "x")
+
+
+@pytest.mark.usefixtures("sqlitedatabase", "site")
+def testWithoutARowOneIsMadeAndTheProgramIsTold(slurmcluster, call, tmp_path):
+    made = makeSession(images=0, projectid=1)
+    code, output, errors = call(PROGRAM, f"--rundir={tmp_path / 'ddstack1'}", f"--expid={made.session_id}",
+                                "--jobtype=makeddrawframestack")  # fmt: skip
+    assert (code, errors) == (0, "")
+    row = jobs.values("def_id", "clusterjobid", "status", "name", "jobtype", "session_id", "path__path").get()
+    arguments = awaitFile(tmp_path / "ddstack1" / "heard.json")[0]
+    assert row == {
+        "def_id": int(arguments[-1].removeprefix("--jobid=")), "clusterjobid": parseOutput(output), "status": "Q",
+        "name": "ddstack1.appionsub.job", "jobtype": "makeddrawframestack", "session_id": made.session_id,
+        "path__path": str(tmp_path / "ddstack1"),
+    }  # fmt: skip
+    slurmcluster.awaitJob(row["clusterjobid"])
+
+
+@pytest.mark.usefixtures("anydatabase", "site")
+def testAJobThatStartedMeanwhileKeepsItsStatus(site, call, tmp_path):
+    makeSession(images=0, projectid=1)
+    row = jobs.create(status="R")
+    fakeSbatch(site, "echo '77;cluster'")
+    words = [PROGRAM, f"--rundir={tmp_path / 'd1'}", "--projectid=1", f"--jobid={row.def_id}"]
+    assert call(*words) == (0, "77\n", "")
+    assert jobs.values_list("clusterjobid", "status").get() == (77, "R")
+    jobs.update(status="")
+    call(*words)
+    assert jobs.get().status == "Q"
+    updateJobStatus(row.def_id, "R")
+    assert call(*words[:-1], "--jobid=999")[:2] == (0, "77\n"), "an unknown row is a warning"
+
+
+@pytest.mark.usefixtures("site")
+def testHostileWordsArriveUnchangedAndRunNothing(slurmcluster, call, tmp_path):
+    rundir = tmp_path / "it's a $(touch pwned) `touch pwned`; \"run\" {{ command }} %j é"
+    words = ["--description=$(touch pwned)", "--description", "a\n#SBATCH --partition=none\n'\"\\", "--preset=*",
+             "--x=`touch pwned`", "&& touch pwned", "; touch pwned", "", " ", "--mrclist={{ rundir }}", "$HOME", "~",
+             "!!", "é\udcff"]  # fmt: skip
+    code, output, errors = call("memcappion", PROGRAM, "--rundir", rundir, *words, "--no-commit")
+    assert code == 0, errors
+    job = parseOutput(output)
+    assert slurmcluster.awaitJob(job) == "COMPLETED"
+    heard = json.loads((rundir / "heard.json").read_text())
+    assert heard[0] == [f"--rundir={rundir}", *words, "--no-commit"]
+    assert heard[1]["WRAPPED"] == "yes"
+    assert not list(tmp_path.rglob("pwned"))
+    assert not Path("pwned").exists()
+    assert readRequest(shlex.split((rundir / "run_commands.log").read_bytes().decode("utf-8", "surrogateescape"),
+                                   comments=True)[1:]).command[-2] == words[-1]  # fmt: skip
+
+
+@pytest.mark.usefixtures("slurmcluster", "site")
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--queue=nope"], "invalid partition"),
+        (["--queue=main", "--mem=999999"], "not accepted"),
+        (["--queue=x;y"], "--queue='x;y' is not the name of a partition"),
+        (["--ppn=two"], "--ppn='two' is not a number"),
+        (["--nodes"], "--nodes needs a value"),
+    ],
+)
+def testAJobThatIsRefusedPutsNothingOnStandardOutput(call, tmp_path, options, words):
+    code, output, errors = call(PROGRAM, f"--rundir={tmp_path / 'd1'}", "--no-commit", *options)
+    assert (code, output) == (1, "")
+    assert words in errors
+    assert errors.startswith("error: ")
+
+
+@pytest.mark.usefixtures("site")
+def testAControllerThatIsDown(slurmcluster, call, tmp_path):
+    slurmcluster.stopController()
+    code, output, errors = call(PROGRAM, f"--rundir={tmp_path / 'd1'}", "--no-commit")
+    assert (code, output) == (1, "")
+    assert "Unable to contact slurm controller" in errors
+
+
+@pytest.mark.parametrize(
+    ("script", "words"),
+    [
+        ("exec sleep 60", "did not answer within 0.3 s"),
+        ("echo Submitted", "gave no job id but 'Submitted'"),
+        ("echo 12; echo no >&2; exit 3", "not accepted: no"),
+        ("exit 3", "sbatch ended with 3"),
+    ],
+)
+def testAnSbatchThatMisbehaves(site, call, monkeypatch, tmp_path, script, words):
+    monkeypatch.setattr(runjob, "setting", lambda key: 0.3 if key == "runjob.timeout" and "sleep" in script else
+                        {"runjob.timeout": 30}.get(key))  # fmt: skip
+    fakeSbatch(site, script)
+    code, output, errors = call(PROGRAM, f"--rundir={tmp_path / 'd1'}", "--no-commit")
+    assert (code, output) == (1, "")
+    assert words in errors
+
+
+def testWithoutSbatchOrAPlaceToWrite(call, tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    code, output, errors = call(PROGRAM, f"--rundir={tmp_path / 'd1'}", "--no-commit")
+    assert (code, output) == (1, "")
+    assert "no sbatch" in errors
+    (tmp_path / "file").touch()
+    assert call(PROGRAM, f"--rundir={tmp_path / 'file' / 'd1'}")[:2] == (1, "")
+    assert call()[:2] == (1, "")
+
+
+@pytest.mark.parametrize("words", [["--jobid=5", "--projectid=1"], ["--expid=1"]])
+def testADatabaseThatIsAwayIsAWarning(site, call, tmp_path, monkeypatch, words):
+    (tmp_path / "sinedon.cfg").write_text(
+        "[global]\nhost: 127.0.0.1\nport: 1\nuser: u\n[leginondata]\ndb: l\n[projectdata]\ndb: p\n[appiondata]\n")
+    monkeypatch.setenv("SINEDON_CFG_PATH", str(tmp_path))
+    fakeSbatch(site, "echo 12")
+    code, output, errors = call(PROGRAM, f"--rundir={tmp_path / 'd1'}", *words)
+    assert (code, output) == (0, "12\n")
+    assert errors.startswith("warning: ")
+    assert "127.0.0.1:1" in errors
+
+
+def testADatabaseThatSaysNothingHoldsNobodyUp(site, call, tmp_path, monkeypatch):
+    monkeypatch.setattr(runjob, "DATABASE_PATIENCE", 0.1)
+    monkeypatch.setattr(runjob, "updateJobRow", lambda *_: time.sleep(5))
+    fakeSbatch(site, "echo 12")
+    code, output, errors = call(PROGRAM, f"--rundir={tmp_path / 'd1'}", "--jobid=5")
+    assert (code, output) == (0, "12\n")
+    assert "does not answer within 0.1 s" in errors
