@@ -122,7 +122,7 @@ def test_otherParametersAreListed():
         "all parameters of a run must be identical; run ctf1 has ampcontrast 0.07, now 0.1; bestdb False, now True; "
         "resmin 50, now 49.99998; shift_phase False, now True; min_phase_shift none, now 10"
     )
-    with pytest.raises(ConfigurationFailure, match="is in folder /d/ctf1, not in /e/ctf1"):
+    with pytest.raises(ConfigurationFailure, match="is in /d/ctf1, not in /e/ctf1"):
         find(rundir="/e/ctf1")
     with pytest.raises(ConfigurationFailure, match="local_refine none, now False"):
         find(local_refine=False)

@@ -48,7 +48,7 @@ def findCTFRun(session_id: int, runname: str, rundir: str, params: Mapping[str, 
     here = [run for run in runs if run[1] is not None and os.path.abspath(run[1]) == os.path.abspath(rundir)]
     if not here:
         raise ConfigurationFailure(
-            f"run {runname} of this session is in folder {runs[0][1]}, not in {rundir}",
+            f"run {runname} of this session is in {runs[0][1] or 'no folder'}, not in {rundir}",
             "choose another --runname and --rundir, or go on in that folder",
         )
     run_id, _, params_id = here[0]
