@@ -1,4 +1,4 @@
-# make demo   a simulated microscope beside the real daemon: about a minute, then a table and demo/demo.png
+# make demo   a simulated microscope beside the real daemons: about a minute, then a table and demo/demo.png
 # make test   every test; those that need a MariaDB server start one of their own
 # make lint   ruff and mypy
 # make bench  every benchmark, one after another
