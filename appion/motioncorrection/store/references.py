@@ -36,6 +36,9 @@ log = logging.getLogger(__name__)
 #: The only MRC mode (32-bit real) that every version of every program takes as a gain reference.
 GAIN_MODE = 2
 
+#: What to do about a gain reference that is not there: its disk may be away, so the exposures are tried again.
+MISSING_GAIN = "restore it, and the run goes on by itself; or start again with --gainfile or --refimgid"
+
 #: Size and time of change (ns) of a file: enough to tell that it is still the one that was read.
 Identity = tuple[int, int]
 
@@ -51,7 +54,8 @@ def constructReferenceNames(params: MotionCorrectionParams) -> MotionCorrectionP
     ``--force_cpu_flat``.
 
     Raises:
-        ConfigurationFailure: the gain reference is missing or unreadable.
+        InfrastructureFailure: the gain reference is missing or not complete.
+        ConfigurationFailure: it is no image.
     """
     folder = Path(params.rundir) / "references"
     gain = params.gain
@@ -76,8 +80,8 @@ def saveReferences(params: MotionCorrectionParams) -> MotionCorrectionParams:
     """Write the reference files of one exposure, unless they are there, and return `params` with their paths.
 
     Raises:
-        ConfigurationFailure: the gain reference is missing, unreadable or does not fit the movie's frames.
-        InfrastructureFailure: a file cannot be written.
+        InfrastructureFailure: the gain reference is missing or not complete, or a file cannot be written.
+        ConfigurationFailure: the gain reference is no image, or does not fit the movie's frames.
     """
     named = constructReferenceNames(params)
     checkGain(params)
@@ -124,9 +128,7 @@ def readGainIdentity(path: str) -> Identity:
     try:
         return readIdentity(path)
     except FileNotFoundError as error:
-        raise ConfigurationFailure(
-            f"gain reference {path} does not exist", "restore it, or give another with --gainfile or --refimgid"
-        ) from error
+        raise InfrastructureFailure(f"gain reference {path} does not exist", MISSING_GAIN) from error
 
 
 @lru_cache(maxsize=64)
@@ -134,11 +136,14 @@ def readGainHeader(path: str, _identity: Identity) -> MovieHeader:
     """Return what a gain reference (MRC or TIFF) is.
 
     Raises:
-        ConfigurationFailure: it is not a complete image.
+        InfrastructureFailure: it is not complete.
+        ConfigurationFailure: it is no image.
     """
     try:
         return readMovieHeader(path)
-    except (NotReady, ImageFailure) as error:
+    except NotReady as error:
+        raise InfrastructureFailure(f"gain reference is not complete: {error.reason}", MISSING_GAIN) from error
+    except ImageFailure as error:
         raise ConfigurationFailure(
             f"gain reference cannot be used: {error.reason}", "restore it, or give another with --gainfile"
         ) from error
