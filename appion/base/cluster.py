@@ -1,19 +1,25 @@
-"""Where the workers come from: processes on this machine (a batch system has its place here too)."""
+"""Where the workers come from: processes on this machine, or jobs of Slurm."""
 
 from __future__ import annotations
 
 import contextlib
 import logging
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dask.config
 from distributed import Nanny, Scheduler, SpecCluster
 
 from appion.base.config import setting
 from appion.base.failures import ConfigurationFailure
+from appion.base.supply import Supply
+
+if TYPE_CHECKING:
+    from appion.base.slurm import SlurmCluster
+
+CLUSTERS = ("local", "slurm")
 
 #: Dask must not try again by itself: a task that lost its worker comes back and the loop decides.
 DASK_SETTINGS = {
@@ -26,37 +32,61 @@ DASK_SETTINGS = {
 }
 
 
-def constructCluster(gpus: tuple[int, ...] = (), workers: int | None = None) -> SpecCluster:
+def constructCluster(
+    gpus: tuple[int, ...] = (), workers: int | None = None, rundir: Path | None = None
+) -> LocalCluster | SlurmCluster:
     """Start the workers that `appion.cluster` asks for; closing the cluster ends them.
 
     Args:
-        gpus: ids of the GPUs to use, one worker each; empty if the program needs none.
-        workers: number of workers without GPUs; None: as `appion.workers` says.
+        gpus: ids of the GPUs to use, one worker each; empty if the program needs none. Which ones does not matter to
+            Slurm, which hands out its own.
+        workers: number of workers on this machine without GPUs; None: as `appion.workers` says.
+        rundir: the run folder, which Slurm's jobs write their logs to.
 
     Raises:
         ConfigurationFailure: an unknown kind of cluster.
     """
     kind = checkCluster()
     with dask.config.set(DASK_SETTINGS):
-        return CLUSTERS[kind](gpus, calcWorkers(gpus, workers))
+        if kind == "local":
+            return constructLocalCluster(gpus, calcWorkers(gpus, workers))
+        from appion.base.slurm import SlurmCluster  # only here: dask-jobqueue takes a while to import
+
+        return SlurmCluster((rundir or Path.cwd()).absolute(), gpus)
 
 
-def checkCluster() -> str:
-    """The kind of cluster that is asked for; raises ConfigurationFailure for an unknown one."""
+def checkCluster(gpus: tuple[int, ...] = (), timeout: float | None = None) -> str:
+    """The kind of cluster that is asked for.
+
+    Args:
+        gpus: empty if the program needs none.
+        timeout: seconds after which a program is given up; None: never.
+
+    Raises:
+        ConfigurationFailure: the kind is unknown, or its settings do not fit.
+    """
     kind = setting("cluster")
     if kind not in CLUSTERS:
-        raise ConfigurationFailure(f"setting appion.cluster is {kind!r}", f"one of: {', '.join(sorted(CLUSTERS))}")
+        raise ConfigurationFailure(f"setting appion.cluster is {kind!r}", f"one of: {', '.join(CLUSTERS)}")
+    if kind == "slurm":
+        from appion.base.jobscript import checkJobs
+
+        checkJobs(gpus, timeout)
     return kind
 
 
 def calcWorkers(gpus: tuple[int, ...] = (), workers: int | None = None) -> int:
     """How many workers there will be: one for each GPU, else `workers`, else the setting, else half the processors.
 
+    With Slurm there is none at first; room for one is what makes the first submission possible.
+
     Raises:
         ConfigurationFailure: a GPU twice, or no worker at all.
     """
     if len(set(gpus)) < len(gpus):
         raise ConfigurationFailure(f"a GPU is named twice: {', '.join(map(str, gpus))}", "name each once")
+    if setting("cluster") == "slurm":
+        return 1
     if gpus:
         return len(gpus)
     number = setting("workers") if workers is None else workers
@@ -72,7 +102,14 @@ def countProcessors() -> int:
     return len(os.sched_getaffinity(0))
 
 
-def constructLocalCluster(gpus: tuple[int, ...], workers: int) -> SpecCluster:
+class LocalCluster(Supply, SpecCluster):
+    """Processes on this machine; their number does not change."""
+
+    def describe(self) -> dict[str, Any]:
+        return {"planned": len(self.worker_spec)}
+
+
+def constructLocalCluster(gpus: tuple[int, ...], workers: int) -> LocalCluster:
     """Worker processes on this machine with one thread each, restarted when they die and gone when this process is.
 
     A worker finds its GPU in APPION_GPU, its name in APPION_WORKER and its share of processors in OMP_NUM_THREADS.
@@ -96,14 +133,11 @@ def constructLocalCluster(gpus: tuple[int, ...], workers: int) -> SpecCluster:
         return {"cls": Nanny, "options": {**common, "env": env}}
 
     options = {"host": "127.0.0.1", "dashboard": dashboard is not None, "dashboard_address": dashboard or ":0"}
-    return SpecCluster(
+    return LocalCluster(
         scheduler={"cls": Scheduler, "options": options},
         workers={name: constructSpec(name) for name in range(workers)},
         name="appion",
     )
-
-
-CLUSTERS: dict[str, Callable[[tuple[int, ...], int], SpecCluster]] = {"local": constructLocalCluster}
 
 
 @contextlib.contextmanager

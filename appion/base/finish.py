@@ -71,6 +71,10 @@ def settleOutcome(run: Run, image_id: int, outcome: Outcome) -> None:
     """Decide what becomes of an exposure that came back from a worker."""
     where = {"host": outcome.host, "worker": outcome.worker, "seconds": round(outcome.seconds, 2)}
     failure = outcome.failure
+    if outcome.refused:
+        run.exposures.handBack(image_id)
+        run.reporter.event("handed back", image=image_id, reason="too little time left on the worker", **where)
+        return
     if isinstance(failure, InfrastructureFailure):
         cleanLeftovers(run, image_id)
     recorded = journalPath(run.rundir, image_id).exists()

@@ -126,8 +126,12 @@ def fillWindow(run: Run) -> bool:
 
 
 def countFree(run: Run) -> int:
-    """How many exposures may still be handed out."""
-    workers = run.pool.countWorkers() if run.pool.isAlive() else run.pool.planned
+    """How many exposures may still be handed out.
+
+    Without any worker there is room for what the first one takes; all else keeps its place in the line until there are
+    workers, so that the first to come does not get everything and the newest exposure is still the first.
+    """
+    workers = max(1, run.pool.countWorkers()) if run.pool.isAlive() else run.pool.planned
     return int(workers * setting("window")) - len(run.pool.flights)
 
 

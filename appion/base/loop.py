@@ -18,6 +18,7 @@ from typing import Any
 
 from appion.base.cluster import calcWorkers, checkCluster, constructCluster, redirectDaskLogs
 from appion.base.config import setting
+from appion.base.demand import tellPool
 from appion.base.finish import cleanLeftovers, recoverRun, saveChanges, settleLost, settleOutcome, storeResults
 from appion.base.intake import fillWindow, pollDatabase, recheckWaiting
 from appion.base.line import Line
@@ -67,7 +68,7 @@ def runLoop(
     """
     options = options or LoopOptions()
     rundir = Path(rundir).absolute()
-    checkCluster()
+    checkCluster(options.gpus, step.timeout)
     planned = calcWorkers(options.gpus, options.workers)
     line = Line(options.order, setting("backlog_share"))  # an unknown order is an error now, not at the first exposure
     with contextlib.ExitStack() as stack:
@@ -80,7 +81,7 @@ def runLoop(
             rundir=rundir,
             options=options,
             exposures=Exposures(lambda: Line(line.order, line.share or 0.0), readLimits(options.wait)),
-            pool=Pool(lambda: constructCluster(options.gpus, options.workers), planned, step.name),
+            pool=Pool(lambda: constructCluster(options.gpus, options.workers, rundir), planned, step.name),
             reporter=Reporter(rundir, step.name, options.commit, session=options.session),
             isDatabaseAway=isDatabaseAway or isSinedonAway,
             reconnect=reconnect or closeSinedon,
@@ -143,6 +144,7 @@ def takeTurn(run: Run) -> bool:
         run.exposures.wake()
         recheckWaiting(run)
         more = fillWindow(run) or more
+    tellPool(run)
     return more
 
 
@@ -207,7 +209,7 @@ def describeRun(run: Run, why: str = "") -> dict[str, Any]:
     return {
         "state": "ended" if why else "stopping" if run.stopping else "running",
         "ended": why,
-        "workers": {"cluster": setting("cluster"), "planned": run.pool.planned, "in_sight": run.pool.countWorkers()},
+        "workers": {"cluster": setting("cluster"), **run.pool.describe()},
         "workers_started": run.pool.isAlive(),
         "database": run.database.describe(),
         "polling": run.polling.describe(),

@@ -11,13 +11,20 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from distributed import Client, Future, KilledWorker, SpecCluster
+from distributed import Client, Future, KilledWorker
 from distributed.core import Status
 
 from appion.base.failures import InfrastructureFailure
+from appion.base.scaling import Demand
 from appion.base.task import Outcome, runTask
+
+if TYPE_CHECKING:
+    from appion.base.cluster import LocalCluster
+    from appion.base.slurm import SlurmCluster
+
+    Cluster = LocalCluster | SlurmCluster
 
 logger = logging.getLogger(__name__)
 
@@ -38,15 +45,16 @@ class Pool:
 
     Args:
         construct: makes the cluster; what it raises is passed on by `start`.
-        planned: number of workers there will be.
+        planned: number of workers to reckon with until then.
         prefix: beginning of the keys of all tasks.
     """
 
-    def __init__(self, construct: Callable[[], SpecCluster], planned: int, prefix: str):
+    def __init__(self, construct: Callable[[], Cluster], planned: int, prefix: str):
         self.planned = planned
         self.flights: dict[int, Flight] = {}
         self._construct, self._prefix = construct, prefix
-        self._cluster: SpecCluster | None = None
+        self._cluster: Cluster | None = None
+        self._demand = Demand()
         self._client: Client | None = None
         self._counter = itertools.count(1)
         self._avoided: dict[int, str] = {}  # where an exposure met trouble that was not its own: better elsewhere
@@ -56,6 +64,7 @@ class Pool:
         """Start the cluster if there is none."""
         if self._client is None:
             self._cluster = self._construct()
+            self._cluster.onWorker = self.wakeUp
             self._client = Client(self._cluster, set_as_default=False)
 
     @property
@@ -82,11 +91,30 @@ class Pool:
         avoided = self._avoided.pop(image_id, None)
         others = [address for address in list(self._scheduler.workers) if address != avoided] if avoided else None
         future = self._client.submit(
-            runTask, calc, params, journal, key=key, pure=False, retries=0,
+            runTask, calc, params, journal, self._demand.needed, key=key, pure=False, retries=0,
             workers=others or None, allow_other_workers=bool(others),
         )  # fmt: skip
         self.flights[image_id] = Flight(future, time.monotonic())
         future.add_done_callback(lambda done: self._completed.put((image_id, done)))
+
+    def tell(self, demand: Demand) -> None:
+        """Say how much there is to do; a cluster that scales goes by it."""
+        self._demand = demand
+        if self._cluster is not None:
+            self._cluster.tell(demand)
+
+    def takeNews(self) -> list[dict[str, Any]]:
+        """Events of jobs and nodes since the last call."""
+        return [] if self._cluster is None else self._cluster.takeNews()
+
+    def findLiveJobs(self) -> set[str] | None:
+        """Numbers of the jobs that may still run; None: not known."""
+        return None if self._cluster is None else self._cluster.findLiveJobs()
+
+    def describe(self) -> dict[str, Any]:
+        """For the status: workers planned and in sight, and what the cluster adds."""
+        facts = {} if self._cluster is None else self._cluster.describe()
+        return {"planned": self.planned, "in_sight": self.countWorkers(), **facts}
 
     def wakeUp(self) -> None:
         """End a wait in :meth:`collect`; may be called from a signal handler."""
@@ -104,14 +132,29 @@ class Pool:
             if item and flight and flight.future is item[1]:
                 del self.flights[item[0]]
                 outcome = _fetch(item[1])
+                self._noteOutcome(outcome)
                 if isinstance(outcome.failure, InfrastructureFailure) and outcome.address:
                     self._avoided[item[0]] = outcome.address
                 outcomes.append((item[0], outcome))
         return outcomes
 
+    def _noteOutcome(self, outcome: Outcome) -> None:
+        """Tell the cluster how it went on a node; what says nothing about the node is left out."""
+        failure = outcome.failure
+        if self._cluster is not None and outcome.address:
+            trouble = failure.reason if isinstance(failure, InfrastructureFailure) else ""
+            if trouble or failure is None:
+                self._cluster.noteOutcome(outcome.host, trouble)
+
     def takeOverdue(self, limit: float) -> list[int]:
-        """Exposures that are out for more than `limit` seconds: given up, their workers restarted."""
+        """Exposures that are out for more than `limit` seconds: given up, their workers restarted.
+
+        Waiting for a worker to come does not count.
+        """
         now = time.monotonic()
+        for flight in self.flights.values():
+            if now - flight.since > limit and self._isWaiting(flight):
+                flight.since = now
         late = [image_id for image_id, flight in self.flights.items() if now - flight.since > limit]
         if not late or self._client is None:
             return []
@@ -127,6 +170,11 @@ class Pool:
             with contextlib.suppress(Exception):  # the nanny starts another one
                 self._client.run(os._exit, 1, workers=workers, wait=False, on_error="ignore")
         return late
+
+    def _isWaiting(self, flight: Flight) -> bool:
+        """Whether no worker has an exposure yet."""
+        task = self._scheduler.tasks.get(flight.future.key) if self.isAlive() else None
+        return task is not None and task.state in ("no-worker", "queued")
 
     def abandon(self) -> list[int]:
         """Forget everything that is out; returns its ids."""
@@ -161,8 +209,8 @@ class Pool:
             flight.future.release()
 
 
-def _killWorkers(cluster: SpecCluster) -> None:
-    """Kill the worker processes of this machine and have nobody restart them."""
+def _killWorkers(cluster: Cluster) -> None:
+    """Kill the worker processes of this machine and have nobody restart them; jobs end with their cluster."""
     for nanny in list(cluster.workers.values()):
         nanny.auto_restart = False
         if pid := getattr(nanny, "pid", None):

@@ -197,6 +197,10 @@ class Exposures:
         """A waiting one need not wait any more."""
         self._queue(image_id)
 
+    def handBack(self, image_id: int) -> None:
+        """A worker did not take it: as if it had not been handed out."""
+        self._enter(image_id)
+
     def submitted(self, image_id: int) -> None:
         """Handed to a worker."""
         self._move(image_id, Phase.RUNNING)

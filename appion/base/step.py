@@ -41,6 +41,7 @@ class Step:
         store: files and rows of one result, in marker-last order, safe to repeat.
         encode, decode: a result record to and from a JSON-able dict (the journal).
         report: what the step says about a stored result beyond its rows (one line), or an empty string.
+        timeout: seconds after which `calc` gives up by itself; None: it may run for ever.
     """
 
     name: str
@@ -55,3 +56,4 @@ class Step:
     encode: Callable[[Any], dict[str, Any]]
     decode: Callable[[dict[str, Any]], Any]
     report: Callable[[Any], str] = lambda _result: ""
+    timeout: float | None = None

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from appion.base import jobworker
 from appion.base.failures import Failure, classifyException
 
 
@@ -16,7 +16,7 @@ from appion.base.failures import Failure, classifyException
 class Outcome:
     """What came back for one exposure: a result or a failure, where it was made and in how many seconds.
 
-    Neither: the result is in the journal.
+    Neither: the result is in the journal; or, if `refused`, the worker has too little time left and took nothing.
     """
 
     result: Any = None
@@ -25,30 +25,28 @@ class Outcome:
     worker: str = ""
     seconds: float = 0.0
     address: str = ""  # of the worker, as Dask calls it
+    refused: bool = False
 
 
-def runTask(calc: Callable[[Any], Any], params: Any, journal: str = "") -> Outcome:
+def runTask(calc: Callable[[Any], Any], params: Any, journal: str = "", needed: float = 0.0) -> Outcome:
     """Run `calc` and return its result or its failure, classified here where the traceback is at hand.
 
     Dask runs a task again if its worker is lost before the result was fetched. If there is a record at the path
-    `journal` by then, nothing is computed and the result is None: it is in the record.
+    `journal` by then, nothing is computed and the result is None: it is in the record. A worker whose job ends in less
+    than `needed` seconds takes nothing and goes.
     """
-    host, start = os.uname().nodename, time.monotonic()
+    host, start = os.environ.get("SLURMD_NODENAME") or os.uname().nodename, time.monotonic()
     worker = os.environ.get("SLURM_JOB_ID") or os.environ.get("APPION_WORKER", "")
     result, failure = None, None
     if journal and os.path.exists(journal):
         return Outcome(host=host, worker=worker)
+    if not jobworker.hasTime(needed):
+        jobworker.retireSoon()
+        return Outcome(host=host, worker=worker, refused=True)
     try:
         result = calc(params)
     except (Exception, SystemExit) as error:
         failure = classifyException(error, host)
         failure.host = failure.host or host
-    return Outcome(result, failure, host, worker, time.monotonic() - start, readAddress())
-
-
-def readAddress() -> str:
-    """Dask's name of the worker that this runs on; empty elsewhere."""
-    try:
-        return sys.modules["distributed"].get_worker().address
-    except (KeyError, ValueError):
-        return ""
+    found = jobworker.findWorker()
+    return Outcome(result, failure, host, worker, time.monotonic() - start, found.address if found else "")

@@ -28,8 +28,7 @@ def describeCondition(rundir: Path, condition: Condition) -> list[str]:
     lines = [describeVerdict(condition), f"  {describeWhere(status)}", f"  {describeCounts(status)}"]
     if condition.running:
         lines.append(f"  {describePace(status)}")
-        workers = status["workers"]
-        lines.append(f"  workers: {workers['in_sight']} of {workers['planned']} there ({workers['cluster']})")
+        lines.append(f"  {describeWorkers(status['workers'])}")
     for group in status["waiting_for"]:
         lines.append(f"  waiting: {group['count']} x {group['reason']} (e.g. image {group['image']})")
     for group in status["failures"]:
@@ -84,6 +83,14 @@ def describePace(status: dict[str, Any]) -> str:
     words.append(f"behind by {behind['count']} (the oldest for {formatDuration(60 * behind['minutes'])})")
     left = status["time_left"]
     return ", ".join([*words, "time left unknown" if left is None else f"{formatDuration(left)} left"])
+
+
+def describeWorkers(workers: dict[str, Any]) -> str:
+    """How many there are, and why jobs wait, as Slurm says it."""
+    pending = workers.get("pending", [])
+    reasons = ", ".join(f"{number} x {reason}" for reason, number in pending)
+    waiting = f"; {sum(number for _, number in pending)} jobs wait: {reasons}" if pending else ""
+    return f"workers: {workers['in_sight']} of {workers['planned']} there ({workers['cluster']}){waiting}"
 
 
 def formatTime(seconds: float) -> str:

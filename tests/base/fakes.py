@@ -124,6 +124,15 @@ class InlinePool:
     def countWorkers(self) -> int:
         return self.planned
 
+    def tell(self, _demand: Any) -> None:
+        pass
+
+    def takeNews(self) -> list[dict[str, Any]]:
+        return []
+
+    def describe(self) -> dict[str, Any]:
+        return {"planned": self.planned, "in_sight": self.planned}
+
     def submit(self, image_id: int, _attempt: int, calc: Any, params: Any, journal: str) -> None:
         from appion.base.failures import InfrastructureFailure
 

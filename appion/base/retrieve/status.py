@@ -89,8 +89,9 @@ def findTrouble(status: dict[str, Any]) -> tuple[str, ...]:
             lines.append(f"{text}{when}: {status[key]['reason']}")
     if status.get("unwritable"):
         lines.append(f"the run folder cannot be written: {status['unwritable']}")
-    if status.get("workers_started") and not workers["in_sight"]:
+    if status.get("workers_started") and not workers["in_sight"] and workers["cluster"] == "local":
         lines.append(f"none of {workers['planned']} workers is there")
+    lines += workers.get("trouble", [])
     if status["falling_behind"]:
         lines.append(
             f"falling behind: {status['arriving_per_hour']:.0f} exposures an hour come, "

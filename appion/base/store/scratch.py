@@ -10,7 +10,7 @@ import os
 import shutil
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from pathlib import Path
 
 from appion.base.failures import classifyException
@@ -76,6 +76,7 @@ def saveOwner(scratch: Path, program: int | None = None) -> None:
         "started": readStartTime(os.getpid()),
         "program": program,
         "program_started": readStartTime(program) if program else None,
+        "job": os.environ.get("SLURM_JOB_ID"),
         "since": time.time(),
     }
     writeAtomically(scratch / OWNER, json.dumps(owner))
@@ -123,6 +124,24 @@ def cleanScratch(root: Path | str, image_id: int | None = None) -> list[str]:
         ]
         shutil.rmtree(scratch, ignore_errors=True)
         lines.append(f"removed {scratch}" + (f", ended its {' and '.join(killed)}" if killed else ""))
+    return lines
+
+
+def cleanEndedJobs(root: Path | str, live: Container[str]) -> list[str]:
+    """Remove scratch folders, of whatever host, whose Slurm job is not among those that may still run.
+
+    Returns:
+        One line for each folder.
+    """
+    lines = []
+    for owner in sorted(Path(root).glob(f"*/{OWNER}")):
+        try:
+            job = json.loads(owner.read_bytes()).get("job")
+        except (OSError, ValueError, AttributeError):
+            continue
+        if job and job not in live:
+            shutil.rmtree(owner.parent, ignore_errors=True)
+            lines.append(f"removed {owner.parent}, job {job} has ended")
     return lines
 
 

@@ -1,0 +1,71 @@
+"""Loaded by Dask into a worker that is a Slurm job: how long it has to live, which GPU is its own, how it ends.
+
+Slurm's SIGTERM (cancelled, preempted, out of time) ends the worker at once: its program is killed with it, its GPU is
+free, and the exposure is computed elsewhere. Waiting for a thread that cannot be interrupted would only end in SIGKILL.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from typing import Any
+
+#: Seconds after which a worker that has too little time left goes: its last answer is fetched by then.
+FAREWELL = 2.0
+
+#: A worker that is this young (share of its life) takes anything: nobody could have more time.
+YOUNG = 0.1
+
+#: When this worker started and when its job ends, by the monotonic clock; None: it is not a job, or has no limit.
+life: tuple[float, float] | None = None
+
+
+def dask_setup(_worker: object) -> None:
+    """Called by Dask in the main thread of the worker process."""
+    global life
+    signal.signal(signal.SIGTERM, lambda _number, _frame: os._exit(128 + signal.SIGTERM))
+    life = calcLife()
+    if os.environ.get("CUDA_VISIBLE_DEVICES", "NoDevFiles") not in ("", "NoDevFiles"):
+        os.environ["APPION_GPU"] = "0"  # of those this job may see, which count from 0
+    if "OMP_NUM_THREADS" not in os.environ and "SLURM_CPUS_PER_TASK" in os.environ:
+        os.environ["OMP_NUM_THREADS"] = os.environ["SLURM_CPUS_PER_TASK"]
+
+
+def calcLife() -> tuple[float, float] | None:
+    """Start and end of this job by the monotonic clock, from what Slurm or the job script says; None: no limit."""
+    now = time.monotonic()
+    if end := os.environ.get("SLURM_JOB_END_TIME"):
+        return now, now + float(end) - time.time()
+    if seconds := os.environ.get("APPION_WALLTIME"):
+        return now, now + float(seconds)
+    return None
+
+
+def hasTime(needed: float) -> bool:
+    """Whether what needs so many seconds can be finished here; a young worker says yes, as no other could do better."""
+    if life is None:
+        return True
+    start, end = life
+    return end - time.monotonic() >= min(needed, (1 - YOUNG) * (end - start))
+
+
+def retireSoon() -> None:
+    """Take nothing more, and go once what was said last has been heard."""
+    worker = findWorker()
+    if worker is not None:
+        worker.loop.add_callback(_pause, worker)
+        worker.loop.add_callback(worker.loop.call_later, FAREWELL, worker.close_gracefully)
+
+
+def _pause(worker: Any) -> None:
+    worker.status = sys.modules["distributed"].core.Status.paused
+
+
+def findWorker() -> Any:
+    """The Dask worker that this runs on; None elsewhere."""
+    try:
+        return sys.modules["distributed"].get_worker()
+    except (KeyError, ValueError):
+        return None

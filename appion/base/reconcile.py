@@ -1,0 +1,172 @@
+"""Pure decisions about jobs: what Slurm says of them, which are lost, and which nodes are sick."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+#: States in which a job runs no more. A state that is not known counts as alive.
+ENDED = frozenset(
+    {"BOOT_FAIL", "CANCELLED", "COMPLETED", "DEADLINE", "FAILED", "NODE_FAIL", "OUT_OF_MEMORY", "PREEMPTED", "REVOKED",
+     "TIMEOUT"}
+)  # fmt: skip
+
+#: States that say something about the node.
+NODE_TROUBLE = frozenset({"BOOT_FAIL", "FAILED", "NODE_FAIL"})
+
+#: What is asked of squeue about each job: id, state, nodes, reason.
+SQUEUE_FORMAT = "%i|%T|%N|%r"
+
+
+@dataclass(frozen=True)
+class Listed:
+    """One job as squeue shows it; `node` is empty before it runs."""
+
+    state: str
+    node: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Facts:
+    """One job as seen from here.
+
+    Attributes:
+        job_id: Slurm's number; None: its submission failed.
+        registered: its worker is there now; `seen`: it was there at some time.
+        age: seconds since it was submitted.
+        missing: how many times in a row squeue did not list it.
+        silent: seconds since it runs, or since its worker was lost, without a worker; None: it does not run.
+    """
+
+    job_id: str | None = None
+    registered: bool = False
+    seen: bool = False
+    age: float = 0.0
+    missing: int = 0
+    silent: float | None = None
+
+
+@dataclass(frozen=True)
+class Patience:
+    """Seconds: for a submitted job to be listed, for a running job to have a worker, for a lost worker to come back."""
+
+    listed: float = 15.0
+    start: float = 300.0
+    back: float = 15.0
+
+
+@dataclass(frozen=True)
+class Loss:
+    """A job to be given up: why, whether that was before it had ever had a worker, and whether to blame its node."""
+
+    why: str
+    early: bool
+    node: str = ""
+    blamed: bool = False
+
+
+def parseSqueue(text: str) -> dict[str, Listed]:
+    """Jobs by id from what squeue printed in :data:`SQUEUE_FORMAT`.
+
+    Raises:
+        ValueError: a line is something else; then nothing of it is to be believed.
+    """
+    jobs = {}
+    for line in text.splitlines():
+        if not line.strip():
+            continue
+        match = re.fullmatch(r"(\d+)\|([A-Z_]+)\|([^|]*)\|(.*)", line.strip())
+        if match is None:
+            raise ValueError(f"squeue printed {line[:200]!r}")
+        jobs[match[1]] = Listed(match[2], re.sub(r"^\(.*\)$", "", match[3]), match[4])
+    return jobs
+
+
+def findLoss(facts: Facts, listed: Listed | None, patience: Patience) -> Loss | None:
+    """Whether a job is lost, given how squeue lists it (None: it does not). While its worker is there it never is."""
+    if not facts.job_id:
+        return Loss("it was not submitted", early=True)
+    if facts.registered:
+        return None
+    if listed is None:
+        if facts.missing >= 2 and facts.age > patience.listed:
+            return Loss("Slurm knows it no more", early=not facts.seen)
+        return None
+    if listed.state in ENDED:
+        reason = f" ({listed.reason})" if listed.reason not in ("", "None") else ""
+        word = "" if facts.seen else " before its worker was there"
+        blamed = listed.state in NODE_TROUBLE or (not facts.seen and listed.state != "CANCELLED")
+        return Loss(f"{listed.state}{reason}{word}", not facts.seen, listed.node, blamed)
+    if facts.silent is not None:
+        limit = patience.back if facts.seen else patience.start
+        if facts.silent > limit:
+            why = "its worker is gone" if facts.seen else f"no worker after {facts.silent:.0f} s"
+            return Loss(why, early=not facts.seen, node=listed.node, blamed=not facts.seen)
+    return None
+
+
+def isAlive(job: Listed) -> bool:
+    """Whether a job may still do something: it has not ended and is not about to."""
+    return job.state not in ENDED and job.state != "COMPLETING"
+
+
+def findStrangers(listing: Mapping[str, Listed], known: Iterable[str | None]) -> list[str]:
+    """Jobs under our name that we know nothing of: left by a daemon that was killed, or by an sbatch that hung."""
+    return sorted({key for key, job in listing.items() if isAlive(job)} - set(known), key=int)
+
+
+def countReasons(listing: Mapping[str, Listed], ours: Iterable[str | None]) -> list[tuple[str, int]]:
+    """Why jobs wait, as Slurm says, the most frequent reason first."""
+    ours = set(ours)
+    reasons = [job.reason for key, job in listing.items() if key in ours and job.state == "PENDING"]
+    return Counter(reasons).most_common()
+
+
+@dataclass
+class Nodes:
+    """Which nodes fail again and again while others do not; times are monotonic seconds.
+
+    A node is excluded after `limit` failures in a row. A second one only if meanwhile another node got something done:
+    when everything fails everywhere, it is not the nodes. After `term` seconds a node gets another chance, and a single
+    failure then suffices.
+    """
+
+    limit: int
+    term: float
+    excluded: dict[str, float] = field(default_factory=dict)  # node -> until when
+    reasons: dict[str, str] = field(default_factory=dict)
+    _rows: dict[str, list[float]] = field(default_factory=dict)  # times of failures since the last success
+    _successes: dict[str, float] = field(default_factory=dict)  # when a node last got something done
+
+    def succeed(self, node: str, now: float) -> None:
+        """Something was computed on a node."""
+        self._rows.pop(node, None)
+        self._successes[node] = now
+
+    def fail(self, node: str, reason: str, now: float) -> bool:
+        """Something failed on a node and it is not the image's fault; returns whether the node is excluded by this."""
+        if not node or self.limit <= 0 or node in self.excluded:
+            return False
+        row = self._rows.setdefault(node, [])
+        row.append(now)
+        del row[: -self.limit]
+        if len(row) < self.limit:
+            return False
+        well = any(when >= row[0] for other, when in self._successes.items() if other != node)
+        alone = not self.excluded and not any(other != node for other in self._rows)
+        if not (well or alone):
+            return False
+        self.excluded[node], self.reasons[node] = now + self.term, reason
+        return True
+
+    def expire(self, now: float) -> list[str]:
+        """Nodes whose term is over, which may be used again."""
+        over = [node for node, until in self.excluded.items() if until <= now]
+        for node in over:
+            del self.excluded[node]
+            self._rows[node] = [-math.inf] * (self.limit - 1)
+        return over
