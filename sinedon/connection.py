@@ -84,8 +84,10 @@ def _useDriver() -> set[str]:
 def registerDatabases(databases: dict[str, dict[str, Any]]) -> None:
     """Replace the databases that Django knows. Open connections of this thread are closed."""
     connections.close_all()
-    for alias in connections.settings:
+    # Another thread may have registered others meanwhile: what this one has open is not always what is registered.
+    for alias in ("default", "leginondata", "projectdata", "appiondata"):
         if hasattr(connections._connections, alias):
+            getattr(connections._connections, alias).close()
             del connections[alias]
     forgetLiveTables()
     settings.DATABASES = {"default": {}, **databases}

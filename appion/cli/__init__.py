@@ -32,8 +32,22 @@ def constructParser() -> argparse.ArgumentParser:
     retry.add_argument("images", nargs="*", help="image ids or names; without any, all that failed")
     explain = add("explain", "Everything that is known of one exposure.")
     explain.add_argument("image", help="image id or name")
+    text = "What is well and what is to be done before a run; exit code 0: all is well, 1: something is to be done."
+    addDoctorOptions(commands.add_parser("doctor", help=text, description=text))
     commands.add_parser("demo", help="A simulated microscope to try it with.", add_help=False)
     return parser
+
+
+def addDoctorOptions(parser: argparse.ArgumentParser) -> None:
+    """The options of `appion doctor`."""
+    parser.add_argument("--config", type=Path, metavar="DIR",
+                        help="folder whose sinedon.cfg, appion.yaml and jobqueue.yaml are used")  # fmt: skip
+    parser.add_argument("--rundir", type=Path, metavar="DIR", help="look at this run folder, too")
+    parser.add_argument("--projectid", type=int, metavar="N", help="whose Appion database (default: the newest)")
+    parser.add_argument("--size", action="store_true", help="how many workers are needed, and nothing else")
+    parser.add_argument("--rate", type=float, metavar="N", help="--size: exposures per hour (default: of --rundir)")
+    parser.add_argument("--seconds", type=float, metavar="S",
+                        help="--size: that one worker takes for one exposure (default: of --rundir)")  # fmt: skip
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -71,6 +85,10 @@ def dispatch(args: argparse.Namespace) -> int:
         from appion.cli.failures import retryImages
 
         return retryImages(args.rundir, args.images)
+    if args.command == "doctor":
+        from appion.cli.doctor import showDoctor
+
+        return showDoctor(args)
     from appion.cli.explain import explainImage
 
     return explainImage(args.rundir, args.image)

@@ -21,8 +21,9 @@ from appion.base.cli import createRundir
 from appion.base.config import setting
 from appion.base.failures import Failure
 from appion.base.logs import closeLogging, setupLogging
+from appion.base.patience import callWithin
 from appion.runjob.command import PROGRAMS, JobRequest, readRequest
-from appion.runjob.row import callWithin, insertJobRow, updateJobRow
+from appion.runjob.row import insertJobRow, updateJobRow
 from appion.runjob.script import constructScript, saveScript
 from appion.runjob.submit import submitScript
 
@@ -94,7 +95,7 @@ def makeJobRow(request: JobRequest) -> int | None:
     if not request.commit:
         return None
     try:
-        return callWithin(DATABASE_PATIENCE, insertJobRow, request)
+        return callWithin(DATABASE_PATIENCE, "the database", insertJobRow, request)
     except Exception as error:
         logger.warning("the job gets no row in the database: %s", error)
         return None
@@ -103,6 +104,6 @@ def makeJobRow(request: JobRequest) -> int | None:
 def noteSubmission(request: JobRequest, jobid: int, clusterjobid: int) -> None:
     """Write the job's number and status into its row; a job that runs without is only reported."""
     try:
-        callWithin(DATABASE_PATIENCE, updateJobRow, request, jobid, clusterjobid)
+        callWithin(DATABASE_PATIENCE, "the database", updateJobRow, request, jobid, clusterjobid)
     except Exception as error:
         logger.warning("job %d is submitted, but row %d does not say so: %s", clusterjobid, jobid, error)

@@ -5,12 +5,8 @@ from __future__ import annotations
 import argparse
 import os
 import socket
-import threading
-from collections.abc import Callable
-from typing import Any
 
 import sinedon
-from appion.base.failures import InfrastructureFailure
 from appion.base.retrieve.host import readUserName
 from appion.base.retrieve.session import readSession, setupProject
 from appion.base.store.path import savePathData
@@ -61,31 +57,3 @@ def openProject(request: JobRequest) -> int:
     session = readSession(args)
     setupProject(args, session)
     return session.def_id
-
-
-def callWithin(seconds: float, function: Callable[..., Any], *args: Any) -> Any:
-    """Return what `function` returns if it does so in time: nobody waits for a server that does not answer.
-
-    Raises:
-        InfrastructureFailure: time is up; the function may still end in the background.
-        Exception: what the function raised.
-    """
-    result: list[Any] = []
-    errors: list[BaseException] = []
-
-    def call() -> None:
-        try:
-            result.append(function(*args))
-        except BaseException as error:
-            errors.append(error)
-        finally:
-            sinedon.closeConnections()
-
-    thread = threading.Thread(target=call, daemon=True)
-    thread.start()
-    thread.join(seconds)
-    if errors:
-        raise errors[0]
-    if not result:
-        raise InfrastructureFailure(f"the database does not answer within {seconds:g} s")
-    return result[0]

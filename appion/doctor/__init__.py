@@ -1,0 +1,1 @@
+"""`appion doctor`: looks at everything a run needs before it is started. Nothing is changed."""
