@@ -103,6 +103,7 @@ def test_wrongOptionsEndWithTwo(tmp_path, capsys):
         (["--session=x", "--align", "--gpuids=0,0"], "GPU twice"),
         (["--session=x", "--align", "--gainfile=/no/gain.mrc"], "/no/gain.mrc does not exist"),
         (["--session=x", "--align", "--ddstartframe=-1"], "--ddstartframe=-1"),
+        (["--session=x", "--align", "--totaldose=inf"], "--totaldose=inf"),
         (["--session=x", "--align", "--eer_sampling=4"], "--eer_sampling=4"),
         (["--session=x", "--align", "--projectid=1"], "there is no session of this name"),
     ):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import math
 import os
 import re
 from typing import Any
@@ -138,7 +139,7 @@ def constructOptions(args: argparse.Namespace, parser: Parser) -> MotionCorrecti
         raise ConfigurationFailure("without --align nothing would be aligned", "add --align")
     for dest, least, included in LIMITS:
         value = getattr(args, dest)
-        if value is not None and not (value > least or (included and value == least)):
+        if value is not None and not (least < value < math.inf or (included and value == least)):
             name = parser.given.get(dest, f"--{dest}={value}").partition("=")[0]
             raise ConfigurationFailure(
                 f"{name}={value:g} is not possible", f"give {least} or more" if included else f"give more than {least}"
