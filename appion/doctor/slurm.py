@@ -2,63 +2,75 @@
 
 from __future__ import annotations
 
-import shlex
 import shutil
 import subprocess
 from collections.abc import Iterator
-from typing import Any
+from pathlib import Path
 
-import dask.config
-import dask_jobqueue  # noqa: F401 (registers the defaults of jobqueue.slurm)
+from dask_jobqueue.slurm import SLURMJob
 
 from appion.base.config import setting
+from appion.base.failures import ConfigurationFailure
+from appion.base.jobscript import checkJobs, constructJobOptions, constructSubmitEnvironment
 from appion.doctor.finding import NOTE, TODO, WELL, Finding
+from appion.motioncorrection.calc.external.program import findProgram
 
 #: Seconds for sbatch to answer; it gives up itself after about ten.
 PATIENCE = 20.0
 
-#: Options of sbatch by the names dask-jobqueue has for them.
-OPTIONS = {"queue": "--partition", "account": "--account", "walltime": "--time", "job-cpu": "--cpus-per-task",
-           "job-mem": "--mem"}  # fmt: skip
-
 
 def checkSlurm() -> Iterator[Finding]:
-    """Have Slurm try a job with the settings of `jobqueue.slurm`, without submitting it.
+    """Have Slurm try the job of a worker without submitting it.
 
-    Where workers are not to run on Slurm, it only matters to runJob.py.
+    Where workers are not to run on Slurm, it only matters to runJob.py: any job is tried.
+
+    Raises:
+        ConfigurationFailure: workers are to run on Slurm, and it is not here or a setting is missing or wrong.
     """
-    needed = setting("cluster") == "slurm"
-    if shutil.which("sbatch") is None:
-        if needed:
-            yield Finding(TODO, "Slurm", "appion.cluster is slurm, but there is no sbatch in PATH",
-                          "install Slurm's client, or start the daemon on a login node")  # fmt: skip
+    if setting("cluster") != "slurm":
+        if shutil.which("sbatch") is not None:
+            refusal, said = trySubmission("#!/bin/sh\n")
+            text = f"runJob.py could not submit from here: {said}" if refusal else f"runJob.py can submit: {said}"
+            yield Finding(NOTE if refusal else WELL, "Slurm", text)
         return
-    options = constructOptions()
+    script = constructWorkerScript()
+    asked = "; ".join(line.removeprefix("#SBATCH ") for line in script.splitlines() if line.startswith("#SBATCH "))
+    refusal, said = trySubmission(script)
+    if refusal:
+        yield Finding(TODO, "Slurm", f"does not take the job of a worker: {said}",
+                      f"correct jobqueue.slurm (asked for: {asked}), or ask who runs Slurm")  # fmt: skip
+    else:
+        yield Finding(WELL, "Slurm", f"takes the job of a worker ({asked}): {said}")
+
+
+def constructWorkerScript() -> str:
+    """Return the script of a worker for motion correction.
+
+    Raises:
+        ConfigurationFailure: as for :func:`checkSlurm`.
+    """
+    gpus = (0,) if needGPU() else ()
+    checkJobs(gpus, setting("motioncorrection.timeout"))
+    return SLURMJob("tcp://127.0.0.1:1", "doctor", **constructJobOptions(Path("/tmp/doctor"), gpus)).job_script()
+
+
+def needGPU() -> bool:
+    """Return whether the program for motion correction needs a GPU; one that is not found here might."""
+    try:
+        return findProgram(setting("motioncorrection.executable") or "").kind != "motioncor-cpu"
+    except ConfigurationFailure:
+        return True
+
+
+def trySubmission(script: str) -> tuple[bool, str]:
+    """Return whether sbatch refuses a script, and what it says."""
     try:
         done = subprocess.run(
-            ["sbatch", "--test-only", *options, "--wrap=true"],
-            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=PATIENCE,
+            ["sbatch", "--test-only"], input=script, env=constructSubmitEnvironment(), capture_output=True, text=True,
+            timeout=PATIENCE,
         )  # fmt: skip
-        said, code = done.stderr.strip(), done.returncode
-    except (OSError, subprocess.TimeoutExpired) as error:
-        said, code = str(error), 1
-    asked = shlex.join(options) or "no options"
-    if code == 0:
-        yield Finding(WELL, "Slurm", f"takes a job ({asked}): {said.removeprefix('sbatch: ')}")
-    elif needed:
-        yield Finding(TODO, "Slurm", f"does not take a job ({asked}): {said}",
-                      "correct jobqueue.slurm (queue, account, walltime, …), or ask who runs Slurm")  # fmt: skip
-    else:
-        yield Finding(NOTE, "Slurm", f"runJob.py could not submit from here ({asked}): {said}")
-
-
-def constructOptions() -> list[str]:
-    """Return the options of sbatch that the settings `jobqueue.slurm` stand for."""
-    if setting("cluster") != "slurm":
-        return []
-    given: dict[str, Any] = dask.config.get("jobqueue.slurm")
-    settings = {str(key).replace("_", "-"): value for key, value in given.items()}
-    words = [f"{option}={settings[name]}" for name, option in OPTIONS.items() if settings.get(name)]
-    for directive in settings.get("job-extra-directives") or []:
-        words += shlex.split(str(directive))
-    return words
+    except subprocess.TimeoutExpired:
+        return True, f"no answer within {PATIENCE:g} s"
+    except OSError as error:
+        return True, str(error)
+    return done.returncode != 0, done.stderr.strip().removeprefix("sbatch: ")

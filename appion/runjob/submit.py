@@ -6,6 +6,7 @@ import subprocess
 from pathlib import Path
 
 from appion.base.failures import ConfigurationFailure, InfrastructureFailure
+from appion.base.jobscript import constructSubmitEnvironment
 
 
 def submitScript(script: Path, timeout: float) -> int:
@@ -18,7 +19,8 @@ def submitScript(script: Path, timeout: float) -> int:
     try:
         done = subprocess.run(
             ["sbatch", "--parsable", script.name if not script.name.startswith("-") else f"./{script.name}"],
-            cwd=script.parent, stdin=subprocess.DEVNULL, capture_output=True, timeout=timeout,
+            cwd=script.parent, env=constructSubmitEnvironment(), stdin=subprocess.DEVNULL, capture_output=True,
+            timeout=timeout,
         )  # fmt: skip
     except FileNotFoundError:
         raise ConfigurationFailure("there is no sbatch here", "install Slurm's client, or correct PATH") from None

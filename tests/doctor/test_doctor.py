@@ -127,19 +127,21 @@ def testSlurmIsAskedWithTheSettingsOfTheWorkers(slurm, consult, commands, monkey
         return next(line for line in "\n".join(consult()[1]).split("\n") if " Slurm " in line)
 
     dask.config.set({"appion.cluster": "slurm"})
-    assert look().startswith("TO DO  Slurm       appion.cluster is slurm, but there is no sbatch in PATH")
+    assert look().startswith("TO DO  Slurm       appion.cluster is slurm, but sbatch is not in PATH")
     for name in ("SLURM_CONF", "PATH"):
         monkeypatch.setenv(name, slurm.environment[name])
-    dask.config.set({"jobqueue.slurm.queue": "preprocessing", "jobqueue.slurm.job-extra-directives": ["--gres=gpu:1"]})
-    assert re.match(r"well   Slurm       takes a job \(--partition=preprocessing --time=00:30:00 --gres=gpu:1\): "
+    assert "Slurm       jobqueue.slurm.memory is not set" in look()
+    given = {"queue": "preprocessing", "memory": "1GB", "walltime": "02:00:00"}
+    dask.config.set({f"jobqueue.slurm.{key}": value for key, value in given.items()})
+    assert re.match(r"well   Slurm       takes the job of a worker \(.*-p preprocessing.*-t 02:00:00.*\): "
                     r"Job \d+ to start at .* in partition preprocessing", look())  # fmt: skip
     dask.config.set({"jobqueue.slurm.queue": "gpu"})
-    assert re.match(r"TO DO  Slurm       does not take a job \(.*--partition=gpu.*invalid partition", look())
+    assert re.match(r"TO DO  Slurm       does not take the job of a worker: .*invalid partition", look())
     dask.config.set({"appion.cluster": "local"})
-    assert look().startswith("well   Slurm       takes a job (no options)")
+    assert look().startswith("well   Slurm       runJob.py can submit: Job ")
     commands("sbatch", "echo no such host >&2; exit 1")
     monkeypatch.setenv("PATH", str(tmp_path / "commands"))
-    assert look() == "note   Slurm       runJob.py could not submit from here (no options): no such host"
+    assert look() == "note   Slurm       runJob.py could not submit from here: no such host"
 
 
 def testWrongSettingsAreFound(consult, commands, monkeypatch):
