@@ -80,5 +80,6 @@ def classifyException(error: BaseException, host: str = "") -> Failure:
     tail = "".join(traceback.format_exception(error))[-4000:]
     reason = f"{type(error).__name__}: {error}".splitlines()[0]
     if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno in INFRASTRUCTURE_ERRNOS):
-        return InfrastructureFailure(reason, host=host, log_tail=tail)
+        remedy = f"look after the disks and the memory of {host or 'this host'}; it is tried again"
+        return InfrastructureFailure(reason, remedy, host=host, log_tail=tail)
     return ImageFailure(reason, host=host, log_tail=tail)

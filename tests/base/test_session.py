@@ -59,8 +59,8 @@ def test_a_session_by_its_images():
     args, session = prepare(f"--mrclist=/some/where/{made.filenames[1]}.mrc", *words)
     assert session.name == made.name
     assert args.rundir == "/r/a"
-    assert "none of these images exists" in refuse("--mrclist=nothing", *words)
-    assert "2 sessions" in refuse(f"--mrclist={made.filenames[0]},26mar20b_00001enn", *words)
+    assert "none of these images exists (give the names of" in refuse("--mrclist=nothing", *words)
+    assert "2 sessions (add --session=NAME)" in refuse(f"--mrclist={made.filenames[0]},26mar20b_00001enn", *words)
 
 
 @pytest.mark.usefixtures("database")

@@ -88,8 +88,10 @@ def readSessionOfImages(names: Sequence[str]) -> int:
     found = leginondata.AcquisitionImageData.objects.filter(filename__in=names).values_list("session_id", "filename")
     sessions = {session_id for session_id, _ in found if session_id}
     if len(sessions) != 1:
-        what = "none of these images exists" if not sessions else f"the images are of {len(sessions)} sessions"
-        raise ConfigurationFailure(f"--mrclist={','.join(names)}: {what}", "add --session=NAME")
+        what, remedy = f"the images are of {len(sessions)} sessions", "add --session=NAME"
+        if not sessions:
+            what, remedy = "none of these images exists", "give the names of Leginon's images"
+        raise ConfigurationFailure(f"--mrclist={','.join(names)}: {what}", remedy)
     return sessions.pop()
 
 
