@@ -105,6 +105,8 @@ def countProcessors() -> int:
 class LocalCluster(Supply, SpecCluster):
     """Processes on this machine; their number does not change."""
 
+    fixed = True
+
     def describe(self) -> dict[str, Any]:
         return {"planned": len(self.worker_spec)}
 

@@ -194,10 +194,10 @@ def settleLost(run: Run) -> None:
     limit = setting("task_timeout")
     for image_id in run.pool.takeOverdue(limit):
         settleOutcome(run, image_id, Outcome(failure=InfrastructureFailure(f"not back after {limit:g} s")))
-    if run.pool.flights and not run.pool.isAlive():
-        logger.warning("the connection to the workers is lost; starting them anew")
+    if run.pool.isBroken():
+        logger.warning("the workers are lost; starting them anew")
         lost = run.pool.abandon()
         run.pool.close()
         for image_id in lost:
-            failure = InfrastructureFailure("the connection to the workers was lost")
+            failure = InfrastructureFailure("the workers were lost")
             settleOutcome(run, image_id, Outcome(failure=failure))

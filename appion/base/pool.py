@@ -31,6 +31,9 @@ logger = logging.getLogger(__name__)
 #: Seconds within which the result of a finished task must have come over.
 FETCH_TIMEOUT = 60.0
 
+#: Seconds that a cluster with a fixed number of workers may be without any before it is started anew.
+WORKERLESS = 60.0
+
 
 @dataclass
 class Flight:
@@ -56,6 +59,7 @@ class Pool:
         self._cluster: Cluster | None = None
         self._demand = Demand()
         self._client: Client | None = None
+        self._worked = time.monotonic()  # when there was a worker, or no need for one
         self._counter = itertools.count(1)
         self._avoided: dict[int, str] = {}  # where an exposure met trouble that was not its own: better elsewhere
         self._completed: SimpleQueue[tuple[int, Future] | None] = SimpleQueue()
@@ -81,6 +85,14 @@ class Pool:
         if self._client is None:
             return False
         return self._client.status == "running" and self._scheduler.status.name == "running"
+
+    def isBroken(self) -> bool:
+        """Whether what was handed out will not come back: Dask is lost, or all workers are and none is started."""
+        if not self.isAlive():
+            return bool(self.flights)
+        if not self.flights or self.countWorkers() or not (self._cluster and self._cluster.fixed):
+            self._worked = time.monotonic()
+        return time.monotonic() - self._worked > WORKERLESS
 
     def submit(
         self, image_id: int, attempt: int, calc: Callable[[Any], Any], params: Any, journal: str = ""

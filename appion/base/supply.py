@@ -11,6 +11,8 @@ from appion.base.scaling import Demand
 class Supply:
     """What a cluster offers beyond Dask; by default nothing. Called from the daemon's own thread."""
 
+    #: Whether the workers that there are at the start are there for good, so that having none means that it is broken.
+    fixed = False
     #: To be called when a worker has come.
     onWorker: Callable[[], None] = staticmethod(lambda: None)
 

@@ -118,6 +118,9 @@ class InlinePool:
     def start(self) -> None:
         pass
 
+    def isBroken(self) -> bool:
+        return bool(self.flights) and not self.isAlive()
+
     def isAlive(self) -> bool:
         return True
 

@@ -119,3 +119,22 @@ def test_what_is_in_the_journal_is_not_computed_again(tmp_path):
     outcome = runTask(tell, "fail", str(record))
     assert outcome.result is None
     assert outcome.failure is None
+
+
+def test_a_cluster_whose_workers_are_gone_for_good_is_known_to_be_broken(pool, monkeypatch):
+    pool.start()
+    pool.submit(1, 1, tell, None)
+    collect(pool, 1)
+    pool.submit(2, 1, tell, "hang")
+    assert not pool.isBroken()
+    for nanny in list(pool._cluster.workers.values()):  # as when a nanny gives up
+        pool._cluster.sync(nanny.close)
+    monkeypatch.setattr("appion.base.pool.WORKERLESS", 0.2)
+    deadline = time.monotonic() + 30
+    while not pool.isBroken():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    pool.close()
+    pool.start()
+    pool.submit(3, 1, tell, None)
+    assert collect(pool, 1)[3].failure is None
