@@ -21,6 +21,8 @@ def isNever(_name):
         ("enn_grid_00004enn", "enn", "b", "enn_grid_00004enn-b"),  # the last one, not the first
         ("x_00004enn", "esn", "a", "x_00004enn-a"),  # renamed by hand: nothing to replace
         ("m25_00012ma", None, "a", "m25_00012ma-a"),
+        ("m25_00012ma_v02", None, "a", "m25_00012ma-a_v02"),
+        ("26mar19a_00012x", None, "a", "26mar19a_00012x-a"),  # March is no preset
         ("m25_00012x", None, "a", "m25_00012x-a"),
         ("m25_00012x", "", "a-DW", "m25_00012x-a-DW"),
         ("x_00004e.n", "e.n", "a", "x_00004e.n-a"),  # text, not a pattern
