@@ -76,7 +76,7 @@ def constructJobOptions(rundir: Path, gpus: Sequence[int], excluded: Sequence[st
         "nanny": False,
         "python": python if str(python).startswith("exec ") else f"exec {python}",
         "job_name": calcJobName(rundir),
-        "job_script_prologue": [*(options.get("job-script-prologue") or []), *exports],
+        "job_script_prologue": [*exports, *(options.get("job-script-prologue") or [])],
         "job_directives_skip": [*(options.get("job-directives-skip") or []), "#SBATCH -e ", "#SBATCH -o "],
         "job_extra_directives": constructDirectives(rundir, gpus, options, excluded),
         # The programs' memory is Slurm's to watch, not Dask's: of two limits the last one counts.

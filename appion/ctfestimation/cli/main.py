@@ -212,6 +212,7 @@ def constructStep(job: Job, ctf_run: CTFRun | None) -> Step:
         encode=encodeResult,
         decode=decodeResult,
         report=reportResult,
+        timeout=setting("ctfestimation.timeout"),
     )
 
 

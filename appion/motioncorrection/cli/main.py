@@ -214,10 +214,10 @@ def constructStep(job: Job, stack_run: StackRun | None) -> Step:
             return set()
         return retrieveDone(stack_run.def_id, job.session.def_id, job.context.options)
 
-    def store(result: MotionCorrectionResult) -> None:
+    def store(result: MotionCorrectionResult) -> tuple[str, ...]:
         if stack_run is None:
             raise ConfigurationFailure("without --commit nothing is stored", "use --commit")
-        storeResult(result, stack_run)
+        return storeResult(result, stack_run)
 
     return Step(
         name="motioncorrection",
@@ -232,6 +232,7 @@ def constructStep(job: Job, stack_run: StackRun | None) -> Step:
         encode=encodeResult,
         decode=decodeResult,
         report=reportResult,
+        timeout=setting("motioncorrection.timeout"),
     )
 
 
