@@ -76,16 +76,21 @@ def awaitFile(path):
     return json.loads(path.read_text())
 
 
-def testARecordedLineFromTheShell(slurmcluster, site, sqlitedatabase, tmp_path):
+def makeCall(rundir):
+    """Make the session, the job row and the recorded call of the web pages for it; return the row and the words."""
     made = makeSession(images=0, name="m25mar27a", projectid=1)
-    rundir = tmp_path / "new" / "ddstack1"
     path_id = savePathData(rundir)
     row = jobs.create(path_id=path_id, clusterpath_id=path_id, name="ddstack1.appionsub.job", jobtype="x")
-    words = [re.sub(r"^--(rundir|projectid|jobid|expid)=.*", lambda match: {
-        "rundir": f"--rundir={rundir}", "projectid": "--projectid=1", "jobid": f"--jobid={row.def_id}",
-        "expid": f"--expid={made.session_id}"}[match[1]], word) for word in shlex.split(LINE)]  # fmt: skip
-    words[2] = str(site / PROGRAM)  # the folder of the installation's own commands comes first
-    words[0] = str(ROOT / "bin" / "runJob.py")
+    ours = {"rundir": rundir, "projectid": 1, "jobid": row.def_id, "expid": made.session_id}
+    words = [re.sub(r"^--(rundir|projectid|jobid|expid)=.*", lambda match: f"--{match[1]}={ours[match[1]]}", word)
+             for word in shlex.split(LINE)]  # fmt: skip
+    return row, [str(ROOT / "bin" / words[0]), *words[1:]]
+
+
+def testARecordedLineFromTheShell(slurmcluster, site, sqlitedatabase, tmp_path):
+    rundir = tmp_path / "new" / "ddstack1"
+    row, words = makeCall(rundir)
+    words[2] = str(site / PROGRAM)  # by its path, as the folder of the installation's own commands comes first
     done = subprocess.run(["memcappion", *words], capture_output=True, text=True, timeout=60,
                           env={**os.environ, "SINEDON_CFG_PATH": str(sqlitedatabase.folder)})  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -104,6 +109,18 @@ def testARecordedLineFromTheShell(slurmcluster, site, sqlitedatabase, tmp_path):
     assert shlex.split((rundir / "run_commands.log").read_text().splitlines()[1])[1:] == words[1:]
     changed = jobs.get(def_id=row.def_id)
     assert (changed.clusterjobid, changed.status, changed.jobtype) == (job, "Q", "x")
+
+
+@pytest.mark.usefixtures("sqlitedatabase", "site")
+def testTheProgramItselfAsAJobTakesItsRowFromQueuedToDone(slurmcluster, tmp_path):
+    rundir = tmp_path / "ddstack1"
+    row, words = makeCall(rundir)
+    done = subprocess.run([*words, "--no-wait"], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert slurmcluster.awaitJob(parseOutput(done.stdout), timeout=120) == "COMPLETED"
+    changed = jobs.get()
+    assert (changed.def_id, changed.status, changed.clusterjobid) == (row.def_id, "D", parseOutput(done.stdout))
+    assert "ended: nothing is left to do" in (rundir / "ddstack1.appionsub.log").read_text()
 
 
 @pytest.mark.usefixtures("sqlitedatabase", "site")
