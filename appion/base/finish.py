@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Sequence
 
 from appion.base.config import setting
 from appion.base.failures import Failure, ImageFailure, InfrastructureFailure, NotReady, classifyException
@@ -91,7 +92,8 @@ def settleOutcome(run: Run, image_id: int, outcome: Outcome) -> None:
         run.reporter.event("resumed")
     if failure is None:
         name = run.exposures.names.get(image_id, "")
-        run.reporter.event("computed", image=image_id, name=name, **where)
+        command = " ".join(getattr(outcome.result, "argv", ()))
+        run.reporter.event("computed", image=image_id, name=name, **where, command=command)
         if outcome.seconds:
             run.reporter.addSeconds(outcome.seconds)
         run.exposures.computed(image_id)
@@ -147,9 +149,10 @@ def storeResult(run: Run, image_id: int) -> None:
             discardRecord(run, image_id, failure.reason)
         noteFailure(run, image_id, failure)
         return
+    files: Sequence[str] = ()
     if run.options.commit:
         try:
-            askDatabase(run, run.step.store, result)
+            files = askDatabase(run, run.step.store, result)
             removeResult(run.rundir, image_id)
         except DatabaseAway:
             raise
@@ -160,7 +163,7 @@ def storeResult(run: Run, image_id: int) -> None:
     run.exposures.finish(image_id)
     run.reporter.finished.append(time.monotonic())
     run.reporter.event("stored" if run.options.commit else "kept", image=image_id, name=name,
-                       store_seconds=round(time.monotonic() - start, 3), report=line)  # fmt: skip
+                       store_seconds=round(time.monotonic() - start, 3), files=list(files), report=line)  # fmt: skip
 
 
 def noteUnstored(run: Run, image_id: int, error: Exception) -> None:

@@ -38,7 +38,7 @@ class Step:
         checkReady: raises NotReady while an image's input is missing, growing or truncated. Touches files only.
         prepare: last thing before submission, e.g. writes reference files once per distinct content.
         calc: module-level function that runs on a worker; returns the result, having written its journal record.
-        store: files and rows of one result, in marker-last order, safe to repeat.
+        store: files and rows of one result, in marker-last order, safe to repeat; returns the files it placed.
         encode, decode: a result record to and from a JSON-able dict (the journal).
         report: what the step says about a stored result beyond its rows (one line), or an empty string.
         timeout: seconds after which `calc` gives up by itself; None: it may run for ever.
@@ -52,7 +52,7 @@ class Step:
     checkReady: Callable[[Any], None]
     prepare: Callable[[Any], Any]
     calc: Callable[[Any], Any]
-    store: Callable[[Any], None]
+    store: Callable[[Any], Sequence[str]]
     encode: Callable[[Any], dict[str, Any]]
     decode: Callable[[dict[str, Any]], Any]
     report: Callable[[Any], str] = lambda _result: ""

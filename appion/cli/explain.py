@@ -66,7 +66,8 @@ def findImage(rundir: Path, image: str) -> tuple[int, str]:
 
 def describeEvent(event: dict[str, Any]) -> str:
     """One line: when, what, and whatever else was noted."""
-    fields = [f"{key}={value}" for key, value in event.items() if key not in COLUMNS]
+    told = {key: ", ".join(value) if isinstance(value, list) else value for key, value in event.items()}
+    fields = [f"{key}={value}" for key, value in told.items() if key not in COLUMNS and value not in ("", None)]
     day = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(event["time"]))
     return f"  {day}  {event['what']:<12} {'  '.join(fields)}".rstrip()
 

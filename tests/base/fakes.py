@@ -93,10 +93,11 @@ class Lab:
         saveResult(params["rundir"], params["id"], {"id": params["id"]})
         return {"id": params["id"]}
 
-    def store(self, result: dict[str, Any]) -> None:
+    def store(self, result: dict[str, Any]) -> tuple[str, ...]:
         if self.onStore:
             self.onStore(result["id"])
         self.stored[result["id"]] = result
+        return ()
 
 
 @pytest.fixture
@@ -132,6 +133,9 @@ class InlinePool:
 
     def takeNews(self) -> list[dict[str, Any]]:
         return []
+
+    def findLiveJobs(self) -> None:
+        return None
 
     def describe(self) -> dict[str, Any]:
         return {"planned": self.planned, "in_sight": self.planned}

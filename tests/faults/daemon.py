@@ -53,7 +53,7 @@ def calc(params: dict[str, Any]) -> dict[str, Any]:
     return {"id": image_id, "folder": str(folder)}
 
 
-def store(result: dict[str, Any]) -> None:
+def store(result: dict[str, Any]) -> list[str]:
     """Two rows, the marker last; either is found again instead of written twice."""
     for table in ("child", "marker"):
         row = Path(result["folder"]) / table / str(result["id"])
@@ -61,6 +61,7 @@ def store(result: dict[str, Any]) -> None:
             row.touch()
             note(Path(result["folder"]), f"{table} {result['id']}")
         time.sleep(0.003)
+    return [str(row)]
 
 
 def constructStep(folder: Path, number: int, seconds: float, hang: bool) -> Step:

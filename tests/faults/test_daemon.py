@@ -170,6 +170,9 @@ def test_bad_movies_leave_the_good_ones_alone(tmp_path):
     told = daemon.appion("explain", str(daemon.rundir), str(made.image_ids[4])).stdout
     assert crashing in told
     assert "motioncor2" in told
+    told = daemon.appion("explain", str(daemon.rundir), str(made.image_ids[-1])).stdout
+    assert "-OutMrc" in told
+    assert f"{good[-1].removesuffix('enn')}enn-a-DW.mrc" in told
     assert daemon.appion("status", str(daemon.rundir)).returncode == 2
 
 

@@ -194,10 +194,10 @@ def constructStep(job: Job, ctf_run: CTFRun | None) -> Step:
     """Return the functions of CTF estimation for the loop; without a run (``--no-commit``) nothing is stored."""
     settle = setting("ctfestimation.settle")
 
-    def store(result: CTFResult) -> None:
+    def store(result: CTFResult) -> tuple[str, ...]:
         if ctf_run is None:
             raise ConfigurationFailure("without --commit nothing is stored", "use --commit")
-        storeResult(result, ctf_run)
+        return storeResult(result, ctf_run)
 
     return Step(
         name="ctfestimation",

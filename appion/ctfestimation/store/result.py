@@ -25,10 +25,10 @@ ANALYSIS = tuple(CTFConfidence.__dataclass_fields__)
 RESOLUTIONS = ("resolution_80_percent", "resolution_50_percent")
 
 
-def storeResult(result: CTFResult, run: CTFRun) -> None:
+def storeResult(result: CTFResult, run: CTFRun) -> tuple[str, ...]:
     """Write the row of one result; a row with the same values, as an interrupted attempt leaves it, is found again.
 
-    Rows of an image that is estimated again stand beside the former ones.
+    Rows of an image that is estimated again stand beside the former ones. Returns the paths of the pictures.
 
     Raises:
         ImageFailure: its defocus is no number.
@@ -39,6 +39,7 @@ def storeResult(result: CTFResult, run: CTFRun) -> None:
         sinedon.insertRow(ApCtfData, **constructFields(result, run.def_id))
     except sinedon.errors.SchemaError as error:
         raise ConfigurationFailure(f"cannot store {result.params.filename}: {error}") from error
+    return tuple(f"{result.params.rundir}/opimages/{name}" for name in result.graphs if name)
 
 
 def constructFields(result: CTFResult, run_id: int) -> dict[str, Any]:

@@ -31,11 +31,11 @@ from sinedon.models.leginondata import AcquisitionImageData, CameraEMData
 MAX_NAME_CHANGES = 100
 
 
-def storeResult(result: MotionCorrectionResult, run: StackRun) -> None:
+def storeResult(result: MotionCorrectionResult, run: StackRun) -> tuple[str, ...]:
     """Store files and rows of one exposure; what an earlier, interrupted attempt stored is found again.
 
     When this returns, the sums are among the session's images, their rows are complete, and the run folder holds
-    neither of them any more. The journal's record stays for the caller to remove.
+    neither of them any more. The journal's record stays for the caller to remove. Returns the paths of the sums.
 
     Raises:
         ImageFailure: the sums are gone, or the source image's rows are.
@@ -57,6 +57,7 @@ def storeResult(result: MotionCorrectionResult, run: StackRun) -> None:
         raise ConfigurationFailure(f"cannot store {result.params.filename}: {error}") from error
     for image_id in image_ids:
         rows.savePair(result.params.image_id, image_id, run)
+    return tuple(f"{result.params.image_path}/{item.name}.mrc" for item in sums)
 
 
 def placeSums(result: MotionCorrectionResult, run: StackRun) -> tuple[Sum, ...]:
