@@ -15,12 +15,10 @@ from appion.base.store.scratch import calcScratchRoot, cleanEndedJobs
 def tellPool(run: Run) -> None:
     """Tell the workers' side what there is to do, write down what it has to tell, clean up after jobs that ended."""
     run.pool.tell(calcDemand(run))
-    news = run.pool.takeNews()
-    if not news:
-        return
-    run.reporter.events(news)
+    run.reporter.events(run.pool.takeNews())
     live = run.pool.findLiveJobs()
-    if live is not None:
+    if live is not None and live != run.live_jobs:
+        run.live_jobs = live
         for root in {calcScratchRoot(run.rundir), run.options.scratch}:
             for line in cleanEndedJobs(root, live) if root else []:
                 run.reporter.event("cleaned", reason=line)

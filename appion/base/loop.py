@@ -19,6 +19,7 @@ from typing import Any
 from appion.base.cluster import calcWorkers, checkCluster, constructCluster, redirectDaskLogs
 from appion.base.config import setting
 from appion.base.demand import tellPool
+from appion.base.failures import classifyException
 from appion.base.finish import cleanLeftovers, recoverRun, saveChanges, settleLost, settleOutcome, storeResults
 from appion.base.intake import fillWindow, pollDatabase, recheckWaiting
 from appion.base.line import Line
@@ -103,6 +104,7 @@ def conductRun(run: Run) -> LoopSummary:
     finally:
         given_up = len(run.pool.flights)
         run.pool.close(at_once=given_up > 0)
+        run.reporter.events(run.pool.takeNews())
         if given_up:
             cleanLeftovers(run)
         saveChanges(run)
@@ -118,15 +120,10 @@ def conductRun(run: Run) -> LoopSummary:
 
 def takeTurns(run: Run) -> str:
     """Turn after turn until the end; returns why it ended."""
-    recovered = False
     while not (why := findEnd(run)):
         more = False
-        if not recovered and not run.stopping:
-            with contextlib.suppress(DatabaseAway):
-                recoverRun(run)
-                recovered = True
-        if recovered:
-            more = takeTurn(run)
+        if not run.folder.isPaused():
+            more = tryTurn(run)
         saveChanges(run)
         run.reporter.update(run.exposures, **describeRun(run))
         for image_id, outcome in run.pool.collect(0.0 if more else calcPatience(run)):
@@ -134,8 +131,33 @@ def takeTurns(run: Run) -> str:
     return why
 
 
+def tryTurn(run: Run) -> bool:
+    """A turn. If a file system does not answer it is broken off, which harms nothing, and taken again after a pause."""
+    try:
+        more = takeTurn(run)
+    except OSError as error:
+        failure = classifyException(error)
+        if failure.kind != "infrastructure":
+            raise
+        if run.folder.fail(failure.reason):
+            logger.warning("a file system does not answer, trying again: %s", failure.reason)
+            run.reporter.event("paused", reason=failure.reason)
+        return False
+    if run.folder.clear():
+        run.reporter.event("resumed")
+    return more
+
+
 def takeTurn(run: Run) -> bool:
     """Everything but waiting, each part bounded in time; returns whether there is more to do at once."""
+    if not run.recovered:
+        if run.stopping:
+            return False
+        try:
+            recoverRun(run)
+        except DatabaseAway:
+            return False
+        run.recovered = True
     settleLost(run)
     if not run.stopping:
         pollDatabase(run)
@@ -154,7 +176,7 @@ def calcPatience(run: Run) -> float:
     wakeup = run.exposures.nextWakeup()
     due = [now + setting("status_interval"), max(run.next_poll, run.polling.until, run.database.until)]
     due += [wakeup] if wakeup is not None else []
-    due += [outage.until for outage in (run.storage, run.infrastructure, run.database) if outage.isPaused()]
+    due += [outage.until for outage in (run.storage, run.infrastructure, run.database, run.folder) if outage.isPaused()]
     return min(5.0, max(0.01, min(due) - now))
 
 
@@ -193,7 +215,7 @@ def findStop(run: Run) -> str:
     reason = "stopped" if run.fatal is None else f"stopped: {run.fatal}"
     if run.stops > 1:
         return f"{reason} at once, {len(run.pool.flights)} exposures given up"
-    unstorable = run.database.began is not None or run.storage.began is not None
+    unstorable = any(outage.began is not None for outage in (run.database, run.storage, run.folder))
     if not run.pool.flights and (not run.to_store or unstorable):
         return reason
     if now > run.stop_deadline:
@@ -203,7 +225,7 @@ def findStop(run: Run) -> str:
 
 def describeRun(run: Run, why: str = "") -> dict[str, Any]:
     """What status.json holds beside the numbers."""
-    paused = run.infrastructure.describe()
+    paused = run.folder.describe() or run.infrastructure.describe()
     if run.low_space:
         paused = {"since": None, "reason": run.low_space, "next_try": setting("poll")}
     return {

@@ -58,6 +58,7 @@ class Pool:
         self._construct, self._prefix = construct, prefix
         self._cluster: Cluster | None = None
         self._demand = Demand()
+        self._news: list[dict[str, Any]] = []  # of a cluster that is closed
         self._client: Client | None = None
         self._worked = time.monotonic()  # when there was a worker, or no need for one
         self._counter = itertools.count(1)
@@ -65,7 +66,9 @@ class Pool:
         self._completed: SimpleQueue[tuple[int, Future] | None] = SimpleQueue()
 
     def start(self) -> None:
-        """Start the cluster if there is none."""
+        """Start the cluster if there is none, or if it was lost while nothing was out."""
+        if self._client is not None and not self.flights and not self.isAlive():
+            self.close()
         if self._client is None:
             self._cluster = self._construct()
             self._cluster.onWorker = self.wakeUp
@@ -117,7 +120,8 @@ class Pool:
 
     def takeNews(self) -> list[dict[str, Any]]:
         """Events of jobs and nodes since the last call."""
-        return [] if self._cluster is None else self._cluster.takeNews()
+        news, self._news = self._news, []
+        return news if self._cluster is None else news + self._cluster.takeNews()
 
     def findLiveJobs(self) -> set[str] | None:
         """Numbers of the jobs that may still run; None: not known."""
@@ -213,6 +217,8 @@ class Pool:
                     if what is cluster:
                         _killWorkers(cluster)
                         cluster.status = Status.closed
+        if cluster is not None:
+            self._news += cluster.takeNews()
 
     def _release(self, flight: Flight, cancel: bool) -> None:
         with contextlib.suppress(Exception):

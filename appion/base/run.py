@@ -71,11 +71,13 @@ class Run:
     polling: Outage = field(default_factory=lambda: _pause(longest=60.0))
     storage: Outage = field(default_factory=_pause)
     infrastructure: Outage = field(default_factory=lambda: _pause(tolerance=int(setting("pause_after")) - 1))
+    folder: Outage = field(default_factory=lambda: _pause(longest=30.0))  # files that the daemon itself needs
     to_store: deque[int] = field(default_factory=deque)
     taken: set[int] = field(default_factory=set)  # ids handed out, kept only with a limit
     next_poll: float = 0.0
     next_full: float = 0.0
     highest: int = 0
+    recovered: bool = False  # it is known what earlier daemons did
     polled: bool = False
     proven: bool = False  # some exposure had parameters: a configuration failure of another is its own
     crowd: int = 0  # how many were looked at in vain in the last turn
@@ -84,6 +86,7 @@ class Run:
     stops: int = 0
     stop_deadline: float | None = None
     idle_since: float | None = None
+    live_jobs: set[str] | None = None  # as last heard of
 
     @property
     def stopping(self) -> bool:

@@ -6,9 +6,8 @@ Where Dask or dask-jobqueue would act by themselves, they are held back here.
 
 from __future__ import annotations
 
-import contextlib
-import getpass
 import logging
+import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -82,7 +81,7 @@ class SlurmCluster(Supply, SLURMCluster):
         Raises:
             SlurmError, ValueError, OSError: they are not known.
         """
-        ours = ("--states=all", f"--user={getpass.getuser()}", f"--name={self.job_label}")
+        ours = ("--states=all", f"--user={os.getuid()}", f"--name={self.job_label}")
         return parseSqueue(await callSlurm("squeue", "--noheader", *ours, f"--format={SQUEUE_FORMAT}"))
 
     async def submitJobs(self, number: int, excluded: Sequence[str]) -> list[SlurmJob]:
@@ -147,14 +146,14 @@ class SlurmCluster(Supply, SLURMCluster):
     async def _close(self) -> None:
         """Cancel all jobs with one call, then close the rest."""
         steward: Steward | None = getattr(self, "_adaptive", None)
+        if steward is not None:
+            await steward.retire()
         numbers = [self.forget(name).number for name in list(self.workers)]
         self.worker_spec.clear()
         for job in self._created:
             job.status = Status.closed
-        if steward is not None:
-            steward.stop(reason="closing")
-            numbers += list(steward.leaving)
+        if steward is not None and (numbers := [*numbers, *steward.leaving]):
+            steward.leaving.clear()
             steward.news.append({"what": "jobs cancelled", "jobs": numbers, "reason": "the workers are closed"})
-        with contextlib.suppress(TimeoutError):
             await self.cancelJobs(numbers)
         await super()._close()

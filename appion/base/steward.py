@@ -6,6 +6,7 @@ submits or retires. What Slurm does not say for certain is left as it is.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from collections import deque
@@ -56,6 +57,7 @@ class Steward(Adaptive):
         self._next_listing = 0.0
         self._listed: dict[str, Listed] = {}
         self._broken = ""
+        self._round = asyncio.Lock()
         super().__init__(cluster, **options)
 
     async def target(self) -> int:
@@ -64,17 +66,26 @@ class Steward(Adaptive):
 
     async def adapt(self) -> None:
         """One round. An error is told, and the next round comes."""
-        try:
-            self._noteNodes()
-            self._noteWorkers()
-            await self._reconcile()
-            await self._bringTo(await self.safe_target())
-            self._broken = ""
-        except Exception as error:
-            if not self._broken:
-                logger.exception("looking after the jobs failed; trying again")
-            self._broken = describeError(error)
-        self.snapshot = self._describe()
+        async with self._round:
+            if self.state != "running":
+                return
+            try:
+                self._noteNodes()
+                self._noteWorkers()
+                await self._reconcile()
+                await self._bringTo(await self.safe_target())
+                self._broken = ""
+            except Exception as error:
+                if not self._broken:
+                    logger.exception("looking after the jobs failed; trying again")
+                self._broken = describeError(error)
+            self.snapshot = self._describe()
+
+    async def retire(self) -> None:
+        """End it for good, after the round that may be under way: no job is submitted that nobody would cancel."""
+        self.stop(reason="closing")
+        async with self._round:
+            return
 
     def _tell(self, what: str, **fields: Any) -> None:
         self.news.append({"what": what, **fields})
@@ -163,8 +174,8 @@ class Steward(Adaptive):
         known = {job.number for job in self.cluster.workers.values()} | set(self.leaving)
         strangers = findStrangers(listed, known)
         await self.cluster.cancelJobs(strangers)
-        if strangers or self.live is None:
-            self._tell("jobs cancelled" if strangers else "jobs listed", jobs=strangers, reason="not of this daemon")
+        if strangers:
+            self._tell("jobs cancelled", jobs=strangers, reason="not of this daemon, or given up")
         self.live = (alive | known) - set(strangers)
 
     # -- what is to become of them ---------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ from appion.base.store.events import eventsPath, saveEvents
 from appion.base.store.files import placeFile, writeAtomically
 from appion.base.store.journal import journalPath, removeResult, saveResult, setResultAside
 from appion.base.store.lock import acquireLock, lockPath, readLockHolder
-from appion.base.store.scratch import OWNER, calcScratchRoot, cleanScratch, makeScratch, readStartTime
+from appion.base.store.scratch import OWNER, calcScratchRoot, cleanEndedJobs, cleanScratch, makeScratch, readStartTime
 
 
 @pytest.fixture
@@ -178,6 +178,15 @@ def isAlive(pid):
             return file.read().rpartition(")")[2].split()[0] != "Z"
     except OSError:
         return False
+
+
+def test_folders_of_jobs_that_have_ended_are_removed_whatever_their_host(tmp_path, monkeypatch):
+    kept = [makeScratch(tmp_path, 1)]
+    for job in ("7", "8"):
+        monkeypatch.setenv("SLURM_JOB_ID", job)
+        kept.append(makeScratch(tmp_path, 1))
+    assert len(cleanEndedJobs(tmp_path, {"8"})) == 1
+    assert [folder.exists() for folder in kept] == [True, False, True]
 
 
 def test_a_process_that_got_the_same_id_later_is_spared(tmp_path):

@@ -93,16 +93,17 @@ def test_what_a_job_lacks_is_said_before_the_first_one(monkeypatch, tmp_path):
         (tmp_path / program).write_text("#!/bin/sh\n")
         (tmp_path / program).chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
-    with dask.config.set({**SITE, "jobqueue.slurm.memory": None}), pytest.raises(ConfigurationFailure, match="memory"):
-        checkJobs((0,), 3600)
     with dask.config.set(SITE):
         checkJobs((0,), 3600)
         with pytest.raises(ConfigurationFailure, match="more than 12:02:00"):
             checkJobs((0,), 12 * 3600)
-    with dask.config.set({**SITE, "jobqueue.slurm.walltime": "noon"}), pytest.raises(ConfigurationFailure, match="noon"):
-        checkJobs((0,), None)
-    with dask.config.set({**SITE, "appion.slurm.maximum": 0}), pytest.raises(ConfigurationFailure, match="maximum is 0"):
-        checkJobs((0,), None)
+    for key, value, words in (
+        ("jobqueue.slurm.memory", None, "memory is not set"),
+        ("jobqueue.slurm.walltime", "noon", "'noon'"),
+        ("appion.slurm.maximum", 0, "maximum is 0"),
+    ):
+        with dask.config.set({**SITE, key: value}), pytest.raises(ConfigurationFailure, match=words):
+            checkJobs((0,), None)
     (tmp_path / "squeue").unlink()
     with dask.config.set(SITE), pytest.raises(ConfigurationFailure, match="squeue is not in PATH"):
         checkJobs((0,), None)

@@ -13,6 +13,7 @@ from appion.base.report import Reporter, formatNumbers
 from appion.base.retrieve.status import readStatus
 from appion.base.state import Exposures
 from appion.base.step import Candidate
+from appion.cli.status import describeWorkers
 
 
 class Terminal(io.StringIO):
@@ -55,3 +56,10 @@ def test_a_run_folder_that_cannot_be_written_is_said_once_and_not_fatal(exposure
     reporter.event("started")
     reporter.update(exposures, force=True)
     assert [record.levelname for record in caplog.records] == ["ERROR"]
+
+
+def test_why_jobs_wait_is_said_as_slurm_says_it():
+    workers = {"cluster": "slurm", "planned": 5, "in_sight": 2}
+    assert describeWorkers(workers) == "workers: 2 of 5 there (slurm)"
+    workers["pending"] = [["Resources", 2], ["Priority", 1]]
+    assert describeWorkers(workers) == "workers: 2 of 5 there (slurm); 3 jobs wait: 2 x Resources, 1 x Priority"

@@ -73,7 +73,7 @@ class Story:
 
 
 def simulate(arrivals: list[float], seconds: float, bounds: Bounds, queue: float, until: float) -> Story:
-    """Second by second: exposures arrive, jobs start after `queue` seconds, workers work; the daemon's own decisions."""
+    """Second by second: exposures arrive, jobs start after `queue` seconds, workers work; decided as by the daemon."""
     story, hold = Story(), Hold(bounds.hold)
     todo: deque[float] = deque()
     pending: list[float] = []  # when they start

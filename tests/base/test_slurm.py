@@ -234,7 +234,7 @@ def test_a_sick_node_is_not_used_any_more(lab):
         outcomes = lab.collect(*ids[:3])
         assert {outcome.host for outcome in outcomes if outcome.failure} <= {sick, os.uname().nodename, "127.0.0.1"}
         ids = ids[3:]
-    assert f"node {sick} is not used: the GPU is busy" in lab.pool.describe()["trouble"][0]
+    lab.wait(lambda: lab.pool.describe()["trouble"] == [f"node {sick} is not used: the GPU is busy"])
     lab.wait(lambda: lab.pool.countWorkers() == 3 and lab.count("job submitted") == 5)
     lab.submit(*ids[:6], sick=sick)
     assert all(outcome.result for outcome in lab.collect(*ids[:6]))
