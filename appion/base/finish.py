@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
 from collections.abc import Sequence
 
@@ -54,9 +55,17 @@ def recoverRun(run: Run) -> None:
 
 
 def cleanLeftovers(run: Run, image_id: int | None = None) -> None:
-    """Remove scratch folders (of one exposure) that nobody works in any more and end programs that outlived theirs."""
+    """Remove scratch folders (of one exposure) that nobody works in any more and end programs that outlived theirs.
+
+    What cannot be reached is left to the next start.
+    """
     for root in {calcScratchRoot(run.rundir), run.options.scratch}:
-        for line in cleanScratch(root, image_id) if root else []:
+        try:
+            lines = cleanScratch(root, image_id) if root else []
+        except OSError as error:
+            logger.warning("cannot look for what was left in %s: %s", root, error)
+            continue
+        for line in lines:
             logger.info("%s", line)
             run.reporter.event("cleaned", image=image_id, reason=line)
 
@@ -78,7 +87,7 @@ def settleOutcome(run: Run, image_id: int, outcome: Outcome) -> None:
         return
     if isinstance(failure, InfrastructureFailure):
         cleanLeftovers(run, image_id)
-    recorded = journalPath(run.rundir, image_id).exists()
+    recorded = os.path.exists(journalPath(run.rundir, image_id))  # False also where the file system does not answer
     if isinstance(failure, InfrastructureFailure) and recorded:
         failure = None  # the worker was lost after it had finished
     if failure is None and not recorded:
@@ -145,7 +154,7 @@ def storeResult(run: Run, image_id: int) -> None:
         failure = classifyException(error)
         if failure.kind == "infrastructure":
             raise failure from error
-        if journalPath(run.rundir, image_id).exists():
+        if os.path.exists(journalPath(run.rundir, image_id)):
             discardRecord(run, image_id, failure.reason)
         noteFailure(run, image_id, failure)
         return

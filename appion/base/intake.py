@@ -62,8 +62,13 @@ def pollDatabase(run: Run) -> None:
 
 
 def takeRequests(run: Run) -> None:
-    """Forget failures that somebody asked to forget."""
-    for ids in takeRetryRequests(run.rundir):
+    """Forget failures that somebody asked to forget; requests that cannot be read now wait for the next poll."""
+    try:
+        requests = takeRetryRequests(run.rundir)
+    except OSError as error:
+        logger.warning("requests to retry cannot be read: %s; trying again", error)
+        return
+    for ids in requests:
         for image_id in run.exposures.retry(ids):
             run.reporter.event("retry", image=image_id, name=run.exposures.names.get(image_id, ""))
 
@@ -142,7 +147,11 @@ def isFree(run: Run, image_id: int) -> bool:
 
 
 def isSpaceLow(run: Run) -> bool:
-    """Whether the run folder has too little space; said when it begins and when it ends."""
+    """Whether the run folder has too little space; said when it begins and when it ends.
+
+    Raises:
+        OSError: the file system does not answer.
+    """
     needed = setting("free_space")
     space = os.statvfs(run.rundir)
     free = space.f_bavail * space.f_frsize / 1e9

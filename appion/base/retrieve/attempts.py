@@ -28,7 +28,11 @@ def readAttempts(rundir: Path | str) -> dict[int, Attempt]:
 
 
 def takeRetryRequests(rundir: Path | str) -> list[set[int] | None]:
-    """The requests that wait, oldest first; each is removed. None stands for all images that failed."""
+    """The requests that wait, oldest first; each is removed. None stands for all images that failed.
+
+    Raises:
+        OSError: the file system does not answer; what was not returned is still there.
+    """
     folder = retryFolder(rundir)
     if not folder.is_dir():
         return []
@@ -37,7 +41,7 @@ def takeRetryRequests(rundir: Path | str) -> list[set[int] | None]:
         try:
             ids = json.loads(path.read_bytes())["ids"]
             requests.append(None if ids is None else {int(image_id) for image_id in ids})
-        except (OSError, ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError):
             path.replace(path.with_suffix(".bad"))
             continue
         path.unlink(missing_ok=True)
