@@ -115,8 +115,10 @@ class Steward(Adaptive):
         for name, job in self.cluster.workers.items():
             job.registered = name in there
             if job.registered:
-                if not job.seen and self._starting.clear():
-                    self._tell("jobs start again")
+                if not job.seen:
+                    self._tell("job works", job=job.number)
+                    if self._starting.clear():
+                        self._tell("jobs start again")
                 job.seen, job.silent_since = True, None
             elif job.seen and job.silent_since is None:
                 job.silent_since, self._next_listing = now, 0.0
