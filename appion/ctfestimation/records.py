@@ -94,6 +94,7 @@ class CTFParams:
         analyse: whether confidences, resolutions and pictures are made (gctf's fast mode leaves them out).
         rundir: the run folder; scratch: folder under which each micrograph gets a scratch folder of its own.
         timeout: seconds after which the program is killed.
+        options: what was asked for.
     """
 
     image_id: int
@@ -128,6 +129,7 @@ class CTFParams:
     local: LocalRefinement | None = None
     analyse: bool = True
     timeout: float = 1200.0
+    options: CTFOptions = CTFOptions()
 
 
 @dataclass(frozen=True)

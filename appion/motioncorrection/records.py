@@ -41,6 +41,10 @@ class MotionCorrectionOptions:
     trim: int = 0
 
 
+#: Options that make no difference to a result.
+INDIFFERENT_OPTIONS = frozenset({"gpuids"})
+
+
 @dataclass(frozen=True)
 class Program:
     """An external program as it was found: `kind` is motioncor2, motioncor3 or motioncor-cpu."""

@@ -252,6 +252,13 @@ def test_noCommitKeepsResultsInTheRunFolder(session, tmp_path):
     assert readRows() == []
 
 
+def test_resultsOfOtherOptionsAreNotStoredAsIfAskedFor(session, tmp_path, capsys):
+    assert run(session, tmp_path, "--no-commit") == 0
+    assert run(session, tmp_path, "--exhaust") == 0
+    assert "3 results were computed with other options (exhaustive=False)" in capsys.readouterr().err
+    assert len(readRows()) == 3
+
+
 def test_gctf(session, tmp_path, capsys):
     words = [
         "--ampcontrast=0.07", "--defstep=0.1", "--dast=0.1", "--resmin=50", "--resmax=4", "--fieldsize=1024",

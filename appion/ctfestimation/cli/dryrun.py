@@ -11,9 +11,11 @@ from itertools import islice
 
 from appion.base.config import setting
 from appion.base.failures import Failure
+from appion.base.retrieve.computed import retrieveOtherResults
 from appion.base.retrieve.journal import retrieveResultIds
 from appion.base.step import Candidate
 from appion.ctfestimation.calc.external import constructAnswers, constructArgv
+from appion.ctfestimation.calc.internal.encoding import decodeResult
 from appion.ctfestimation.records import CTFParams
 from appion.ctfestimation.retrieve.params import ParamsContext, retrieveParams
 from appion.ctfestimation.retrieve.ready import checkReady
@@ -38,7 +40,8 @@ def printDryRun(
     """
     ids = {candidate.image_id for candidate in retrieveCandidates(0)} - retrieveRejected() - retrieveDone()
     if getattr(args, "continue"):
-        ids -= set(retrieveResultIds(context.rundir))
+        others = retrieveOtherResults(context.rundir, decodeResult, context.options)
+        ids -= set(retrieveResultIds(context.rundir)) - others.keys()
     ordered = random.sample(sorted(ids), len(ids)) if args.shuffle else sorted(ids, reverse=True)
     for line in islice(constructLines(ordered, context), args.limit):
         print(json.dumps(line, ensure_ascii=False), flush=True)

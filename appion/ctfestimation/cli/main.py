@@ -18,6 +18,7 @@ from appion.base.loop import LoopOptions, runLoop
 from appion.base.options import Parser, parseArguments
 from appion.base.retrieve.session import Session
 from appion.base.step import Candidate, Step
+from appion.base.store.computed import setOthersAside
 from appion.base.store.job import finishJob, startJob
 from appion.base.store.lock import acquireLock
 from appion.base.store.path import savePathData
@@ -127,6 +128,7 @@ def run(command: Command, parser: Parser, args: argparse.Namespace, argv: Sequen
         try:
             saveScriptRun(args, parser, job_id, path_id, command.name)
             ctf_run = saveRun(job, path_id) if args.commit else None
+            setOthersAside(rundir, decodeResult, job.context.options, getattr(args, "continue"))
             runLoop(constructStep(job, ctf_run), rundir, constructLoopOptions(job), lock=lock)
             succeeded = True
             if ctf_run is not None:

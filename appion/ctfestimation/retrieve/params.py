@@ -114,6 +114,7 @@ def constructParams(image_id: int, rows: Rows, context: ParamsContext) -> CTFPar
         local=options.local,
         analyse=options.analyse,
         timeout=context.timeout,
+        options=options,
     )
 
 

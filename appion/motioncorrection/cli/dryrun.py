@@ -13,6 +13,7 @@ from pathlib import Path
 
 from appion.base.config import setting
 from appion.base.failures import Failure
+from appion.base.retrieve.computed import retrieveOtherResults
 from appion.base.retrieve.journal import retrieveResultIds
 from appion.base.retrieve.session import Session
 from appion.base.step import Candidate
@@ -24,8 +25,8 @@ from appion.motioncorrection.calc.external.command import (
     constructOutputName,
     isWeighted,
 )
-from appion.motioncorrection.records import MotionCorrectionParams
-from appion.motioncorrection.retrieve.computed import retrieveOtherResults
+from appion.motioncorrection.calc.internal.encoding import decodeResult
+from appion.motioncorrection.records import INDIFFERENT_OPTIONS, MotionCorrectionParams
 from appion.motioncorrection.retrieve.done import findStackRun, retrieveDone
 from appion.motioncorrection.retrieve.params import ParamsContext, retrieveParams
 from appion.motioncorrection.retrieve.ready import checkReady
@@ -71,7 +72,8 @@ def chooseExposures(
             session.def_id, args.runname, args.rundir, args.preset, args.align, context.options.bin
         )
         ids -= retrieveDone(run_id, session.def_id, context.options)
-        ids -= set(retrieveResultIds(context.rundir)) - retrieveOtherResults(context.rundir, context.options).keys()
+        others = retrieveOtherResults(context.rundir, decodeResult, context.options, INDIFFERENT_OPTIONS)
+        ids -= set(retrieveResultIds(context.rundir)) - others.keys()
     if args.shuffle:
         return random.sample(sorted(ids), len(ids))
     return sorted(ids, reverse=True)

@@ -7,7 +7,6 @@ import itertools
 import logging
 import os
 import sys
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,11 +18,10 @@ from appion.base.logs import logMessages, setupLogging
 from appion.base.loop import LoopOptions, runLoop
 from appion.base.options import Parser, parseArguments
 from appion.base.retrieve.images import constructSelection
-from appion.base.retrieve.journal import retrieveResultIds
 from appion.base.retrieve.session import Session
 from appion.base.step import Candidate, Step
+from appion.base.store.computed import setOthersAside
 from appion.base.store.job import finishJob, startJob
-from appion.base.store.journal import setResultAside
 from appion.base.store.lock import acquireLock
 from appion.base.store.path import savePathData
 from appion.base.store.scratch import calcScratchRoot
@@ -32,8 +30,12 @@ from appion.motioncorrection.calc.external import calcMotionCorrection, checkPro
 from appion.motioncorrection.calc.internal.encoding import decodeResult, encodeResult
 from appion.motioncorrection.cli.dryrun import printDryRun
 from appion.motioncorrection.cli.options import PROGRAM, constructMotionCorrectionParser, constructOptions
-from appion.motioncorrection.records import MotionCorrectionOptions, MotionCorrectionParams, MotionCorrectionResult
-from appion.motioncorrection.retrieve.computed import retrieveOtherResults
+from appion.motioncorrection.records import (
+    INDIFFERENT_OPTIONS,
+    MotionCorrectionOptions,
+    MotionCorrectionParams,
+    MotionCorrectionResult,
+)
 from appion.motioncorrection.retrieve.done import retrieveDone
 from appion.motioncorrection.retrieve.params import ParamsContext, retrieveParams
 from appion.motioncorrection.retrieve.ready import checkReady
@@ -110,7 +112,9 @@ def run(parser: Parser, args: argparse.Namespace, argv: Sequence[str]) -> int:
         succeeded = False
         try:
             saveScriptRun(args, parser, job_id, path_id, PROGRAM)
-            setOthersAside(job)
+            setOthersAside(
+                rundir, decodeResult, job.context.options, getattr(args, "continue"), INDIFFERENT_OPTIONS
+            )
             step = constructStep(job, saveRun(job, path_id) if args.commit else None)
             runLoop(step, rundir, constructLoopOptions(job), lock=lock)
             succeeded = True
@@ -162,22 +166,6 @@ def createScratchRoot(folder: str) -> None:
         raise ConfigurationFailure(f"--tempdir: {folder} cannot be made: {error}", "give another --tempdir") from error
     if not os.access(folder, os.W_OK | os.X_OK):
         raise ConfigurationFailure(f"--tempdir: {folder} cannot be written to", "give another --tempdir")
-
-
-def setOthersAside(job: Job) -> None:
-    """Have results of the run folder computed again that are not what is asked for: they must not be stored as if.
-
-    With ``--no-continue`` these are all of them.
-    """
-    rundir, options = job.context.rundir, job.context.options
-    if getattr(job.args, "continue"):
-        others = retrieveOtherResults(rundir, options)
-    else:
-        others = dict.fromkeys(retrieveResultIds(rundir), "")
-    for image_id in others:
-        setResultAside(rundir, image_id)
-    for difference, count in Counter(filter(None, others.values())).items():
-        log.warning("%d results were computed with other options (%s): they are not used", count, difference)
 
 
 def saveRun(job: Job, path_id: int) -> StackRun:

@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable, Collection
+from pathlib import Path
+from typing import Any
 
 from appion.base.retrieve.journal import UnreadableRecord, readResults
-from appion.motioncorrection.calc.internal.encoding import decodeResult
-from appion.motioncorrection.records import MotionCorrectionOptions
 
 
-def retrieveOtherResults(rundir: str, options: MotionCorrectionOptions) -> dict[int, str]:
+def retrieveOtherResults(
+    rundir: Path | str, decode: Callable[[dict[str, Any]], Any], options: Any, ignored: Collection[str] = ()
+) -> dict[int, str]:
     """Return the images whose result in the journal was computed with other options, and what these were.
 
-    The GPUs make no difference. A record that cannot be read is left to the one who stores it.
+    A record that cannot be read is left to the one who stores it.
+
+    Args:
+        decode: makes a result of a record; its `params.options` are compared.
+        options: what is asked for now.
+        ignored: names of options that make no difference to a result.
     """
     others = {}
     for image_id, record in readResults(rundir):
         if isinstance(record, UnreadableRecord):
             continue
         try:
-            difference = describeDifference(decodeResult(record).params.options, options)
+            difference = describeDifference(decode(record).params.options, options, ignored)
         except ValueError:
             continue
         if difference:
@@ -27,9 +35,9 @@ def retrieveOtherResults(rundir: str, options: MotionCorrectionOptions) -> dict[
     return others
 
 
-def describeDifference(before: MotionCorrectionOptions, now: MotionCorrectionOptions) -> str:
+def describeDifference(before: Any, now: Any, ignored: Collection[str] = ()) -> str:
     """Return the options in which `before` differs from `now`, as they were; empty if they give the same result."""
-    names = [field.name for field in dataclasses.fields(before) if field.name != "gpuids"]
+    names = [field.name for field in dataclasses.fields(before) if field.name not in ignored]
     return ", ".join(
         f"{name}={getattr(before, name)}" for name in names if getattr(before, name) != getattr(now, name)
     )
