@@ -242,7 +242,10 @@ def describeRun(run: Run, why: str = "") -> dict[str, Any]:
 
 @contextlib.contextmanager
 def handleSignals(run: Run) -> Iterator[None]:
-    """Count SIGTERM and SIGINT during the run; outside the main thread there is nothing to be handled."""
+    """Count SIGTERM, SIGINT and SIGHUP during the run; outside the main thread there is nothing to be handled.
+
+    A hang-up that is ignored (nohup) stays ignored.
+    """
 
     def stop(_number: int, _frame: object) -> None:
         run.stops += 1
@@ -251,7 +254,10 @@ def handleSignals(run: Run) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
+    numbers = [signal.SIGTERM, signal.SIGINT]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        numbers.append(signal.SIGHUP)
+    before = {number: signal.signal(number, stop) for number in numbers}
     try:
         yield
     finally:

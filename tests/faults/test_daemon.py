@@ -177,7 +177,8 @@ def test_bad_movies_leave_the_good_ones_alone(tmp_path):
 
 
 @pytest.mark.usefixtures("sqlitedatabase")
-def test_second_daemon_names_the_first_and_sigterm_ends_it_cleanly(tmp_path):
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_second_daemon_names_the_first_and_a_signal_ends_it_cleanly(tmp_path, number):
     made = makeExposures(tmp_path, 3)
     writeMovies(made)
     daemon = Daemon(tmp_path, made)
@@ -190,7 +191,7 @@ def test_second_daemon_names_the_first_and_sigterm_ends_it_cleanly(tmp_path):
         assert str(process.pid) in second.stderr
         assert os.uname().nodename in second.stderr
         assert daemon.appion("status", str(daemon.rundir)).returncode == 0
-        process.send_signal(signal.SIGTERM)
+        process.send_signal(number)
         assert process.wait(30) == 0, daemon.readLog()
     finally:
         process.kill()
