@@ -36,6 +36,7 @@ class Reporter:
         self.failed: Counter[str] = Counter()  # failed attempts since the start, by class
         self.timed, self.spent = 0, 0.0  # how many exposures were computed in how many seconds of workers
         self.metrics = ""  # as they were last written
+        self._unsaved: deque[dict[str, Any]] = deque(maxlen=10_000)  # events that could not be written so far
         self._last_status = self._last_log = float("-inf")
         self._last_line = ""
         self._unwritable = ""
@@ -55,11 +56,18 @@ class Reporter:
         self.events([{"what": what, **fields}])
 
     def events(self, events: Iterable[dict[str, Any]]) -> None:
-        """Append several at once."""
+        """Append several at once; while that is not possible they wait for the next status."""
         stamped = [{"time": round(time.time(), 3), **event} for event in events]
         self.happened.update(event["what"] for event in stamped)
         self.failed.update(event["class"] for event in stamped if "class" in event)
-        self._try("events", lambda: saveEvents(self.rundir, stamped))
+        waiting = bool(self._unsaved)
+        self._unsaved.extend(stamped)
+        if not waiting:
+            self._saveEvents()
+
+    def _saveEvents(self) -> None:
+        if self._unsaved and self._try("events", lambda: saveEvents(self.rundir, self._unsaved)):
+            self._unsaved.clear()
 
     def addSeconds(self, seconds: float) -> None:
         """Note what one exposure took on its worker."""
@@ -85,6 +93,7 @@ class Reporter:
         if not force and now - self._last_status < setting("status_interval"):
             return
         self._last_status = now
+        self._saveEvents()
         status = self.calcStatus(exposures, now) | facts
         if self._unwritable:
             status["unwritable"] = self._unwritable

@@ -108,6 +108,8 @@ def test_P10_file_server_hiccups_are_waited_out(lab, monkeypatch, number, seed):
     assert disk.failed
     disk.chance = 0.0
     checkAllDoneOnce(lab, 40, summary)
+    stored = Counter(event["image"] for event in readEvents(lab.rundir) if event["what"] == "stored")
+    assert stored == dict.fromkeys(range(1, 41), 1), "events of the bad time are told later"
     assert not list((lab.rundir / ".appion" / "retry").glob("*"))
 
 
@@ -131,6 +133,8 @@ def test_P10_full_run_folder_pauses_explains_and_resumes(lab, monkeypatch):
     checkAllDoneOnce(lab, 20, summary)
     told = [event for event in readEvents(lab.rundir) if event["what"] in ("failed", "paused")]
     assert all("No space left" in event["reason"] for event in told)
+    stored = Counter(event["image"] for event in readEvents(lab.rundir) if event["what"] == "stored")
+    assert stored == dict.fromkeys(range(1, 21), 1)
     assert readStatus(lab.rundir).get("unwritable") is None
 
 

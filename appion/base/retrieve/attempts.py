@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from pathlib import Path
 
@@ -30,19 +31,24 @@ def readAttempts(rundir: Path | str) -> dict[int, Attempt]:
 def takeRetryRequests(rundir: Path | str) -> list[set[int] | None]:
     """The requests that wait, oldest first; each is removed. None stands for all images that failed.
 
+    What cannot be read or removed now waits for the next call.
+
     Raises:
-        OSError: the file system does not answer; what was not returned is still there.
+        OSError: the folder cannot be listed.
     """
     folder = retryFolder(rundir)
     if not folder.is_dir():
         return []
     requests: list[set[int] | None] = []
     for path in sorted(folder.glob("*.json")):
-        try:
-            ids = json.loads(path.read_bytes())["ids"]
-            requests.append(None if ids is None else {int(image_id) for image_id in ids})
-        except (ValueError, KeyError, TypeError):
-            path.replace(path.with_suffix(".bad"))
-            continue
-        path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            text = path.read_bytes()
+            try:
+                ids = json.loads(text)["ids"]
+                request = None if ids is None else {int(image_id) for image_id in ids}
+            except (ValueError, KeyError, TypeError):
+                path.replace(path.with_suffix(".bad"))
+                continue
+            path.unlink()
+            requests.append(request)
     return requests

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Iterable, Mapping
@@ -18,6 +19,9 @@ def saveEvents(rundir: Path | str, events: Iterable[Mapping[str, Any]]) -> None:
     """Append events; empty values are left out.
 
     A line that a killed daemon left unfinished is ended first, so that it spoils no other.
+
+    Raises:
+        OSError: disk full and the like; then none of them is there.
     """
     lines = [
         json.dumps({key: value for key, value in event.items() if value not in (None, "")}, default=str) + "\n"
@@ -31,4 +35,11 @@ def saveEvents(rundir: Path | str, events: Iterable[Mapping[str, Any]]) -> None:
         if end:
             file.seek(end - 1)
             torn = file.read(1) != b"\n"
-        file.write((("\n" if torn else "") + "".join(lines)).encode())
+        try:
+            file.write((("\n" if torn else "") + "".join(lines)).encode())
+            file.flush()
+        except OSError:
+            with contextlib.suppress(OSError):
+                os.ftruncate(file.fileno(), end)
+            file.raw.close()  # what is buffered shall not be written after all
+            raise
