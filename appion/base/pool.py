@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import itertools
 import logging
@@ -30,6 +31,9 @@ logger = logging.getLogger(__name__)
 
 #: Seconds within which the result of a finished task must have come over.
 FETCH_TIMEOUT = 60.0
+
+#: As many results are fetched at one time, which takes a fraction of a second.
+BUNCH = 64
 
 #: Seconds that a cluster with a fixed number of workers may be without any before it is started anew.
 WORKERLESS = 60.0
@@ -137,21 +141,25 @@ class Pool:
         self._completed.put(None)
 
     def collect(self, timeout: float) -> list[tuple[int, Outcome]]:
-        """What came back within `timeout` seconds, as soon as there is anything; each future is released at once."""
-        items, outcomes = [], []
+        """What came back within `timeout` seconds, as soon as there is anything; each future is released at once.
+
+        At most :data:`BUNCH` of them, so that the loop gets on however much comes back.
+        """
+        bunch: dict[int, Future] = {}
         with contextlib.suppress(Empty):
-            items.append(self._completed.get(timeout=max(0.0, timeout)))
+            item = self._completed.get(timeout=max(0.0, timeout))
             while True:
-                items.append(self._completed.get_nowait())
-        for item in items:
-            flight = self.flights.get(item[0]) if item else None
-            if item and flight and flight.future is item[1]:
-                del self.flights[item[0]]
-                outcome = _fetch(item[1])
-                self._noteOutcome(outcome)
-                if isinstance(outcome.failure, InfrastructureFailure) and outcome.address:
-                    self._avoided[item[0]] = outcome.address
-                outcomes.append((item[0], outcome))
+                flight = self.flights.get(item[0]) if item else None
+                if item and flight and flight.future is item[1]:
+                    bunch[item[0]] = self.flights.pop(item[0]).future
+                if len(bunch) == BUNCH:
+                    break
+                item = self._completed.get_nowait()
+        outcomes = list(zip(bunch, _fetchAll(self._client, list(bunch.values())), strict=True))
+        for image_id, outcome in outcomes:
+            self._noteOutcome(outcome)
+            if isinstance(outcome.failure, InfrastructureFailure) and outcome.address:
+                self._avoided[image_id] = outcome.address
         return outcomes
 
     def _noteOutcome(self, outcome: Outcome) -> None:
@@ -234,6 +242,25 @@ def _killWorkers(cluster: Cluster) -> None:
         if pid := getattr(nanny, "pid", None):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
+
+
+def _fetchAll(client: Client | None, futures: list[Future]) -> list[Outcome]:
+    """The outcomes of finished futures, in order: in one round trip where nothing went wrong, else one by one."""
+
+    async def gather(well: list[Future]) -> list[Outcome]:
+        assert client is not None
+        return await asyncio.wait_for(client.gather(well, asynchronous=True), FETCH_TIMEOUT)
+
+    well = [future for future in futures if future.status == "finished"]
+    fetched: dict[Any, Outcome] = {}
+    if client is not None and len(well) > 1:
+        with contextlib.suppress(Exception, asyncio.CancelledError):
+            outcomes = client.sync(gather, well)
+            fetched = {future.key: outcome for future, outcome in zip(well, outcomes, strict=True)}
+    for future in well:
+        if future.key in fetched:
+            future.release()
+    return [fetched[future.key] if future.key in fetched else _fetch(future) for future in futures]
 
 
 def _fetch(future: Future) -> Outcome:

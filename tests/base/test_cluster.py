@@ -10,7 +10,7 @@ import pytest
 
 from appion.base.cluster import calcWorkers, constructCluster, redirectDaskLogs
 from appion.base.failures import ConfigurationFailure, ImageFailure, InfrastructureFailure
-from appion.base.pool import Pool
+from appion.base.pool import BUNCH, Pool
 from appion.base.task import Outcome, runTask
 
 
@@ -55,6 +55,20 @@ def test_workers_have_gpus_survive_death_and_scheduler_loss(pool, capfd):
         pool.submit(image_id, 1, tell, None)
     found = {tuple(outcome.result.values()) for outcome in collect(pool, 4).values()}
     assert found == {("0", "worker0", "5"), ("3", "worker1", "5")}
+
+    for image_id in range(100, 100 + BUNCH + 3):
+        pool.submit(image_id, 1, len, "four" if image_id > 100 else None)
+    futures = {image_id: flight.future for image_id, flight in pool.flights.items()}
+    deadline = time.monotonic() + 60
+    while pool._completed.qsize() < len(futures):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    came = [pool.collect(5), pool.collect(5)]
+    assert [len(some) for some in came] == [BUNCH, 3]
+    outcomes = dict(came[0] + came[1])
+    assert isinstance(outcomes.pop(100).failure, ImageFailure)
+    assert {outcome.result for outcome in outcomes.values()} == {4}
+    assert {future.status for future in futures.values()} == {"cancelled"}, "released"
 
     pool.submit(5, 1, tell, "fail")
     failure = collect(pool, 1)[5].failure
