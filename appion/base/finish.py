@@ -14,6 +14,7 @@ from appion.base.retrieve.attempts import readAttempts
 from appion.base.retrieve.journal import UnreadableRecord, readResult, readResults
 from appion.base.run import DatabaseAway, Run, askDatabase, noteFailure
 from appion.base.store.attempts import saveAttempts
+from appion.base.store.files import removeTemporaries
 from appion.base.store.journal import journalPath, removeResult, saveResult, setResultAside
 from appion.base.store.scratch import calcScratchRoot, cleanScratch
 from appion.base.task import Outcome
@@ -35,6 +36,8 @@ def recoverRun(run: Run) -> None:
     run.proven = bool(done)
     attempts = readAttempts(run.rundir)
     cleanLeftovers(run)
+    removeTemporaries(run.rundir / ".appion")
+    removeTemporaries(run.rundir / ".appion" / "journal")
     waiting = []
     for image_id, record in readResults(run.rundir):
         if isinstance(record, UnreadableRecord):

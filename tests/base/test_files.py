@@ -16,7 +16,7 @@ from appion.base.retrieve.events import readEvents
 from appion.base.retrieve.journal import UnreadableRecord, readResult, readResults
 from appion.base.store.attempts import attemptsPath, retryFolder, saveRetryRequest
 from appion.base.store.events import eventsPath, saveEvents
-from appion.base.store.files import placeFile, writeAtomically
+from appion.base.store.files import placeFile, removeTemporaries, writeAtomically
 from appion.base.store.journal import journalPath, removeResult, saveResult, setResultAside
 from appion.base.store.lock import acquireLock, lockPath, readLockHolder
 from appion.base.store.scratch import OWNER, calcScratchRoot, cleanEndedJobs, cleanScratch, makeScratch, readStartTime
@@ -26,6 +26,20 @@ from appion.base.store.scratch import OWNER, calcScratchRoot, cleanEndedJobs, cl
 def rundir(tmp_path):
     (tmp_path / ".appion").mkdir()
     return tmp_path
+
+
+def test_temporary_files_of_the_dead_are_removed_and_those_of_others_kept(tmp_path):
+    host = os.uname().nodename.split(".")[0]
+    done = subprocess.Popen([sys.executable, "-c", ""])
+    done.wait()
+    dead = tmp_path / f".7.json.{host}-{done.pid}-139-4.tmp"
+    kept = [tmp_path / name for name in (f".7.json.{host}-{os.getpid()}-139-4.tmp", ".7.json.node9-12-139-4.tmp",
+                                         f"7.json.{host}-{done.pid}-139-4.tmp", ".7.tmp", "7.json")]  # fmt: skip
+    for path in (dead, *kept):
+        path.touch()
+    removeTemporaries(tmp_path)
+    assert sorted(tmp_path.iterdir()) == sorted(kept)
+    removeTemporaries(tmp_path / "gone")
 
 
 def test_writing_replaces_the_whole_file_or_nothing(tmp_path, monkeypatch):

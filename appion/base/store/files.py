@@ -6,6 +6,7 @@ import contextlib
 import filecmp
 import itertools
 import os
+import re
 import shutil
 import threading
 from pathlib import Path
@@ -47,6 +48,15 @@ def writeAtomically(path: Path | str, content: str | bytes) -> None:
         with contextlib.suppress(OSError):
             temporary.unlink()
         raise
+
+
+def removeTemporaries(folder: Path | str) -> None:
+    """Remove the temporary files that processes of this host left in `folder` when they were killed."""
+    host = os.uname().nodename.split(".")[0]
+    for path in Path(folder).glob(".*.tmp"):
+        writer = re.search(rf"\.{re.escape(host)}-(\d+)-\d+-\d+\.tmp$", path.name)
+        if writer and not os.path.exists(f"/proc/{writer[1]}"):
+            path.unlink(missing_ok=True)
 
 
 def moveFile(source: Path | str, target: Path | str) -> None:
