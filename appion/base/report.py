@@ -34,6 +34,7 @@ class Reporter:
         self.seconds: deque[float] = deque(maxlen=50)  # what one took on its worker
         self.happened: Counter[str] = Counter()  # events since the start
         self.failed: Counter[str] = Counter()  # failed attempts since the start, by class
+        self.warnings: deque[str] = deque(maxlen=5)  # the latest of results
         self.timed, self.spent = 0, 0.0  # how many exposures were computed in how many seconds of workers
         self.metrics = ""  # as they were last written
         self._unsaved: deque[dict[str, Any]] = deque(maxlen=10_000)  # events that could not be written so far
@@ -140,6 +141,7 @@ class Reporter:
             "falling_behind": isFallingBehind(behind, rate, arriving),
             "waiting_for": summarizeWaits(exposures),
             "failures": summarizeFailures(exposures),
+            "warnings": list(self.warnings),
         }  # fmt: skip
 
 

@@ -63,3 +63,11 @@ def test_why_jobs_wait_is_said_as_slurm_says_it():
     assert describeWorkers(workers) == "workers: 2 of 5 there (slurm)"
     workers["pending"] = [["Resources", 2], ["Priority", 1]]
     assert describeWorkers(workers) == "workers: 2 of 5 there (slurm); 3 jobs wait: 2 x Resources, 1 x Priority"
+
+
+def test_the_latest_warnings_of_results_are_in_the_status(exposures, tmp_path):
+    (tmp_path / ".appion").mkdir()
+    reporter = Reporter(tmp_path, "fake", True, Terminal())
+    reporter.warnings.extend(f"img{number}: turned by 90°" for number in range(7))
+    reporter.update(exposures)
+    assert readStatus(tmp_path)["warnings"] == [f"img{number}: turned by 90°" for number in range(2, 7)]
