@@ -236,7 +236,7 @@ def test_P17_clock_set_by_two_hours_delays_nothing(lab, monkeypatch, hours, when
     with dask.config.set({"appion.backoff_max": 0.05}):
         begin = time.monotonic()
         summary = run(lab)
-        assert time.monotonic() - begin < 30
+        assert time.monotonic() - begin < 300  # not the hours by which the clock was set
     checkAllDoneOnce(lab, 30, summary)
     status = readStatus(lab.rundir)
     assert status["behind"] == {"count": 0, "minutes": 0.0}
