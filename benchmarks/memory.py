@@ -80,7 +80,7 @@ def main() -> int:
     slope, slow = here.calcSlope(), other.calcSlope()
     print(f"\nper exposure: {slope:,.0f} bytes (last quarter {here.calcSlope(0.25):,.0f}), "
           f"futures kept {slow:,.0f} bytes, ratio {slow / max(slope, 1):.0f}")  # fmt: skip
-    return int(slope > ALLOWED or tasks > 0)
+    return int(here.calcSlope(0.25) > ALLOWED or tasks > 0)
 
 
 def measureLoop(folder: Path, number: int, workers: int, every: int) -> Samples:
