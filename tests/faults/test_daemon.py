@@ -95,9 +95,9 @@ def writeMovies(made: MadeSession, **faults: int) -> None:
             path.write_bytes(b"this is not a movie at all" * 200)
 
 
-def makeExposures(folder: Path, images: int) -> MadeSession:
+def makeExposures(folder: Path, images: int, norm: bool = False) -> MadeSession:
     return makeSession(
-        images=images, nframes=FRAMES, root=folder, dimension=(SIDE, SIDE), binning=1, movie_format="mrc", norm=False
+        images=images, nframes=FRAMES, root=folder, dimension=(SIDE, SIDE), binning=1, movie_format="mrc", norm=norm
     )
 
 
@@ -174,6 +174,21 @@ def test_bad_movies_leave_the_good_ones_alone(tmp_path):
     assert "-OutMrc" in told
     assert f"{good[-1].removesuffix('enn')}enn-a-DW.mrc" in told
     assert daemon.appion("status", str(daemon.rundir)).returncode == 2
+
+
+@pytest.mark.usefixtures("sqlitedatabase")
+def test_gain_reference_is_waited_for_like_a_movie(tmp_path):
+    made = makeExposures(tmp_path, 3, norm=True)
+    writeMovies(made)
+    daemon = Daemon(tmp_path, made)
+    daemon.finish("--no-wait")
+    told = daemon.appion("failures", str(daemon.rundir)).stdout
+    assert "3 x not ready" in told, told
+    assert f"{made.name}_norm_0.mrc does not exist" in told, told
+    with mrcfile.new(Path(made.image_path) / f"{made.name}_norm_0.mrc") as gain:
+        gain.set_data(numpy.ones((SIDE, SIDE), numpy.float32))
+    daemon.finish("--no-wait")
+    checkStoredOnce(made, daemon)
 
 
 @pytest.mark.usefixtures("sqlitedatabase")

@@ -8,7 +8,7 @@ import mrcfile
 import numpy as np
 import pytest
 
-from appion.base.failures import ConfigurationFailure, InfrastructureFailure
+from appion.base.failures import ConfigurationFailure, InfrastructureFailure, NotReady
 from appion.motioncorrection.records import Defects, MotionCorrectionOptions, MotionCorrectionParams, Program
 from appion.motioncorrection.store.references import constructReferenceNames, saveReferences
 
@@ -119,7 +119,7 @@ def test_gainHasToFit(params, shape):
 
 @pytest.mark.parametrize(
     ("content", "failure"),
-    [(None, InfrastructureFailure), (b"", InfrastructureFailure), ("cut", InfrastructureFailure),
+    [(None, NotReady), (b"", NotReady), ("cut", NotReady),
      (b"x" * 2000, ConfigurationFailure)],
 )
 def test_unreadableGain(params, content, failure):

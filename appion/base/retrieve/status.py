@@ -16,6 +16,9 @@ from appion.base.store.status import statusPath
 #: Seconds without a sign of life after which a daemon is taken to hang (or, on another host, to be gone).
 PATIENCE = 120.0
 
+#: So many exposures that wait for their input, so many minutes, with nothing else to do, are more than a late movie.
+MANY_WAIT, LONG_WAIT = 5, 10.0
+
 
 @dataclass(frozen=True)
 class Condition:
@@ -92,6 +95,9 @@ def findTrouble(status: dict[str, Any]) -> tuple[str, ...]:
     if status.get("workers_started") and not workers["in_sight"] and workers["cluster"] == "local":
         lines.append(f"none of {workers['planned']} workers is there")
     lines += workers.get("trouble", [])
+    if counts["waiting"] >= MANY_WAIT and not counts["running"] and status["behind"]["minutes"] > LONG_WAIT:
+        reason = status["waiting_for"][0]["reason"]
+        lines.append(f"{counts['waiting']} exposures wait for their input and nothing runs: {reason}")
     if status["falling_behind"]:
         lines.append(
             f"falling behind: {status['arriving_per_hour']:.0f} exposures an hour come, "

@@ -39,7 +39,7 @@ from appion.motioncorrection.records import (
 from appion.motioncorrection.retrieve.done import retrieveDone
 from appion.motioncorrection.retrieve.params import ParamsContext, retrieveParams
 from appion.motioncorrection.retrieve.ready import checkReady
-from appion.motioncorrection.store.references import saveReferences
+from appion.motioncorrection.store.references import checkGain, saveReferences
 from appion.motioncorrection.store.result import storeResult
 from appion.motioncorrection.store.run import StackRun, saveStackRun
 
@@ -194,6 +194,10 @@ def constructStep(job: Job, stack_run: StackRun | None) -> Step:
     settle, checks = setting("motioncorrection.settle"), int(setting("motioncorrection.check_orientation"))
     submitted = itertools.count()
 
+    def checkInputs(params: MotionCorrectionParams) -> None:
+        checkReady(params, settle)
+        checkGain(params)
+
     def prepare(params: MotionCorrectionParams) -> MotionCorrectionParams:
         return replace(saveReferences(params), check_orientation=next(submitted) < checks)
 
@@ -213,7 +217,7 @@ def constructStep(job: Job, stack_run: StackRun | None) -> Step:
         retrieveRejected=job.retrieveRejected,
         retrieveDone=readDone,
         retrieveParams=lambda ids: retrieveParams(ids, job.context),
-        checkReady=lambda params: checkReady(params, settle),
+        checkReady=checkInputs,
         prepare=prepare,
         calc=calcMotionCorrection,
         store=store,

@@ -54,7 +54,7 @@ def constructReferenceNames(params: MotionCorrectionParams) -> MotionCorrectionP
     ``--force_cpu_flat``.
 
     Raises:
-        InfrastructureFailure: the gain reference is missing or not complete.
+        NotReady: the gain reference is missing or not complete.
         ConfigurationFailure: it is no image.
     """
     folder = Path(params.rundir) / "references"
@@ -80,7 +80,8 @@ def saveReferences(params: MotionCorrectionParams) -> MotionCorrectionParams:
     """Write the reference files of one exposure, unless they are there, and return `params` with their paths.
 
     Raises:
-        InfrastructureFailure: the gain reference is missing or not complete, or a file cannot be written.
+        NotReady: the gain reference is missing or not complete: like a movie, it is waited for.
+        InfrastructureFailure: a file cannot be written.
         ConfigurationFailure: the gain reference is no image, or does not fit the movie's frames.
     """
     named = constructReferenceNames(params)
@@ -95,9 +96,13 @@ def saveReferences(params: MotionCorrectionParams) -> MotionCorrectionParams:
 
 
 def checkGain(params: MotionCorrectionParams) -> None:
-    """Raise ConfigurationFailure if the gain reference, turned as the frames are, does not divide them evenly.
+    """Look whether there is a gain reference that, turned as the frames are, divides them evenly.
 
     One movie of each camera setting is looked at. Other formats than MRC and TIFF are left to the program.
+
+    Raises:
+        NotReady: it is missing or not complete.
+        ConfigurationFailure: it does not fit, or is no image.
     """
     if not params.gain or not isReadable(params.gain):
         return
@@ -128,7 +133,7 @@ def readGainIdentity(path: str) -> Identity:
     try:
         return readIdentity(path)
     except FileNotFoundError as error:
-        raise InfrastructureFailure(f"gain reference {path} does not exist", MISSING_GAIN) from error
+        raise NotReady(f"gain reference {path} does not exist", MISSING_GAIN) from error
 
 
 @lru_cache(maxsize=64)
@@ -136,13 +141,13 @@ def readGainHeader(path: str, _identity: Identity) -> MovieHeader:
     """Return what a gain reference (MRC or TIFF) is.
 
     Raises:
-        InfrastructureFailure: it is not complete.
+        NotReady: it is not complete.
         ConfigurationFailure: it is no image.
     """
     try:
         return readMovieHeader(path)
     except NotReady as error:
-        raise InfrastructureFailure(f"gain reference is not complete: {error.reason}", MISSING_GAIN) from error
+        raise NotReady(f"gain reference is not complete: {error.reason}", MISSING_GAIN) from error
     except ImageFailure as error:
         raise ConfigurationFailure(
             f"gain reference cannot be used: {error.reason}", "restore it, or give another with --gainfile"
