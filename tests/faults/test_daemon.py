@@ -197,7 +197,9 @@ def test_second_daemon_names_the_first_and_a_signal_ends_it_cleanly(tmp_path, nu
     made = makeExposures(tmp_path, 3)
     writeMovies(made)
     daemon = Daemon(tmp_path, made)
+    ignored = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # as under nohup, which a daemon respects
     process = daemon.start()
+    signal.signal(signal.SIGHUP, ignored)
     try:
         status = waitForStatus(daemon, done=3)
         assert status["pid"] == process.pid
