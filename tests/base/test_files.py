@@ -88,9 +88,13 @@ def test_journal_keeps_replaces_and_sets_aside(rundir):
     assert found[5] == {"a": 2}
     assert isinstance(found[6], UnreadableRecord)
     assert setResultAside(rundir, 6).name == "6.json.bad"
+    half, other = (journalPath(rundir, one).parent / f".{one}.json.node9-12-139-4.tmp" for one in (5, 55))
+    half.touch()  # of a worker that was killed while it wrote
+    other.touch()
     removeResult(rundir, 5)
     removeResult(rundir, 5)
     assert readResult(rundir, 5) is None
+    assert (half.exists(), other.exists()) == (False, True)
     assert [image_id for image_id, _ in readResults(rundir)] == [7]
 
 
