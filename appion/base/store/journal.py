@@ -28,9 +28,9 @@ def saveResult(rundir: Path | str, image_id: int, record: dict[str, Any]) -> Non
 def removeResult(rundir: Path | str, image_id: int) -> None:
     """Forget the record of one image; it need not be there. What a killed worker left half-written goes with it."""
     path = journalPath(rundir, image_id)
-    path.unlink(missing_ok=True)
     for half in path.parent.glob(f".{path.name}.*.tmp"):
         half.unlink(missing_ok=True)
+    path.unlink(missing_ok=True)  # last: while it is there, all of this can be repeated
 
 
 def setResultAside(rundir: Path | str, image_id: int) -> Path:
