@@ -45,3 +45,14 @@ def testLinksLeadSomewhere(path):
             titles = re.findall(r"^#+ (.*)$", file.read_text(), re.MULTILINE)
             anchors = {"#" + re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
             assert anchor in anchors, f"{path.name} links to {target}{anchor}"
+
+
+def testRunbookQuotesWhatIsPrinted():
+    """What the first column of a table of the run-book quotes is a message of the programs, around each `…`."""
+    sources = "\n".join(path.read_text() for room in ("appion", "sinedon") for path in (ROOT / room).rglob("*.py"))
+    sources = re.sub(r'"\s*\n\s*f?"', "", sources)  # a text in two halves
+    rows = [line for line in (ROOT / "docs/runbook.md").read_text().splitlines() if line.startswith("| ")]
+    quotes = [quote for row in rows for quote in re.findall(r"`([^`]+)`", row.split("|")[1])]
+    assert len(quotes) > 30
+    parts = {part.strip() for quote in quotes for part in quote.split("…")} - {""}
+    assert {part for part in parts if part not in sources} == set()
