@@ -34,6 +34,7 @@ def pollDatabase(run: Run) -> None:
         rejected = askDatabase(run, run.step.retrieveRejected)
         after = 0 if full else max(0, run.highest - int(setting("overlap")))
         candidates = askDatabase(run, run.step.retrieveCandidates, after)
+        run.over = askDatabase(run, run.step.isOver)
     except DatabaseAway:
         return
     except Exception as error:

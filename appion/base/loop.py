@@ -198,10 +198,14 @@ def findEnd(run: Run) -> str:
         if busy or any(now - wait.since < patience for wait in run.exposures.waits.values()):
             return ""
         return "nothing is left to do"
-    idle = setting("quit_after_idle")
     if busy or run.idle_since is None:
         run.idle_since = now
-    return f"nothing to do for {idle:g} s" if idle is not None and now - run.idle_since >= idle else ""
+    idle, over = setting("quit_after_idle"), setting("quit_after_session")
+    if idle is not None and now - run.idle_since >= idle:
+        return f"nothing to do for {idle:g} s"
+    if run.over and over is not None and now - run.idle_since >= over:
+        return f"the session is finished and there was nothing to do for {over:g} s"
+    return ""
 
 
 def findStop(run: Run) -> str:

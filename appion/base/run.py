@@ -79,6 +79,7 @@ class Run:
     highest: int = 0
     recovered: bool = False  # it is known what earlier daemons did
     polled: bool = False
+    over: bool = False  # the session has been declared finished
     proven: bool = False  # some exposure had parameters: a configuration failure of another is its own
     crowd: int = 0  # how many were looked at in vain in the last turn
     low_space: str = ""

@@ -42,6 +42,7 @@ class Step:
         encode, decode: a result record to and from a JSON-able dict (the journal).
         report: what the step says about a stored result beyond its rows (one line), or an empty string.
         timeout: seconds after which `calc` gives up by itself; None: it may run for ever.
+        isOver: whether the session has been declared finished; asked at each poll.
     """
 
     name: str
@@ -57,3 +58,4 @@ class Step:
     decode: Callable[[dict[str, Any]], Any]
     report: Callable[[Any], str] = lambda _result: ""
     timeout: float | None = None
+    isOver: Callable[[], bool] = lambda: False

@@ -53,6 +53,7 @@ class Lab:
     onCalc: Callable[[int], None] | None = None
     onStore: Callable[[int], None] | None = None
     onPoll: Callable[[], None] | None = None
+    over: bool = False
 
     def add(self, *ids: int) -> None:
         self.candidates.update({image_id: f"img{image_id:05d}" for image_id in ids})
@@ -70,6 +71,7 @@ class Lab:
             store=self.store,
             encode=lambda result: result,
             decode=lambda record: {"id": record["id"]},
+            isOver=lambda: self.over,
         )
 
     def retrieveCandidates(self, after: int) -> list[Candidate]:

@@ -331,6 +331,21 @@ def test_quits_after_idling(lab):
         assert run(lab, LoopOptions(workers=1)).why == "nothing to do for 0.2 s"
 
 
+def test_quits_when_the_session_is_finished_and_nothing_is_left(lab):
+    lab.add(1)
+
+    def poll():
+        if lab.stored and not lab.over:
+            lab.over = True
+            lab.add(2)  # the last one comes with the word that it is the last
+
+    lab.onPoll = poll
+    with dask.config.set({"appion.quit_after_session": 0.2}):
+        summary = run(lab, LoopOptions(workers=1))
+    assert summary.why == "the session is finished and there was nothing to do for 0.2 s"
+    assert set(lab.stored) == {1, 2}
+
+
 def test_second_daemon_is_refused_by_name(lab):
     with acquireLock(lab.rundir), pytest.raises(ConfigurationFailure, match=f"process {os.getpid()} on host"):
         run(lab)

@@ -11,6 +11,7 @@ from appion.base.cli import constructRundir, constructTimestamp, createRundir, p
 from appion.base.failures import ConfigurationFailure
 from appion.base.logs import closeLogging, logMessages, setupLogging
 from appion.base.options import constructParser, parseArguments
+from appion.base.retrieve.session import isSessionDone
 from sinedon.models import appiondata, leginondata, projectdata
 from tests.services.sessions import makeSession
 
@@ -171,3 +172,19 @@ def test_every_option_and_setting_says_where_it_comes_from(capsys):
     assert lines["--projectid"] == "1\tderived"
     assert lines["--tiltangle"] == "all\tdefault"
     assert lines["appion.poll"].endswith("\tdefault")
+
+
+@pytest.mark.usefixtures("anydatabase")
+def test_session_is_done_when_the_newest_word_says_so():
+    made = makeSession(images=0)
+    assert not isSessionDone(made.session_id)
+    for done in (True, False):
+        sinedon.insertRow(leginondata.SessionDoneLog, session=made.session_id, done=done)
+        assert isSessionDone(made.session_id) == done
+    assert not isSessionDone(made.session_id + 1)
+
+
+@pytest.mark.usefixtures("classicdatabase")
+def test_an_old_database_knows_no_end_of_a_session():
+    assert not sinedon.hasTable(leginondata.SessionDoneLog)
+    assert not isSessionDone(makeSession(images=0).session_id)

@@ -118,3 +118,9 @@ def setupProject(args: argparse.Namespace, session: Session) -> int:
                                    f"{session.projectid}", f"use --projectid={session.projectid}")
     sinedon.setup(args.projectid)
     return args.projectid
+
+
+def isSessionDone(session_id: int) -> bool:
+    """Return whether the session has been declared finished, as its newest `SessionDoneLog` row says."""
+    rows = leginondata.SessionDoneLog.objects.filter(session_id=session_id).order_by("-def_id")
+    return bool(rows.values_list("done", flat=True).first())

@@ -16,7 +16,7 @@ from appion.base.failures import ConfigurationFailure
 from appion.base.logs import logMessages, setupLogging
 from appion.base.loop import LoopOptions, runLoop
 from appion.base.options import Parser, parseArguments
-from appion.base.retrieve.session import Session
+from appion.base.retrieve.session import Session, isSessionDone
 from appion.base.step import Candidate, Step
 from appion.base.store.computed import setOthersAside
 from appion.base.store.job import finishJob, startJob
@@ -215,6 +215,7 @@ def constructStep(job: Job, ctf_run: CTFRun | None) -> Step:
         decode=decodeResult,
         report=reportResult,
         timeout=setting("ctfestimation.timeout"),
+        isOver=lambda: isSessionDone(job.session.def_id),
     )
 
 

@@ -18,7 +18,7 @@ from appion.base.logs import logMessages, setupLogging
 from appion.base.loop import LoopOptions, runLoop
 from appion.base.options import Parser, parseArguments
 from appion.base.retrieve.images import constructSelection
-from appion.base.retrieve.session import Session
+from appion.base.retrieve.session import Session, isSessionDone
 from appion.base.step import Candidate, Step
 from appion.base.store.computed import setOthersAside
 from appion.base.store.job import finishJob, startJob
@@ -225,6 +225,7 @@ def constructStep(job: Job, stack_run: StackRun | None) -> Step:
         decode=decodeResult,
         report=reportResult,
         timeout=setting("motioncorrection.timeout"),
+        isOver=lambda: isSessionDone(job.session.def_id),
     )
 
 
