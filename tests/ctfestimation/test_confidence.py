@@ -142,6 +142,13 @@ def test_theScaleOfIntensitiesDoesNotMatter(gain, offset):
     assertClose(calcFitConfidence(gain * (micrograph + np.float32(offset))), expected)
 
 
+def test_extremeScalesAndListsDoNotMatter():
+    micrograph, expected = constructSmall(0)
+    for scale in (1e-30, 1e30, 1e300):
+        assertClose(calcFitConfidence(micrograph.astype(np.float64) * scale), expected)
+    assertClose(calcFitConfidence(micrograph.tolist()), expected)
+
+
 def test_theOrderOfTheDefociAndIntegersDoNotMatter():
     micrograph, expected = constructSmall(0)
     swapped = calcFitConfidence(micrograph, defocus1=1.2e-6, defocus2=1.1e-6, angle=20.0 - 90)
@@ -181,6 +188,7 @@ def test_spectraThatCannotBeJudgedHaveNoConfidence(changes, reason):
         (np.where(np.eye(512) == 1, np.inf, 1.0), "512 of 262144 pixels"),
         (np.ones((3, 512, 512)), "the micrograph is 3 x 512 x 512 pixels"),
         (np.ones((100, 5000)), "the micrograph is 100 x 5000 pixels"),
+        (np.ones((512, 512), np.complex64), "complex64, not real"),
     ],
 )
 def test_micrographsWithoutASpectrumAreRefused(micrograph, reason):
@@ -197,6 +205,9 @@ def test_micrographsWithoutASpectrumAreRefused(micrograph, reason):
         ({"pixelsize": 0.0}, "pixel size .* is 0"),
         ({"cs": -1.0}, "Cs .* is -1"),
         ({"high_tension": 300.0}, "high tension .* is 0.3"),
+        ({"high_tension": 0.0}, "high tension .* is 0"),
+        ({"high_tension": -300e3}, "high tension .* is -300"),
+        ({"high_tension": 1e300}, "high tension .* is 1e"),
         ({"amplitude_contrast": 7.0}, "amplitude contrast is 7"),
     ],
 )

@@ -35,6 +35,8 @@ from appion.ctfestimation.records import CTFConfidence
 NO_CONFIDENCE = CTFConfidence(0.0, 0.0, 0.0, 0.0, NO_RESOLUTION, NO_RESOLUTION)
 #: Pixels that the short side of a micrograph must have.
 SMALLEST = 144
+#: Limits of the largest pixel of a micrograph that is analysed as it is.
+SMALLEST_VALUE, LARGEST_VALUE = 1e-9, 1e12
 
 
 @dataclass(frozen=True)
@@ -73,8 +75,11 @@ class CTFAnalysis(CTFConfidence):
         return CTFConfidence(**{field.name: getattr(self, field.name) for field in fields(CTFConfidence)})
 
 
-def checkMicrograph(micrograph: np.ndarray) -> None:
-    """Raise ImageFailure for a micrograph that has no spectrum."""
+def prepareMicrograph(micrograph: np.ndarray) -> np.ndarray:
+    """Return a micrograph in a scale whose squares single precision holds; raise ImageFailure if it has no spectrum."""
+    micrograph = np.asarray(micrograph)
+    if micrograph.dtype.kind not in "biuf":
+        raise ImageFailure(f"the pixels of the micrograph are {micrograph.dtype}, not real numbers", "look at the image")
     if micrograph.ndim != 2 or min(micrograph.shape) < SMALLEST:
         size = " x ".join(str(n) for n in micrograph.shape)
         raise ImageFailure(f"the micrograph is {size} pixels; a plane of at least {SMALLEST} x {SMALLEST} is needed")
@@ -85,10 +90,14 @@ def checkMicrograph(micrograph: np.ndarray) -> None:
         raise ImageFailure(reason, "look at the image")
     if lowest == highest:
         raise ImageFailure(f"all pixels of the micrograph are {lowest:g}", "look at the image")
+    largest = max(abs(lowest), abs(highest))
+    return micrograph if SMALLEST_VALUE < largest < LARGEST_VALUE else micrograph / largest
 
 
-def checkFit(pixelsize: float, defocus: Defocus, cs: float, high_tension: float, optics: Optics) -> None:
-    """Raise ImageFailure for values that no microscope and no fit has."""
+def checkFit(
+    pixelsize: float, defocus: Defocus, cs: float, high_tension: float, amplitude_contrast: float, phase_shift: float
+) -> None:
+    """Raise ImageFailure for values that no microscope and no fit has; units as of :func:`calcCTFAnalysis`."""
     ranges = (
         ("pixel size (Å)", pixelsize, 0.01, 100.0),
         ("defocus 1 (µm)", defocus.smaller / 1e4, 0.01, 25.0),
@@ -96,8 +105,8 @@ def checkFit(pixelsize: float, defocus: Defocus, cs: float, high_tension: float,
         ("astigmatism angle (degrees)", math.degrees(defocus.angle), -1e4, 1e4),
         ("Cs (mm)", cs, 0.0, 9.0),
         ("high tension (kV)", high_tension / 1e3, 60.0, 400.0),
-        ("amplitude contrast", optics.amplitude_contrast, 0.0, 0.5),
-        ("phase shift (radians)", optics.phase_shift, -2 * math.pi, 2 * math.pi),
+        ("amplitude contrast", amplitude_contrast, 0.0, 0.5),
+        ("phase shift (radians)", phase_shift, -2 * math.pi, 2 * math.pi),
     )
     for name, value, lowest, highest in ranges:
         if not lowest <= value <= highest:
@@ -150,12 +159,13 @@ def calcCTFAnalysis(
             phase_shift: radians.
 
     A spectrum that shows too few oscillations has confidences 0 and resolutions 100 Å. Raises ImageFailure for a
-    micrograph that is constant, not finite, no plane or smaller than 144 pixels, and for values out of their range.
+    micrograph that is constant, not finite, not real, no plane or smaller than 144 pixels, and for values out of their
+    range.
     """
-    optics = constructOptics(cs, high_tension, amplitude_contrast, phase_shift)
     defocus = constructDefocus(defocus1, defocus2, angle)
-    checkFit(pixelsize, defocus, cs, high_tension, optics)
-    checkMicrograph(micrograph)
+    checkFit(pixelsize, defocus, cs, high_tension, amplitude_contrast, phase_shift)
+    optics = constructOptics(cs, high_tension, amplitude_contrast, phase_shift)
+    micrograph = prepareMicrograph(micrograph)
     step = 1 / (calcFieldSize(micrograph.shape) * pixelsize)
     spectrum = filterCorners(removeSpikes(calcPowerSpectrum(micrograph, pixelsize, defocus, optics)))
     spectrum -= spectrum.min() - 1
