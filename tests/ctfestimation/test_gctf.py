@@ -70,6 +70,14 @@ def test_commandWithEverything():
          Fit(16005.0, 15005.2, -60.08, 0.0, 0.141, 3.5)),
         ("\x1b[31m16005.00\x1b[0m 15005.20 -60.08 0.141", "\rResolution limit: none\r\n",
          Fit(16005.0, 15005.2, -60.08, 0.0, 0.141, float("inf"))),
+        ("16005.00\t15005.20  -60.08  0.141",
+         "Resolution limit estimated by EPA: RES_LIMIT 3.25A\nResolution range: 50 to 4\n",
+         Fit(16005.0, 15005.2, -60.08, 0.0, 0.141, 3.25)),
+        ("16005.00  15005.20  -60.08  0.141", "Defocus_U Defocus_V Angle CCC\n  1.0 2.0 3.0 0.4\n",
+         Fit(16005.0, 15005.2, -60.08, 0.0, 0.141, float("inf"))),
+        ("16005.00  15005.20  -60.08  0.141",
+         "Defocus_U Defocus_V Angle CCC\n9000.0 8000.0 10.0 0.2 Final   Values\n",
+         Fit(9000.0, 8000.0, 10.0, 0.0, 0.2, float("inf"))),
     ],
 )  # fmt: skip
 def test_log(values, rest, fit):
@@ -150,6 +158,10 @@ def test_localStar():
         parseLocalStar(text)
     head = "data_\nloop_\n_rlnDefocusU #1\n_rlnDefocusV #2\n_rlnCoordinateX #3\n_rlnCoordinateY #4\n"
     np.testing.assert_array_equal(parseLocalStar(head + "10 20 1 2\n30 50 3 4\n"), [[1, 2, 15], [3, 4, 40]])
+    others = "data_optics\n_rlnVersion 3\nloop_\n_rlnOpticsGroup #1\n1 # the only one\n\n"
+    for more in ("data_rest\n_rlnComment none\n", "loop_\n_rlnOther\n1\n2\n"):
+        found = parseLocalStar(f"{others}{head}10 20 1 2\n\n30 50 3 4\n{more}")
+        np.testing.assert_array_equal(found, [[1, 2, 15], [3, 4, 40]])
     for rows in ("", "10 20 1\n", "10 20 1 nan\n", "10 20 1 x\n"):
         with pytest.raises(ValueError, match=r"columns instead|not finite|could not convert"):
             parseLocalStar(head + rows)

@@ -87,6 +87,7 @@ def test_answersOfMovieAndPhaseSearch():
         ("Maximum phase shift (radians)", "2.96706"),
         ("Output diagnostic filename", "26nov22a_02gr_012enn-a-pow.mrc"),
         ("Size of power spectrum to compute", "512"),
+        ("Pixel size (A)", "1.06"),
         ("Pixel size for fitting", None),
         ("Expected astigmatism", None),
         ("Version", None),

@@ -24,7 +24,7 @@ from appion.ctfestimation.records import CTFParams
 #: End of the raster's name, by which Gctf finds it beside the micrograph.
 RASTER = "_raster.star"
 
-RESOLUTION = re.compile(r"Resolution\b.*?(?:RES_LIMIT|:)\s*(?:RES_LIMIT\s*)?(\S+)", re.IGNORECASE)
+RESOLUTION = re.compile(r"Resolution limit\b(?:.*\bRES_LIMIT\b|.*:)[\s:=]*([-+]?\d+(?:\.\d*)?)", re.IGNORECASE)
 
 
 def constructGctfCmd(params: CTFParams) -> list[str]:
@@ -106,7 +106,7 @@ def constructEnvironment() -> dict[str, str]:
 
 
 def parseGctfLog(text: str) -> Fit:
-    """Return the last values in Gctf's log; the resolution is inf where the log gives none.
+    """Return the last final values in Gctf's log; the resolution is inf where the log gives none.
 
     The line after one that begins with "Defocus_U" holds defocus U and V (Å), the angle (degrees), with a phase search
     the phase shift (degrees), and the cross correlation, followed by the words "Final Values".
@@ -116,17 +116,18 @@ def parseGctfLog(text: str) -> Fit:
     """
     lines = [line.strip() for line in ANSI.sub("", text).replace("\r", "\n").split("\n")]
     lines = [line for line in lines if line]
-    rows = [after for line, after in pairwise([*lines, ""]) if line.startswith("Defocus_U")]
-    if not rows or not rows[-1].endswith("Final Values"):
+    rows = [after.split() for line, after in pairwise([*lines, ""]) if line.startswith("Defocus_U")]
+    final = [words[:-2] for words in rows if words[-2:] == ["Final", "Values"]]
+    if not final:
         raise ImageFailure("Gctf's log has no line of 'Final Values' after 'Defocus_U'", log_tail=text[-4000:])
-    words = rows[-1].removesuffix("Final Values").split()
     try:
-        values = [float(word) for word in words]
+        values = [float(word) for word in final[-1]]
     except ValueError:
         values = []
     if len(values) not in (4, 5) or not all(map(math.isfinite, values)):
+        given = " ".join(final[-1])[:200]
         raise ImageFailure(
-            f"the values in Gctf's log are not four or five finite numbers: {rows[-1][:200]}", log_tail=text[-4000:]
+            f"the values in Gctf's log are not four or five finite numbers: {given}", log_tail=text[-4000:]
         )
     phase = round(math.radians(values[3]), 5) if len(values) == 5 else 0.0
     return Fit(values[0], values[1], values[2], phase, values[-1], _findResolution(lines))
@@ -134,11 +135,5 @@ def parseGctfLog(text: str) -> Fit:
 
 def _findResolution(lines: list[str]) -> float:
     """Return the resolution in the last line about it: after "RES_LIMIT", or in older logs after the colon alone."""
-    for line in reversed(lines):
-        match = RESOLUTION.match(line)
-        if match:
-            try:
-                return float(match[1])
-            except ValueError:
-                continue
-    return math.inf
+    found = [match[1] for match in map(RESOLUTION.match, lines) if match]
+    return float(found[-1]) if found else math.inf

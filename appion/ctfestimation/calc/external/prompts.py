@@ -100,7 +100,7 @@ def findPrompt(output: str) -> Prompt | None:
 def identifyQuestion(text: str) -> str | None:
     """Return the name of a question's answer, or None for a question that is not known."""
     plain = " ".join(text.split())
-    shorter = re.sub(r"\s*\((?:rad|radians|degrees|å|angstroms?|kv|mm)\)$", "", plain, flags=re.IGNORECASE)
+    shorter = re.sub(r"\s*\((?:rad|radians|degrees|å|a|angstroms?|kv|mm)\)$", "", plain, flags=re.IGNORECASE)
     return next((name for pattern, name in QUESTIONS if pattern.fullmatch(shorter)), None)
 
 

@@ -79,7 +79,7 @@ def prepareMicrograph(micrograph: np.ndarray) -> np.ndarray:
     """Return a micrograph in a scale whose squares single precision holds; raise ImageFailure if it has no spectrum."""
     micrograph = np.asarray(micrograph)
     if micrograph.dtype.kind not in "biuf":
-        raise ImageFailure(f"the pixels of the micrograph are {micrograph.dtype}, not real numbers", "look at the image")
+        raise ImageFailure(f"the pixels of the micrograph are {micrograph.dtype}, not real numbers")
     if micrograph.ndim != 2 or min(micrograph.shape) < SMALLEST:
         size = " x ".join(str(n) for n in micrograph.shape)
         raise ImageFailure(f"the micrograph is {size} pixels; a plane of at least {SMALLEST} x {SMALLEST} is needed")
