@@ -78,27 +78,6 @@ def test_everything_is_done_and_stored_once(lab):
     assert len(lab.computed) == 29
 
 
-def test_broken_newest_ones_do_not_starve_old_good_ones(lab):
-    lab.add(*range(1, 301))
-
-    def fail(image_id):
-        if image_id > 50:
-            raise ValueError(f"image {image_id} is broken")
-
-    lab.onCalc = fail
-    summary = run(lab)
-    assert set(lab.stored) == set(range(1, 51))
-    assert summary.counts["set aside"] == 250
-    assert max(Counter(lab.computed).values()) == 3
-    attempts = readAttempts(lab.rundir)
-    assert attempts[300].reason == "ValueError: image 300 is broken"
-    assert "fail" in attempts[300].log_tail
-    assert readStatus(lab.rundir)["failures"][0]["count"] == 250
-    lab.computed.clear()
-    run(lab)  # attempts survive a restart
-    assert lab.computed == []
-
-
 def test_missing_movies_cost_nothing_and_do_not_block(lab):
     lab.add(*range(1, 2011))
 

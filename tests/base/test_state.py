@@ -1,122 +1,14 @@
-"""The states of exposures: nothing is ever lost, counted twice or starved."""
+"""The states of exposures, one by one; that none is ever lost, counted twice or starved is among the promises."""
 
 from __future__ import annotations
 
-from collections import Counter
-
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from appion.base.failures import ConfigurationFailure, ImageFailure, InfrastructureFailure
 from appion.base.line import Line
-from appion.base.state import FINISHED, Exposures, Limits, Phase
+from appion.base.state import Exposures, Limits, Phase
 from appion.base.step import Candidate
-
-IDS = st.integers(1, 40)
-
-
-class Conservation(RuleBasedStateMachine):
-    """Whatever happens in whatever order, each candidate is in exactly one phase and can still get done."""
-
-    def __init__(self):
-        super().__init__()
-        self.now = 0.0
-        self.exposures = Exposures(Line, Limits(attempts=2), clock=lambda: self.now, wall=lambda: self.now)
-        self.exposures.recall({3, 4, 5})
-        self.known: set[int] = set()
-        self.running: set[int] = set()
-        self.storing: set[int] = set()
-
-    @rule(ids=st.sets(IDS))
-    def find(self, ids):
-        self.exposures.add(Candidate(image_id, f"img{image_id}") for image_id in ids)
-        self.known |= ids
-
-    @rule(ids=st.sets(IDS))
-    def reject(self, ids):
-        self.exposures.updateRejected(ids)
-
-    @rule(seconds=st.floats(0, 5000))
-    def pass_time(self, seconds):
-        self.now += seconds
-        self.exposures.wake()
-
-    @rule(number=st.integers(1, 10), what=st.lists(st.sampled_from(["submit", "wait", "fail", "leave"]), min_size=10))
-    def choose(self, number, what):
-        ids = self.exposures.chooseFresh(number)
-        assert len(ids) == len(set(ids)) <= number
-        for image_id, action in zip(ids, what, strict=False):
-            assert self.exposures.phase[image_id] is Phase.QUEUED
-            if action == "submit":
-                self.exposures.submitted(image_id)
-                self.running.add(image_id)
-            elif action == "wait":
-                self.exposures.wait(image_id, "missing", None)
-            elif action == "fail":
-                self.exposures.fail(image_id, ConfigurationFailure("no calibration"))
-        self.exposures.putBack(ids)
-
-    @rule(number=st.integers(1, 10), ready=st.booleans())
-    def recheck(self, number, ready):
-        for image_id in self.exposures.chooseDue(number):
-            if ready:
-                self.exposures.ready(image_id)
-            else:
-                self.exposures.wait(image_id, "missing", None)
-
-    @precondition(lambda self: self.running)
-    @rule(data=st.data(), outcome=st.sampled_from([None, ImageFailure("broken"), InfrastructureFailure("lost")]))
-    def come_back(self, data, outcome):
-        image_id = data.draw(st.sampled_from(sorted(self.running)))
-        self.running.remove(image_id)
-        if outcome is None:
-            self.exposures.computed(image_id)
-            self.storing.add(image_id)
-        else:
-            self.exposures.fail(image_id, outcome)
-
-    @precondition(lambda self: self.storing)
-    @rule()
-    def store(self):
-        self.exposures.finish(self.storing.pop())
-
-    @rule(ids=st.none() | st.sets(IDS))
-    def retry(self, ids):
-        self.exposures.retry(ids)
-
-    @invariant()
-    def each_in_one_phase(self):
-        assert set(self.exposures.phase) == self.known
-        assert +self.exposures.counts == Counter(self.exposures.phase.values())
-        assert set(self.exposures.waits) == self.having(Phase.WAITING)
-        assert self.having(Phase.RUNNING) == self.running
-        assert self.having(Phase.STORING) == self.storing
-        assert set(self.exposures.since) == {i for i, phase in self.exposures.phase.items() if phase not in FINISHED}
-
-    def having(self, phase):
-        return {image_id for image_id, other in self.exposures.phase.items() if other is phase}
-
-    def teardown(self):
-        """In the end everything that is not rejected or set aside gets its turn."""
-        for image_id in self.running:
-            self.exposures.computed(image_id)
-        for image_id in self.running | self.storing:
-            self.exposures.finish(image_id)
-        for _ in range(3):
-            self.now += 1e6
-            self.exposures.wake()
-            for image_id in self.exposures.chooseDue(1000):
-                self.exposures.ready(image_id)
-            for image_id in self.exposures.chooseFresh(1000):
-                self.exposures.submitted(image_id)
-                self.exposures.computed(image_id)
-                self.exposures.finish(image_id)
-        assert set(self.exposures.phase.values()) <= FINISHED
-
-
-TestConservation = Conservation.TestCase
-TestConservation.settings = settings(max_examples=40, stateful_step_count=40, deadline=None)
 
 
 def constructExposures(order="live", **limits):
@@ -146,24 +38,6 @@ def test_orders():
     addImages(exposures, range(1, 100))
     chosen = exposures.chooseFresh(99)
     assert sorted(chosen) == list(range(1, 100)) != chosen
-
-
-def test_broken_newest_do_not_starve_the_old():
-    exposures, clock = constructExposures(attempts=3, backoff=30)
-    addImages(exposures, range(1, 301))
-    turns = 0
-    while exposures.counts[Phase.DONE] < 50:
-        turns += 1
-        assert turns < 400
-        clock[0] += 10
-        exposures.wake()
-        for image_id in exposures.chooseFresh(4):
-            exposures.submitted(image_id)
-            if image_id > 50:
-                exposures.fail(image_id, ImageFailure("broken"))
-            else:
-                exposures.computed(image_id)
-                exposures.finish(image_id)
 
 
 def test_failures_survive_a_restart_and_what_was_not_the_image_does_not():
