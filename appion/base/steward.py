@@ -35,7 +35,7 @@ class Steward(Adaptive):
     Attributes:
         demand, outcomes: what the daemon's thread says: how much there is to do, and (node, trouble or empty).
         news, snapshot, live: what it may read: events, facts for the status, jobs that may still run (None: not known).
-        leaving: retired jobs, which end by themselves, and until when they may take.
+        leaving: jobs that were retired or cancelled and may still run, and until when they may.
     """
 
     cluster: SlurmCluster
@@ -166,7 +166,7 @@ class Steward(Adaptive):
             if loss.blamed:
                 self._blame(loss.node, why)
             if job.number not in self._listed or isAlive(self._listed[job.number]):
-                await self.cluster.cancelJobs([job.number])
+                await self._end([job.number])
 
     async def _cancelStrangers(self, listed: dict[str, Listed]) -> None:
         """Cancel jobs under our name that are not ours: of a daemon that was killed, or given up but still alive."""
@@ -175,10 +175,23 @@ class Steward(Adaptive):
         self.leaving = {number: until for number, until in self.leaving.items() if number in alive and until > now}
         known = {job.number for job in self.cluster.workers.values()} | set(self.leaving)
         strangers = findStrangers(listed, known)
-        await self.cluster.cancelJobs(strangers)
         if strangers:
+            await self._end(strangers)
             self._tell("jobs cancelled", jobs=strangers, reason="not of this daemon, or given up")
         self.live = (alive | known) - set(strangers)
+
+    async def _end(self, numbers: list[str]) -> None:
+        """Cancel jobs; they count until Slurm does not list them as alive any more."""
+        self._keep(numbers, INTERVAL)
+        await self.cluster.cancelJobs(numbers)
+
+    def _keep(self, numbers: list[str], seconds: float) -> None:
+        """Jobs off the books may run on for so long; Slurm is asked soon what became of them."""
+        self.leaving.update(dict.fromkeys(numbers, time.monotonic() + seconds))
+        self._askSoon()
+
+    def _askSoon(self) -> None:
+        self._next_listing = min(self._next_listing, time.monotonic() + min(self._poll, 2 * INTERVAL))
 
     # -- what is to become of them ---------------------------------------------------------------------------------
 
@@ -199,18 +212,22 @@ class Steward(Adaptive):
             await self._submit(change.submit)
         if change.retire:
             numbers = await cluster.retireWorkers(idle[: change.retire])
-            self.leaving.update(dict.fromkeys(numbers, time.monotonic() + self._patience.back))
+            self._keep(numbers, self._patience.back)
             self._tell("jobs retired", jobs=numbers)
         if change.cancel:
             await self._cancel(waiting[-change.cancel :], "nothing to do")
 
     def _calcBurst(self, waiting: int) -> int:
-        """How many jobs may be submitted now: after failures one at a time, after pauses that grow."""
-        if self._submitting.isPaused() or self._starting.isPaused() or self._broken:
+        """How many jobs may be submitted now: after failures one at a time, after pauses that grow.
+
+        None while it is not known which jobs there are, nor more than there is room for beside those about to end.
+        """
+        if self._submitting.isPaused() or self._starting.isPaused() or self._broken or self.live is None:
             return 0
+        room = max(0, self._bounds.maximum - len(self.cluster.workers) - len(self.leaving))
         if self._starting.failures:
-            return 0 if waiting else 1
-        return 1 if self._submitting.failures else BURST
+            return 0 if waiting else min(room, 1)
+        return min(room, 1 if self._submitting.failures else BURST)
 
     async def _submit(self, number: int) -> None:
         """Submit jobs, and take in what Slurm said."""
@@ -219,18 +236,21 @@ class Steward(Adaptive):
             if job.number:
                 self._tell("job submitted", job=job.number)
         errors = [job.error for job in jobs if not job.number]
-        if len(errors) < len(jobs):
-            self._next_listing = min(self._next_listing, time.monotonic() + min(self._poll, 2 * INTERVAL))
-            if self._submitting.clear():
-                logger.info("Slurm takes jobs again")
-                self._tell("submitting works again")
-        if errors and self._submitting.fail(errors[0]):
-            logger.warning("Slurm does not take jobs; trying again: %s", errors[0])
-            self._tell("submitting fails", reason=errors[0])
+        self._askSoon()
+        if self.live is not None:
+            self.live = self.live | {job.number for job in jobs}
+        if len(errors) < len(jobs) and self._submitting.clear():
+            logger.info("Slurm takes jobs again")
+            self._tell("submitting works again")
+        if errors:
+            self.live = None  # it may have taken the job all the same, if only its answer was lost
+            if self._submitting.fail(errors[0]):
+                logger.warning("Slurm does not take jobs; trying again: %s", errors[0])
+                self._tell("submitting fails", reason=errors[0])
 
     async def _cancel(self, names: list[str], reason: str) -> None:
         numbers = [self.cluster.forget(name).number for name in names]
-        await self.cluster.cancelJobs(numbers)
+        await self._end(numbers)
         self._tell("jobs cancelled", jobs=numbers, reason=reason)
 
     def _findNode(self, job: SlurmJob) -> str:

@@ -1,7 +1,7 @@
 """A daemon to be killed: its database is a folder, its program writes one number.
 
 Usage: python daemon.py FOLDER NUMBER SECONDS [OPTION=VALUE ...]. Each exposure takes SECONDS; with the
-option `hang=1` number 13 never ends.
+option `hang=1` number 13 never ends. A file `number` in the folder may raise NUMBER while it runs.
 """
 
 from __future__ import annotations
@@ -66,7 +66,9 @@ def store(result: dict[str, Any]) -> list[str]:
 
 def constructStep(folder: Path, number: int, seconds: float, hang: bool) -> Step:
     def retrieveCandidates(after: int) -> list[Candidate]:
-        return [Candidate(image_id, f"img{image_id:03d}") for image_id in range(after + 1, number + 1)]
+        more = folder / "number"
+        last = int(more.read_text()) if more.exists() else number
+        return [Candidate(image_id, f"img{image_id:03d}") for image_id in range(after + 1, last + 1)]
 
     def retrieveParams(ids: Any) -> dict[int, Any]:
         return {one: {"id": one, "folder": str(folder), "seconds": seconds, "hang": hang} for one in ids}
