@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import functools
 import math
+import re
 from typing import Any
 
 from django.db import models
@@ -17,6 +18,9 @@ from django.db.models.expressions import Col
 from django.db.models.fields.related_descriptors import ForwardManyToOneDescriptor
 
 from sinedon.live import isMissing
+
+#: A text, which stays as it is, or a number as Python 2 (``12L``) or numpy (``np.int64(12)``) spell it in a sequence.
+SPELLING = re.compile(r"""('[^']*'|"[^"]*")|\b(\d+)[lL]\b|\b(?:np|numpy)\.\w+\(([^()]*)\)""")
 
 
 class LiveCol(Col):
@@ -82,7 +86,7 @@ class File(Text):
 
 
 class Sequence(Text):
-    """``SEQ|key``: a list or tuple, stored as Python writes it; text that is neither reads as None."""
+    """``SEQ|key``: a list or tuple, stored as Python writes it (also Python 2); text that is neither reads as None."""
 
     def get_prep_value(self, value):
         if value is None or isinstance(value, str):
@@ -144,8 +148,10 @@ def _plain(value: Any) -> Any:
 @functools.lru_cache(maxsize=1024)
 def _parseSequence(text: str) -> Any:
     """Return the list or tuple that `text` spells, else None. The text is data: it is never evaluated."""
-    try:
-        value = ast.literal_eval(text)
-    except (ValueError, SyntaxError, MemoryError, RecursionError):
-        return None
-    return value if isinstance(value, list | tuple) else None
+    for spelled in (text, SPELLING.sub(lambda match: match[1] or match[2] or match[3] or "", text)):
+        try:
+            value = ast.literal_eval(spelled)
+        except (ValueError, SyntaxError, MemoryError, RecursionError):
+            continue
+        return value if isinstance(value, list | tuple) else None
+    return None

@@ -139,6 +139,13 @@ def test_an_option_without_effect_says_so_once(parser):
     assert parser.messages[0][1].startswith("--nproc has no effect here: ")
 
 
+@pytest.mark.parametrize("switch", ["--clean", "--no-clean"])
+def test_switches_of_earlier_programs_are_accepted(switch):
+    parser = constructMotionCorrectionParser("motioncor2.py")
+    parseArguments(parser, ["--session=x", switch])
+    assert [text for _, text in parser.messages] == [f"{switch} has no effect here: scratch files are always removed"]
+
+
 def test_a_step_adds_its_switches(parser):
     addSwitch(parser.add_argument_group("movie"), "keepstack", "keepstack", True, on="keep", off="do not keep")
     assert parse(parser, "--no-keepstack").keepstack is False

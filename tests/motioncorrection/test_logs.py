@@ -64,6 +64,11 @@ def test_roundTrip(shifts, write, before, after, end, coloured):
         ("Align patch 1  24 left\n  1    0     1.25      3.23\n", "no table"),
         ("Full-frame alignment shift\n...... Frame (  1) shift: 1 2\n...... Frame (  3) shift: 1 2\n", "frame 3"),
         ("Full-frame alignment shift\n...... Frame (  1) shift: nan 2\n", "not a finite number"),
+        ("Full-frame alignment shift\n...... Frame (  1) shift: 1 2\n...... Frame (  2) shift: 1", "after frame 1"),
+        ("Full-frame alignment shift\n...... Frame (  1) shift: 1 2\n...... Fr", "after frame 1"),
+        ("Full-frame alignment shift\n...... Frame (  1) shift: ****** 2\n", "after frame 0"),
+        ("Full-frame alignment\n  Frame   x Shift   y Shift\n    1   0.0   0.0\n    2   0.1\n", "after frame 1"),
+        ("Full-frame alignment\n  Frame   x Shift   y Shift\n    1   0.0   0.0\n    2", "after frame 1"),
     ],
 )
 def test_unreadableLogsSayWhatWasLookedFor(text, reason):

@@ -106,6 +106,17 @@ def testSequencesAreDataNotCode():
 
 
 @pytest.mark.usefixtures("anydatabase")
+def testSequencesOfOldProgramsAreRead():
+    """Python 2 wrote long integers and unicode texts its own way, numpy 2 writes numbers as calls."""
+    row = sinedon.insertRow(
+        leginondata.CorrectorPlanData, bad_rows="(1151L, 1152L)", bad_cols="[np.int64(3), numpy.float64(4.0)]",
+        bad_pixels="[(12L, 30L), (u'10L', 3)]",
+    )  # fmt: skip
+    assert (row.bad_rows, row.bad_cols) == ((1151, 1152), [3, 4.0])
+    assert row.bad_pixels == [(12, 30), ("10L", 3)]
+
+
+@pytest.mark.usefixtures("anydatabase")
 def testReadRowsTakesOneQuery():
     ids = [sinedon.insertRow(leginondata.UserData, username=f"user{number}").def_id for number in range(5)]
     with sinedon.countQueries() as queries:

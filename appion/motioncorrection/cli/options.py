@@ -104,6 +104,9 @@ def addIneffectiveOptions(parser: Parser) -> None:
     addSwitch(group, "keepstack", "keepstack", True, "no stack of aligned frames is made",
               "no stack of aligned frames is made")
     markIneffective(parser, "keepstack", "no stack of aligned frames is made", logging.INFO)
+    addSwitch(group, "clean", "clean", True, "scratch files are always removed", "scratch files are always removed")
+    markIneffective(parser, "clean", "scratch files are always removed", logging.INFO)
+    parser.extensions.add("clean")
     add("defergpu", "exposures are aligned here and now, nothing is deferred", **on)
     add("gpuid", "--gpuids says which GPUs are used", type=int, default=0, metavar="ID")
     add("alignoffset", "an option of another alignment program", type=int, default=2, dest="fod", metavar="N")

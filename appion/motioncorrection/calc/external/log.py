@@ -19,7 +19,9 @@ DOTTED_HEADER = re.compile(r"Full-frame alignment shift", re.IGNORECASE)
 DOTTED_ROW = re.compile(rf"\.{{6}} Frame \(\s*(\d+)\s*\) shift:\s+{NUMBER}\s+{NUMBER}", re.IGNORECASE)
 TABLE_HEADER = re.compile(r"Full-frame alignment", re.IGNORECASE)
 TABLE_COLUMNS = re.compile(r"Frame\s+x Shift\s+y Shift", re.IGNORECASE)
+DOTTED_START = re.compile(r"\.{3}")
 TABLE_ROW = re.compile(rf"(\d+)\s+{NUMBER}\s+{NUMBER}", re.IGNORECASE)
+TABLE_START = re.compile(r"\d+(\s+[-+.\d]|$)")
 #: Lines that a batch system puts anywhere into the output.
 BATCH_LINE = re.compile(r"(salloc|srun|slurmstepd): ")
 
@@ -31,15 +33,16 @@ def parseMotionCorLog(text: str) -> list[tuple[float, float]]:
     line that is not a row of it.
 
     Raises:
-        ImageFailure: there is no such table, its frames are not numbered 1, 2, 3…, or a shift is not a finite number.
+        ImageFailure: there is no such table, its frames are not numbered 1, 2, 3…, a row is cut short, or a shift is
+            not a finite number.
     """
     lines = [line.strip() for line in ANSI.sub("", text).replace("\r\n", "\n").replace("\r", "\n").split("\n")]
     lines = [line for line in lines if not BATCH_LINE.match(line)]
     for number, line in enumerate(lines):
         if DOTTED_HEADER.fullmatch(line):
-            rows = _readRows(lines, number + 1, DOTTED_ROW)
+            rows = _readRows(lines, number + 1, DOTTED_ROW, DOTTED_START)
         elif TABLE_HEADER.fullmatch(line) and TABLE_COLUMNS.fullmatch("".join(lines[number + 1 : number + 2])):
-            rows = _readRows(lines, number + 2, TABLE_ROW)
+            rows = _readRows(lines, number + 2, TABLE_ROW, TABLE_START)
         else:
             continue
         if rows:
@@ -52,10 +55,15 @@ def parseMotionCorLog(text: str) -> list[tuple[float, float]]:
     )
 
 
-def _readRows(lines: list[str], start: int, pattern: re.Pattern[str]) -> list[tuple[int, float, float]]:
-    rows = []
+def _readRows(
+    lines: list[str], start: int, pattern: re.Pattern[str], beginning: re.Pattern[str]
+) -> list[tuple[int, float, float]]:
+    """Return the rows from line `start` on; a line that begins as one and is none means that the table is damaged."""
+    rows: list[tuple[int, float, float]] = []
     for line in lines[start:]:
         match = pattern.fullmatch(line)
+        if not match and beginning.match(line):
+            raise ImageFailure(f"the table of whole-frame shifts is damaged after frame {len(rows)}: {line!r}")
         if not match:
             break
         rows.append((int(match[1]), float(match[2]), float(match[3])))
