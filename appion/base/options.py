@@ -33,6 +33,7 @@ class Parser(argparse.ArgumentParser):
     Attributes:
         extensions: dests of options that classic does not have (or does not pass on). They are not recorded in the
             database and never make an abbreviation of a classic option ambiguous.
+        shaping: dests of options that decide what a result is like; all results of a run are made with the same ones.
         ineffective: dest of an option that is accepted without effect; the logging level and why it has none.
         given: dest of each option on the command line, and how it was written there.
         messages: what is to be logged about the command line, as (logging level, text).
@@ -40,6 +41,7 @@ class Parser(argparse.ArgumentParser):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self.extensions: set[str] = set()
+        self.shaping: set[str] = set()
         self.ineffective: dict[str, tuple[int, str]] = {}
         self.given: dict[str, str] = {}
         self.messages: list[tuple[int, str]] = []

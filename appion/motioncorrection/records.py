@@ -39,6 +39,7 @@ class MotionCorrectionOptions:
     force_tiff: bool = False
     square: bool = False
     trim: int = 0
+    refimgid: int | None = None
 
 
 #: Options that make no difference to a result.

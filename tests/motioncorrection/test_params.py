@@ -100,12 +100,12 @@ def test_references(monkeypatch, tmp_path):
     assert params.defects == Defects((3,), (1, 2), ((5, 6),), (48, 64))
     assert readOne(image, options=makeOptions(gainfile="/my.mrc")).gain == "/my.mrc"
     other = makeExposure(tag="c")
-    assert readOne(other, refimgid=image).gain == "/ref/refs/rawdata/norm.mrc"
+    assert readOne(other, options=makeOptions(refimgid=image)).gain == "/ref/refs/rawdata/norm.mrc"
     assert readOne(other).gain == ""
     falcon = makeExposure("Falcon3", tag="d", references=references, eer_frames=False, tiff_frames=False)
     assert (readOne(falcon).gain, readOne(falcon).dark_source) == ("", "")
     with pytest.raises(ConfigurationFailure, match=r"'GatanK3', image .* with 'Falcon3'"):
-        readOne(falcon, refimgid=image)
+        readOne(falcon, options=makeOptions(refimgid=image))
     copy = tmp_path / "refs" / "rawdata"
     copy.mkdir(parents=True)
     (copy / "norm.mrc").touch()

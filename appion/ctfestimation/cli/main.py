@@ -16,12 +16,14 @@ from appion.base.failures import ConfigurationFailure
 from appion.base.logs import logMessages, setupLogging
 from appion.base.loop import LoopOptions, runLoop
 from appion.base.options import Parser, parseArguments
+from appion.base.retrieve.runoptions import checkRunOptions, constructRunOptions
 from appion.base.retrieve.session import Session, isSessionDone
 from appion.base.step import Candidate, Step
 from appion.base.store.computed import setOthersAside
 from appion.base.store.job import finishJob, startJob
 from appion.base.store.lock import acquireLock
 from appion.base.store.path import savePathData
+from appion.base.store.runoptions import saveRunOptions
 from appion.base.store.scratch import calcScratchRoot
 from appion.base.store.script import saveScriptRun
 from appion.ctfestimation.calc.external import calcCTF, findProgram
@@ -36,7 +38,7 @@ from appion.ctfestimation.cli.options import (
 )
 from appion.ctfestimation.cli.report import reportConfidences, reportResult
 from appion.ctfestimation.records import CTFResult
-from appion.ctfestimation.retrieve.done import constructRunParams, findCTFRun, retrieveDone
+from appion.ctfestimation.retrieve.done import constructRunParams, findCTFRun, hasResults, retrieveDone
 from appion.ctfestimation.retrieve.micrographs import readCs, readDDStackRun
 from appion.ctfestimation.retrieve.params import ParamsContext, retrieveParams
 from appion.ctfestimation.retrieve.ready import checkReady
@@ -114,6 +116,7 @@ def run(command: Command, parser: Parser, args: argparse.Namespace, argv: Sequen
     job = prepareJob(command, parser, args)
     if args.dry_run:
         logMessages(parser.messages)
+        checkOptions(command, parser, args)
         printDryRun(job.context, args, job.retrieveCandidates, job.retrieveRejected, lambda: readDone(job, job.run_id))
         return 0
     rundir = createRundir(args.rundir)
@@ -122,11 +125,14 @@ def run(command: Command, parser: Parser, args: argparse.Namespace, argv: Sequen
         logMessages(parser.messages)
         program = job.context.program
         log.info("%s %s (%s)", program.kind, program.version or "of unknown version", program.path)
+        checkOptions(command, parser, args)
         path_id = savePathData(rundir)
         job_id = startJob(args, job.session.def_id, path_id, command.jobtype, command.other_jobtypes)
         succeeded = False
         try:
             saveScriptRun(args, parser, job_id, path_id, command.name)
+            if args.commit:
+                saveRunOptions(rundir, command.name, constructRunOptions(args, parser))
             ctf_run = saveRun(job, path_id) if args.commit else None
             setOthersAside(rundir, decodeResult, job.context.options, getattr(args, "continue"))
             runLoop(constructStep(job, ctf_run), rundir, constructLoopOptions(job), lock=lock)
@@ -165,6 +171,12 @@ def prepareJob(command: Command, parser: Parser, args: argparse.Namespace) -> Jo
         owners=owners,
     )
     return Job(args, session, context, run_params, run_id, retrieveCandidates, retrieveRejected)
+
+
+def checkOptions(command: Command, parser: Parser, args: argparse.Namespace) -> None:
+    """Raise ConfigurationFailure if the run has results of other options; ``--no-continue`` begins afresh."""
+    if args.commit and getattr(args, "continue") and hasResults(args.runname, args.rundir):
+        checkRunOptions(args, parser, command.name)
 
 
 def saveRun(job: Job, path_id: int) -> CTFRun:

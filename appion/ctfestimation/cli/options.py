@@ -21,6 +21,15 @@ DESCRIPTION = (
 #: Defaults in which the two programs differ: resmax (Å), defstep and dast (µm).
 DEFAULTS = {CTFFIND: (15.0, 0.1, 0.05), GCTF: (4.0, 0.05, 0.1)}
 
+#: Options that decide what a result is like, of both programs, and those that say on which images to work.
+SHAPING = frozenset({
+    "ampcontrast", "fieldsize", "resmin", "resmax", "nominal", "defstep", "numstep", "dast", "bestdb", "ddstackid",
+    "num_frame_avg", "mdef_aveN", "shift_phase", "min_phase_shift", "max_phase_shift", "phase_search_step",
+    "exhaustiveSearch", "do_EPA", "do_Hres_ref", "local_refine", "raster", "local_radius", "local_boxsize",
+    "local_overlap", "fastmode",
+})  # fmt: skip
+INDIFFERENT = frozenset({"reprocess"})
+
 
 def constructCtffindParser(prog: str) -> Parser:
     """Return the parser of ctffind4.py."""
@@ -33,6 +42,7 @@ def constructCtffindParser(prog: str) -> Parser:
     group.add_argument("--exhaust", "--exhaustive-search", dest="exhaustiveSearch", action="store_true", default=False,
                        help="search defocus and astigmatism slowly and exhaustively")
     addIneffectiveOptions(parser)
+    parser.shaping.update(SHAPING & {action.dest for action in parser.actions})
     return parser
 
 
@@ -46,6 +56,7 @@ def constructGctfParser(prog: str) -> Parser:
     addPhaseOptions(parser)
     addGctfOptions(parser)
     addIneffectiveOptions(parser)
+    parser.shaping.update(SHAPING & {action.dest for action in parser.actions})
     return parser
 
 

@@ -35,7 +35,7 @@ def constructRunParams(options: CTFOptions, cs: float, is_gctf: bool) -> dict[st
 def findCTFRun(session_id: int, runname: str, rundir: str, params: Mapping[str, Any]) -> int | None:
     """Return the id of the newest run of this name, session and folder, or None if there is none yet.
 
-    Two queries. `params` are the fields that its parameters' row has to have.
+    Two or three queries. `params` are the fields that its parameters' row has to have if it has results.
 
     Raises:
         ConfigurationFailure: the run's parameters are others, or runs of this name are in other folders only; listing
@@ -60,12 +60,17 @@ def findCTFRun(session_id: int, runname: str, rundir: str, params: Mapping[str, 
         f"{name} {formatValue(getattr(row, name))}, now {formatValue(value)}"
         for name, value in params.items() if not isSame(getattr(row, name), value)
     ]  # fmt: skip
-    if differences:
+    if differences and retrieveDone(run_id):
         raise ConfigurationFailure(
             f"all parameters of a run must be identical; run {runname} has {'; '.join(differences)}",
             "use the former values, or choose another --runname and --rundir",
         )
     return run_id
+
+
+def hasResults(runname: str, rundir: str) -> bool:
+    """Return whether anything is stored of runs of this name in this folder."""
+    return appiondata.ApCtfData.objects.filter(acerun__name=runname, acerun__path__path=rundir).exists()
 
 
 def isSame(stored: Any, value: Any) -> bool:

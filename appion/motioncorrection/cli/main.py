@@ -18,12 +18,14 @@ from appion.base.logs import logMessages, setupLogging
 from appion.base.loop import LoopOptions, runLoop
 from appion.base.options import Parser, parseArguments
 from appion.base.retrieve.images import constructSelection
+from appion.base.retrieve.runoptions import checkRunOptions, constructRunOptions
 from appion.base.retrieve.session import Session, isSessionDone
 from appion.base.step import Candidate, Step
 from appion.base.store.computed import setOthersAside
 from appion.base.store.job import finishJob, startJob
 from appion.base.store.lock import acquireLock
 from appion.base.store.path import savePathData
+from appion.base.store.runoptions import saveRunOptions
 from appion.base.store.scratch import calcScratchRoot
 from appion.base.store.script import saveScriptRun
 from appion.motioncorrection.calc.external import calcMotionCorrection, checkProgram, findProgram
@@ -36,7 +38,7 @@ from appion.motioncorrection.records import (
     MotionCorrectionParams,
     MotionCorrectionResult,
 )
-from appion.motioncorrection.retrieve.done import retrieveDone
+from appion.motioncorrection.retrieve.done import hasResults, retrieveDone
 from appion.motioncorrection.retrieve.params import ParamsContext, retrieveParams
 from appion.motioncorrection.retrieve.ready import checkReady
 from appion.motioncorrection.store.references import checkGain, saveReferences
@@ -97,6 +99,7 @@ def run(parser: Parser, args: argparse.Namespace, argv: Sequence[str]) -> int:
     job = prepareJob(parser, args)
     if args.dry_run:
         logMessages(parser.messages)
+        checkOptions(parser, args)
         printDryRun(job.context, job.session, args, job.retrieveCandidates, job.retrieveRejected)
         return 0
     rundir = createRundir(args.rundir)
@@ -107,6 +110,7 @@ def run(parser: Parser, args: argparse.Namespace, argv: Sequence[str]) -> int:
         logMessages(parser.messages)
         program = job.context.program
         log.info("%s %s (%s)", program.kind, program.version or "of unknown version", program.path)
+        checkOptions(parser, args)
         path_id = savePathData(rundir)
         job_id = startJob(args, job.session.def_id, path_id, PROGRAM, WEB_JOBTYPES)
         succeeded = False
@@ -115,6 +119,8 @@ def run(parser: Parser, args: argparse.Namespace, argv: Sequence[str]) -> int:
             setOthersAside(
                 rundir, decodeResult, job.context.options, getattr(args, "continue"), INDIFFERENT_OPTIONS
             )
+            if args.commit:
+                saveRunOptions(rundir, PROGRAM, constructRunOptions(args, parser))
             step = constructStep(job, saveRun(job, path_id) if args.commit else None)
             runLoop(step, rundir, constructLoopOptions(job), lock=lock)
             succeeded = True
@@ -130,6 +136,7 @@ def prepareJob(parser: Parser, args: argparse.Namespace) -> Job:
         ConfigurationFailure, sinedon.errors.ConfigurationError: naming the thing, its value and the remedy.
     """
     options = constructOptions(args, parser)
+    args.gainfile = options.gainfile
     session = prepareRun(args, PROGRAM)
     program = findProgram(setting("motioncorrection.executable") or "")
     checkProgram(program, options)
@@ -141,11 +148,16 @@ def prepareJob(parser: Parser, args: argparse.Namespace) -> Job:
         options=options,
         program=program,
         framepath=os.path.abspath(args.framepath) if args.framepath else "",
-        refimgid=args.refimgid,
         timeout=setting("motioncorrection.timeout"),
         undo_eer_flip=setting("motioncorrection.undo_eer_flip"),
     )
     return Job(args, session, context, *constructSelection(args, session))
+
+
+def checkOptions(parser: Parser, args: argparse.Namespace) -> None:
+    """Raise ConfigurationFailure if the run has results of other options; ``--no-continue`` begins afresh."""
+    if args.commit and getattr(args, "continue") and hasResults(args.runname, args.rundir):
+        checkRunOptions(args, parser, PROGRAM)
 
 
 def listIneffective(options: MotionCorrectionOptions, kind: str) -> list[str]:

@@ -22,10 +22,20 @@ DESCRIPTION = (
     "motioncor-cpu, and store micrographs and rows as classic Appion does."
 )
 
+#: Options that decide what a result is like, and those that say where and on which exposures to work.
+SHAPING = frozenset({
+    "eer_sampling", "rendered_frame_size", "refimgid", "gainfile", "forceTiff", "force_cpu_flat", "alignlabel",
+    "bin", "startframe", "nframe", "doseweight", "totaldose", "square", "trim", "nrw", "FmRef", "Iter", "Tol",
+    "Patchrows", "Patchcols", "MaskCentrow", "MaskCentcol", "MaskSizerows", "MaskSizecols", "Bft_global",
+    "Bft_local",
+})  # fmt: skip
+INDIFFERENT = frozenset({"align", "framepath", "gpuids", "stackid", "tempdir"})
+
 
 def constructMotionCorrectionParser(prog: str) -> Parser:
     """Return the parser of the whole command line."""
     parser = constructParser(prog, DESCRIPTION)
+    parser.shaping.update(SHAPING)
     addInputOptions(parser)
     addSumOptions(parser)
     addAlignmentOptions(parser)
@@ -165,7 +175,7 @@ def constructOptions(args: argparse.Namespace, parser: Parser) -> MotionCorrecti
         masksizecols=args.MaskSizecols, bft_global=args.Bft_global, bft_local=args.Bft_local,
         force_cpu_flat=args.force_cpu_flat, rendered_frame_size=args.rendered_frame_size,
         eer_sampling=args.eer_sampling, gainfile=os.path.abspath(args.gainfile) if args.gainfile else "",
-        force_tiff=args.forceTiff, square=args.square, trim=args.trim,
+        force_tiff=args.forceTiff, square=args.square, trim=args.trim, refimgid=args.refimgid,
     )
 
 

@@ -36,6 +36,12 @@ def retrieveDone(run_id: int | None, session_id: int, options: MotionCorrectionO
     return {source for source in plain if source in with_weighted or source not in dosed}
 
 
+def hasResults(runname: str, rundir: str) -> bool:
+    """Return whether anything is stored of runs of this name in this folder, whatever their settings."""
+    pairs = appiondata.ApDDAlignImagePairData.objects
+    return pairs.filter(ddstackrun__runname=runname, ddstackrun__path__path=rundir).exists()
+
+
 def findStackRun(
     session_id: int, runname: str, rundir: str, preset: str | None, align: bool, bin: float
 ) -> int | None:

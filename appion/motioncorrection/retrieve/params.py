@@ -42,7 +42,6 @@ class ParamsContext:
     Attributes:
         rundir, scratch, options, program, timeout, undo_eer_flip: as in MotionCorrectionParams.
         framepath: folder of the movies instead of the session's, or empty.
-        refimgid: image whose references are used for all, or None.
     """
 
     rundir: str
@@ -50,7 +49,6 @@ class ParamsContext:
     options: MotionCorrectionOptions
     program: Program
     framepath: str = ""
-    refimgid: int | None = None
     timeout: float = 3600.0
     undo_eer_flip: bool | None = None
 
@@ -60,7 +58,7 @@ def retrieveParams(ids: Sequence[int], context: ParamsContext) -> dict[int, Moti
 
     At most 12 queries. Of files, only the existence of movies is looked at where the rows leave several possible.
     """
-    rows = readExposures(ids, context.refimgid)
+    rows = readExposures(ids, context.options.refimgid)
     result: dict[int, MotionCorrectionParams | Failure] = {}
     for image_id in ids:
         try:
@@ -184,14 +182,15 @@ def constructReferences(
 ) -> tuple[str, str, int, Defects]:
     """Return gain, dark, the dark's frame count and the defects: of the image itself or of --refimgid."""
     source = image
-    if context.refimgid:
-        source = rows.images.get(context.refimgid)
+    refimgid = context.options.refimgid
+    if refimgid:
+        source = rows.images.get(refimgid)
         if source is None:
-            raise ConfigurationFailure(f"--refimgid={context.refimgid}: there is no such image")
+            raise ConfigurationFailure(f"--refimgid={refimgid}: there is no such image")
         other = readCameraName(getRow(rows.cameras, source, "camera"), rows)
         if other != name:
             raise ConfigurationFailure(
-                f"--refimgid={context.refimgid} was taken with camera '{other}', image {image.def_id} with '{name}'",
+                f"--refimgid={refimgid} was taken with camera '{other}', image {image.def_id} with '{name}'",
                 "give an image of the same camera",
             )
     defects = constructDefects(source, rows) if not context.options.force_cpu_flat else Defects()
