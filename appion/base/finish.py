@@ -9,10 +9,12 @@ from collections.abc import Sequence
 
 from appion.base.config import setting
 from appion.base.failures import Failure, ImageFailure, InfrastructureFailure, NotReady, classifyException
-from appion.base.intake import noteWait
+from appion.base.intake import noteRecovered, noteWait
 from appion.base.retrieve.attempts import readAttempts
+from appion.base.retrieve.events import readEvents
 from appion.base.retrieve.journal import UnreadableRecord, readResult, readResults
 from appion.base.run import DatabaseAway, Run, askDatabase, noteFailure
+from appion.base.state import Phase
 from appion.base.store.attempts import saveAttempts
 from appion.base.store.files import removeTemporaries
 from appion.base.store.journal import journalPath, removeResult, saveResult, setResultAside
@@ -38,23 +40,32 @@ def recoverRun(run: Run) -> None:
     cleanLeftovers(run)
     removeTemporaries(run.rundir / ".appion")
     removeTemporaries(run.rundir / ".appion" / "journal")
-    waiting = []
+    waiting, stored = [], []
     for image_id, record in readResults(run.rundir):
         if isinstance(record, UnreadableRecord):
             discardRecord(run, image_id, str(record))
         elif image_id in done:
-            if run.options.commit:
-                removeResult(run.rundir, image_id)
+            stored.append(image_id)
         elif not run.options.commit:
             done.add(image_id)
         else:
             waiting.append(image_id)
+    if stored and run.options.commit:
+        finishStored(run, stored)
     run.exposures.recall(done, attempts.values())
     for image_id in waiting:
-        run.exposures.computed(image_id)
-        run.to_store.append(image_id)
+        noteRecovered(run, image_id)
     if waiting:
         logger.info("%d results were computed before and are stored now", len(waiting))
+
+
+def finishStored(run: Run, ids: Sequence[int]) -> None:
+    """Tell and forget what a daemon had stored when it was killed, unless it had told so itself."""
+    told = {event.get("image") for event in readEvents(run.rundir) if event.get("what") == "stored"}
+    for image_id in ids:
+        if image_id not in told:
+            run.reporter.event("stored", image=image_id, reason="by an earlier daemon")
+        removeResult(run.rundir, image_id)
 
 
 def cleanLeftovers(run: Run, image_id: int | None = None) -> None:
@@ -142,11 +153,14 @@ def storeResults(run: Run) -> bool:
 
 
 def storeResult(run: Run, image_id: int) -> None:
-    """Store one result from its journal record, then remove the record; without commit the record stays.
+    """Store one result from its journal record, tell, then remove the record; without commit the record stays.
 
     Raises:
         DatabaseAway, InfrastructureFailure: nothing is lost, it is to be repeated.
     """
+    if run.exposures.phase[image_id] is Phase.DONE:
+        removeRecord(run, image_id)
+        return
     start, name = time.monotonic(), run.exposures.names.get(image_id, "")
     try:
         record = readResult(run.rundir, image_id)
@@ -165,7 +179,6 @@ def storeResult(run: Run, image_id: int) -> None:
     if run.options.commit:
         try:
             files = askDatabase(run, run.step.store, result)
-            removeResult(run.rundir, image_id)
         except DatabaseAway:
             raise
         except Exception as error:
@@ -177,6 +190,16 @@ def storeResult(run: Run, image_id: int) -> None:
     run.reporter.finished.append(time.monotonic())
     run.reporter.event("stored" if run.options.commit else "kept", image=image_id, name=name,
                        store_seconds=round(time.monotonic() - start, 3), files=list(files), report=line)  # fmt: skip
+    if run.options.commit:
+        removeRecord(run, image_id)
+
+
+def removeRecord(run: Run, image_id: int) -> None:
+    """Remove the record of what is stored and told. Raises InfrastructureFailure: that alone is to be repeated."""
+    try:
+        removeResult(run.rundir, image_id)
+    except OSError as error:
+        raise InfrastructureFailure(f"cannot remove the journal record of image {image_id}: {error}") from error
 
 
 def noteUnstored(run: Run, image_id: int, error: Exception) -> None:

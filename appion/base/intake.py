@@ -193,8 +193,7 @@ def submitExposure(run: Run, image_id: int, params: Any | Failure | None) -> boo
         if isinstance(params, Failure):
             raise params
         if journalPath(run.rundir, image_id).exists():
-            run.exposures.computed(image_id)
-            run.to_store.append(image_id)
+            noteRecovered(run, image_id)
             return False
         if not checkReady(run, image_id, params):
             return False
@@ -215,6 +214,13 @@ def submitExposure(run: Run, image_id: int, params: Any | Failure | None) -> boo
         run.taken.add(image_id)
     run.reporter.event("submitted", image=image_id, name=run.exposures.names.get(image_id, ""), attempt=number)
     return True
+
+
+def noteRecovered(run: Run, image_id: int) -> None:
+    """A record is there of which no worker of this daemon told: it is stored, not computed again."""
+    run.exposures.computed(image_id)
+    run.to_store.append(image_id)
+    run.reporter.event("recovered", image=image_id, name=run.exposures.names.get(image_id, ""))
 
 
 def handOver(run: Run, image_id: int, number: int, params: Any) -> None:

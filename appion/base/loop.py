@@ -185,13 +185,13 @@ def findEnd(run: Run) -> str:
     counts = run.exposures.counts
     if run.stopping:
         return findStop(run)
-    busy = sum(counts[phase] for phase in (Phase.QUEUED, Phase.RUNNING, Phase.STORING, Phase.BACKING_OFF))
+    unfinished = (Phase.QUEUED, Phase.RUNNING, Phase.STORING, Phase.BACKING_OFF)
+    busy = bool(run.to_store) or any(counts[phase] for phase in unfinished)
     now = time.monotonic()
     if not run.polled:
         return ""
     limit = run.options.limit
     if limit is not None and len(run.taken) >= limit and not run.to_store:
-        unfinished = {Phase.QUEUED, Phase.RUNNING, Phase.STORING, Phase.BACKING_OFF}
         return "" if any(run.exposures.phase[one] in unfinished for one in run.taken) else f"limit of {limit} reached"
     if not run.options.wait or limit is not None:
         patience = setting("nowait_patience")

@@ -106,6 +106,8 @@ class Exposures:
         for candidate in candidates:
             image_id = candidate.image_id
             if image_id in self.phase:
+                if self.phase[image_id] is Phase.STORING:  # computed before it was listed
+                    self.names.setdefault(image_id, candidate.filename)
                 continue
             if image_id in self._done_before:
                 self._move(image_id, Phase.DONE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -12,6 +13,7 @@ from collections import Counter
 import dask.config
 import pytest
 
+from appion.base import finish
 from appion.base.failures import ConfigurationFailure, ImageFailure, InfrastructureFailure, NotReady
 from appion.base.loop import LoopOptions, runLoop
 from appion.base.retrieve.attempts import readAttempts
@@ -19,7 +21,7 @@ from appion.base.retrieve.events import readEvents
 from appion.base.retrieve.journal import retrieveResultIds
 from appion.base.retrieve.status import readStatus
 from appion.base.store.attempts import saveRetryRequest
-from appion.base.store.journal import journalPath, saveResult
+from appion.base.store.journal import journalPath, removeResult, saveResult
 from appion.base.store.lock import acquireLock, readLockHolder
 
 pytestmark = pytest.mark.usefixtures("fast", "inline")
@@ -149,6 +151,39 @@ def test_results_of_a_killed_daemon_are_stored_and_broken_records_computed_again
     assert set(lab.stored) == {1, 2, 3}
     assert sorted(lab.computed) == [2, 3]
     assert {path.name for path in journalPath(lab.rundir, 0).parent.iterdir()} == {"2.json.bad", "3.json.bad"}
+
+
+def test_what_a_killed_daemon_stored_or_computed_without_telling_is_told_once(lab):
+    lab.add(1, 2)
+    lab.stored[1] = {"id": 1}
+    saveResult(lab.rundir, 1, {"id": 1})
+    saveResult(lab.rundir, 2, {"id": 2})
+    for _ in range(2):
+        run(lab)
+        assert whatHappened(lab, 1) == ["stored"]
+        assert whatHappened(lab, 2) == ["recovered", "stored"]
+        saveResult(lab.rundir, 1, {"id": 1})  # killed again, after it had told
+    told = list(readEvents(lab.rundir, 2))[-1]
+    assert told["name"] == lab.candidates[2]
+
+
+def test_a_record_that_cannot_be_removed_is_neither_stored_nor_told_again(lab, monkeypatch):
+    lab.add(1, 2)
+    refusals = iter(range(3))
+
+    def refuse(rundir, image_id):
+        if next(refusals, None) is not None:
+            raise OSError(errno.EIO, "not now")
+        removeResult(rundir, image_id)
+
+    monkeypatch.setattr(finish, "removeResult", refuse)
+    stored = []
+    lab.onStore = stored.append
+    run(lab)
+    assert retrieveResultIds(lab.rundir) == []
+    assert sorted(stored) == [1, 2]
+    assert [whatHappened(lab, one).count("stored") for one in (1, 2)] == [1, 1]
+    assert next(refusals, None) is None
 
 
 def test_without_commit_results_stay_in_the_journal(lab):
