@@ -16,18 +16,6 @@ NUMBER = 24
 
 
 @pytest.fixture
-def server(mariadb):
-    """The server, which runs again after the test, whatever happened to it."""
-    port = mariadb.port
-    yield mariadb
-    if mariadb.process.poll() is None:
-        mariadb.process.send_signal(signal.SIGCONT)
-    else:
-        mariadb.start(port=port)
-    sinedon.closeConnections()
-
-
-@pytest.fixture
 def running(mariadatabase, tmp_path):
     """A daemon that has stored a few exposures and has many to go; its database may be silent for two seconds."""
     config = mariadatabase.folder / "sinedon.cfg"
