@@ -16,7 +16,7 @@ from appion.ctfestimation.store.result import constructFields, storeResult
 from appion.ctfestimation.store.run import checkTables, saveCTFRun
 from sinedon.models import appiondata
 from tests.ctfestimation.micrographs import makeParams
-from tests.ctfestimation.sessions import addCTF, makeContext
+from tests.ctfestimation.sessions import makeContext
 from tests.services.sessions import makeSession
 
 ANALYSIS = CTFConfidence(0.91, 0.95, 0.1, 0.2, 3.6, 2.9)
@@ -116,11 +116,6 @@ def test_otherParametersAreListed():
 
     assert find(ampcontrast=0.070009, cs=2.69999) == run.def_id
     assert find("ctf2") is None
-    other = {**params, "ampcontrast": 0.1}
-    assert saveCTFRun(made.session_id, "ctf1", savePathData("/d/ctf1"), other) == run, "nothing is stored yet"
-    assert appiondata.ApAceRunData.objects.get().ctffind4_params.ampcontrast == 0.1
-    assert saveCTFRun(made.session_id, "ctf1", savePathData("/d/ctf1"), params) == run
-    addCTF(made.image_ids[0], run.def_id)
     with pytest.raises(ConfigurationFailure) as caught:
         find(ampcontrast=0.1, bestdb=True, shift_phase=True, min_phase_shift=10.0, resmin=49.99998)
     assert caught.value.reason == (

@@ -35,7 +35,7 @@ def constructRunParams(options: CTFOptions, cs: float, is_gctf: bool) -> dict[st
 def findCTFRun(session_id: int, runname: str, rundir: str, params: Mapping[str, Any]) -> int | None:
     """Return the id of the newest run of this name, session and folder, or None if there is none yet.
 
-    Two or three queries. `params` are the fields that its parameters' row has to have if it has results.
+    Two queries. `params` are the fields that its parameters' row has to have.
 
     Raises:
         ConfigurationFailure: the run's parameters are others, or runs of this name are in other folders only; listing
@@ -60,7 +60,7 @@ def findCTFRun(session_id: int, runname: str, rundir: str, params: Mapping[str, 
         f"{name} {formatValue(getattr(row, name))}, now {formatValue(value)}"
         for name, value in params.items() if not isSame(getattr(row, name), value)
     ]  # fmt: skip
-    if differences and retrieveDone(run_id):
+    if differences:
         raise ConfigurationFailure(
             f"all parameters of a run must be identical; run {runname} has {'; '.join(differences)}",
             "use the former values, or choose another --runname and --rundir",

@@ -8,7 +8,7 @@ from typing import Any
 
 import sinedon
 from appion.base.failures import ConfigurationFailure
-from appion.ctfestimation.retrieve.done import findCTFRun, retrieveDone
+from appion.ctfestimation.retrieve.done import findCTFRun
 from sinedon.models.appiondata import ApAceRunData, ApCtfData, ApCtfFind4ParamsData, ApPathData
 
 
@@ -25,14 +25,12 @@ class CTFRun:
 def saveCTFRun(session_id: int, runname: str, path_id: int, params: Mapping[str, Any]) -> CTFRun:
     """Return the run of this name, session and folder; it is made if there is none yet.
 
-    One without results takes over other parameters.
-
     Args:
         path_id: `ApPathData` row of the run folder.
         params: fields of its `ApCtfFind4ParamsData` row.
 
     Raises:
-        ConfigurationFailure: there is such a run with results of other parameters.
+        ConfigurationFailure: there is such a run with other parameters.
     """
     path = sinedon.readRows(ApPathData, [path_id])[path_id].path
     run_id = findCTFRun(session_id, runname, path, params)
@@ -41,9 +39,6 @@ def saveCTFRun(session_id: int, runname: str, path_id: int, params: Mapping[str,
             ApAceRunData, name=runname, session_id=session_id, path_id=path_id, hidden=False,
             ctffind4_params_id=sinedon.insertRow(ApCtfFind4ParamsData, **params).def_id,
         ).def_id  # fmt: skip
-    elif not retrieveDone(run_id):
-        params_id = sinedon.insertRow(ApCtfFind4ParamsData, **params).def_id
-        sinedon.updateRow(ApAceRunData, run_id, ctffind4_params_id=params_id)
     return CTFRun(run_id, runname, session_id, path_id)
 
 
