@@ -167,7 +167,8 @@ def addJobOptions(parser: Parser) -> None:
     group.add_argument("--jobid", type=int, metavar="ID", help="the job row whose status is kept up to date")
     for name in ("ppn", "nodes", "walltime", "cput", "mem", "queue"):
         group.add_argument(f"--{name}", metavar="X", help="for the scheduler; accepted, without effect")
-    parser.extensions.update(("jobtype", "jobid", "ppn", "nodes", "walltime", "cput", "mem", "queue"))
+    group.add_argument("--remoterundir", metavar="DIR", help="accepted, without effect: --rundir is seen by all hosts")
+    parser.extensions.update(("jobtype", "jobid", "ppn", "nodes", "walltime", "cput", "mem", "queue", "remoterundir"))
 
 
 def addNewOptions(parser: Parser) -> None:

@@ -167,6 +167,7 @@ def test_anEmptyStripIsLeftOut():
     [
         ({"defocus1": 1e-7, "defocus2": 1.1e-7}, "no zero"),
         ({"defocus1": 2e-8, "defocus2": 2e-8}, "no zero"),
+        ({"defocus1": 9e-8, "defocus2": 9e-8, "phase_shift": np.pi / 2}, "no peak"),
         ({"pixelsize": 50.0, "defocus1": 3e-7, "defocus2": 3e-7}, "first peak"),
         ({"pixelsize": 12.0, "defocus1": 1e-6, "defocus2": 1e-6}, "peaks of the CTF"),
     ],

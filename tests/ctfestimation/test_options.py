@@ -14,7 +14,7 @@ CTFFIND = """--ampcontrast=0.07 --fieldsize=1024 --resmin=50 --resmax=4 --defste
 GCTF = """--ampcontrast=0.07 --defstep=0.1 --dast=0.1 --resmin=50 --resmax=4 --fieldsize=1024 --do_EPA --mdef_aveN=7
     --runname=gctfrun1 --rundir=/d/appion/s/ctf/gctfrun1 --preset=enn-a --commit --projectid=42 --session=s
     --no-rejects --no-wait --continue --bestdb --ddstackid=5 --fastmode --expid=7 --jobtype=gctf"""
-QUEUE = ["--ppn=1", "--nodes=1", "--walltime=24", "--cput=100", "--queue=preprocessing", "--jobid=3"]
+QUEUE = ["--ppn=1", "--nodes=1", "--walltime=24", "--cput=100", "--queue=low", "--jobid=3", "--remoterundir=/d"]
 PARSERS = {"ctffind4.py": constructCtffindParser, "gctf.py": constructGctfParser}
 
 

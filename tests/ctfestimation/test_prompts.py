@@ -76,6 +76,9 @@ def test_answersOfMovieAndPhaseSearch():
     [
         ("Known astigmatism", "0.0"),
         ("Known astigmatism angle", "0.0"),
+        ("Known astigmatism angle (degrees)", "0.0"),
+        ("Minimum phase shift (degrees)", None),
+        ("Minimum defocus (um)", None),
         ("Determine samnple thickness?", "no"),
         ("Determine sample thickness?", "no"),
         ("Determine sample tilt?", "no"),

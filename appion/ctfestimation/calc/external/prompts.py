@@ -35,7 +35,7 @@ class Prompt:
 
 
 #: Questions by their pattern, which has to fit the whole text, spaces and a trailing unit like "(rad)" aside, with the
-#: name of the answer (see _constructValues) or the answer itself.
+#: name of the answer (see _constructValues) or the answer itself. Only units are left aside that the answers are in.
 QUESTIONS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     (re.compile(pattern, re.IGNORECASE), name)
     for pattern, name in (
@@ -66,7 +66,7 @@ QUESTIONS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"(?:do you want to )?set expert options\??", "no"),
         # what is asked only after another answer than ours: the program's own defaults
         (r"known astigmatism", "0.0"),
-        (r"known astigmatism angle", "0.0"),
+        (r"known astigmatism angle(?: \(degrees\))?", "0.0"),
         (r"use brute force 1d search\??", "yes"),
         (r"use 2d refinement\??", "yes"),
         (r"low resolution limit for nodes", "30.0"),
@@ -100,7 +100,7 @@ def findPrompt(output: str) -> Prompt | None:
 def identifyQuestion(text: str) -> str | None:
     """Return the name of a question's answer, or None for a question that is not known."""
     plain = " ".join(text.split())
-    shorter = re.sub(r"\s*\((?:rad|radians|degrees|å|a|angstroms?|kv|mm)\)$", "", plain, flags=re.IGNORECASE)
+    shorter = re.sub(r"\s*\((?:rad|radians|å|a|angstroms?|kv|mm)\)$", "", plain, flags=re.IGNORECASE)
     return next((name for pattern, name in QUESTIONS if pattern.fullmatch(shorter)), None)
 
 

@@ -57,7 +57,10 @@ def calcProfile(spectrum: np.ndarray, frequency_step: float, defocus: Defocus, o
     width, ratio = calcRingWidth(defocus.mean), calcEllipseRatio(defocus, optics)
     means = calcRingMeans(spectrum, calcEllipticalRadius(len(spectrum), ratio, defocus.angle), width)
     ring_step = width / math.sqrt(ratio) * frequency_step
-    first = int(calcExtrema(defocus.mean, optics, 0.0, peaks=True)[0] / frequency_step / width)
+    nearest = calcExtrema(defocus.mean, optics, 0.0, peaks=True)
+    if not len(nearest):
+        raise TooFewOscillations(f"at {defocus.mean:.0f} Å defocus the CTF has no peak")
+    first = int(nearest[0] / frequency_step / width)
     frequency = ring_step * np.arange(first, len(means))
     if not len(frequency):
         raise TooFewOscillations("the first peak of the CTF is beyond the spectrum")
