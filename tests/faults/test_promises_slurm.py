@@ -1,6 +1,7 @@
-"""P6: the whole daemon on a real Slurm whose commands fail on purpose.
+"""P6 and P18: the whole daemon on a real Slurm, whose commands fail on purpose.
 
-What is lost is replaced, what is not known is left alone, and there are never more jobs than there may be.
+What is lost is replaced, what is not known is left alone, there are never more jobs than there may be, and none when
+there is nothing to do.
 """
 
 from __future__ import annotations
@@ -260,3 +261,24 @@ def test_P6_the_controller_is_down_for_a_while(slurmdaemon, watched, tmp_path):
     daemon.process.terminate()
     assert finish(daemon.process)[1] == "stopped\n"
     waitFor(lambda: not slurmdaemon.listJobs())
+
+
+def test_P18_no_job_is_left_when_idle_and_a_second_burst_has_them_again(flaky, slurmdaemon, watched, monkeypatch):
+    monkeypatch.setenv("DASK_APPION__SLURM__HOLD", "2")
+    daemon = watched(40)
+
+    def isFull(status):
+        """Whether all workers have come; until then exposures do, so that all of them are needed."""
+        if daemon.number - status["counts"]["done"] < 40:
+            daemon.ask(40)
+        return status["workers"]["in_sight"] == MAXIMUM
+
+    for _ in range(2):
+        daemon.wait(isFull)
+        daemon.wait(lambda status: status["workers"]["in_sight"] == status["workers"]["planned"] == 0)
+        waitFor(lambda: not slurmdaemon.listJobs())
+        assert daemon.status()["counts"]["done"] == daemon.number
+    assert flaky.count("sbatch") == len(daemon.events("job works")) == 2 * MAXIMUM
+    assert flaky.count("scancel") == 0, "each of them worked until it was idle"
+    assert daemon.events("job lost") == []
+    daemon.finish()
