@@ -8,12 +8,19 @@ import time
 from collections.abc import Sequence
 
 from appion.base.config import setting
-from appion.base.failures import Failure, ImageFailure, InfrastructureFailure, NotReady, classifyException
+from appion.base.failures import (
+    ConfigurationFailure,
+    Failure,
+    ImageFailure,
+    InfrastructureFailure,
+    NotReady,
+    classifyException,
+)
 from appion.base.intake import noteRecovered, noteWait
 from appion.base.retrieve.attempts import readAttempts
 from appion.base.retrieve.events import readEvents
 from appion.base.retrieve.journal import UnreadableRecord, readResult, readResults
-from appion.base.run import DatabaseAway, Run, askDatabase, noteFailure
+from appion.base.run import DatabaseAway, Run, askDatabase, noteFailure, stopRun
 from appion.base.state import Phase
 from appion.base.store.attempts import saveAttempts
 from appion.base.store.files import removeTemporaries
@@ -52,6 +59,7 @@ def recoverRun(run: Run) -> None:
             waiting.append(image_id)
     if stored and run.options.commit:
         finishStored(run, stored)
+    run.working = bool(done or waiting)
     run.exposures.recall(done, attempts.values())
     for image_id in waiting:
         noteRecovered(run, image_id)
@@ -125,9 +133,8 @@ def settleOutcome(run: Run, image_id: int, outcome: Outcome) -> None:
         noteWait(run, image_id, failure, None)
     else:
         noteFailure(run, image_id, failure, **{key: value for key, value in where.items() if value})
-        if failure.kind == "configuration" and run.fatal is None:
-            run.fatal = failure  # type: ignore[assignment]
-            logger.error("stopping: %s", failure)
+        if isinstance(failure, ConfigurationFailure):
+            stopRun(run, failure)
 
 
 def storeResults(run: Run) -> bool:

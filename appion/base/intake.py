@@ -11,7 +11,7 @@ from appion.base.calc import calcReasonGroup
 from appion.base.config import setting
 from appion.base.failures import ConfigurationFailure, Failure, InfrastructureFailure, NotReady, classifyException
 from appion.base.retrieve.attempts import takeRetryRequests
-from appion.base.run import DatabaseAway, Run, askDatabase, noteFailure
+from appion.base.run import DatabaseAway, Run, askDatabase, noteFailure, stopRun
 from appion.base.state import Phase
 from appion.base.store.journal import journalPath
 
@@ -89,10 +89,25 @@ def checkReady(run: Run, image_id: int, params: Any) -> bool:
     except NotReady as failure:
         noteWait(run, image_id, failure, params)
     except Exception as error:
-        noteFailure(run, image_id, classifyException(error, os.uname().nodename))
+        noteUnfit(run, image_id, error)
     else:
         return True
     return False
+
+
+def noteUnfit(run: Run, image_id: int, error: Exception) -> None:
+    """Note what keeps an exposure from the workers; a wrong option or reference may do the same to all of them."""
+    failure = classifyException(error, os.uname().nodename)
+    noteFailure(run, image_id, failure)
+    if isinstance(failure, ConfigurationFailure):
+        run.suspect = run.suspect or failure
+
+
+def judgeSuspect(run: Run) -> None:
+    """Stop the run if its configuration has kept an exposure from the workers and none ever got to them."""
+    if run.suspect is not None and not run.working:
+        stopRun(run, run.suspect)
+    run.suspect = None
 
 
 def noteWait(run: Run, image_id: int, failure: NotReady, params: Any) -> None:
@@ -113,7 +128,7 @@ def fillWindow(run: Run) -> bool:
     if run.infrastructure.isPaused() or run.database.isPaused() or isSpaceLow(run):
         return False
     looks = int(setting("checks"))
-    while looks > 0:
+    while looks > 0 and run.suspect is None:
         free = countFree(run)
         number = min(max(free, run.crowd), looks)
         only = run.taken if run.options.limit is not None and len(run.taken) >= run.options.limit else None
@@ -187,11 +202,10 @@ def readParams(run: Run, ids: list[int]) -> dict[int, Any | Failure]:
 
 def submitExposure(run: Run, image_id: int, params: Any | Failure | None) -> bool:
     """Hand one exposure to the workers; False if it is not ready, fails or is computed already."""
+    if params is None or isinstance(params, Failure):
+        noteFailure(run, image_id, params or Failure(f"image {image_id} is no longer in the database"))
+        return False
     try:
-        if params is None:
-            raise Failure(f"image {image_id} is no longer in the database")
-        if isinstance(params, Failure):
-            raise params
         if journalPath(run.rundir, image_id).exists():
             noteRecovered(run, image_id)
             return False
@@ -207,8 +221,9 @@ def submitExposure(run: Run, image_id: int, params: Any | Failure | None) -> boo
         noteWait(run, image_id, failure, None)
         return False
     except Exception as error:
-        noteFailure(run, image_id, classifyException(error, os.uname().nodename))
+        noteUnfit(run, image_id, error)
         return False
+    run.working = True
     run.exposures.submitted(image_id)
     if run.options.limit is not None:
         run.taken.add(image_id)

@@ -21,7 +21,7 @@ from appion.base.config import setting
 from appion.base.demand import tellPool
 from appion.base.failures import classifyException
 from appion.base.finish import cleanLeftovers, recoverRun, saveChanges, settleLost, settleOutcome, storeResults
-from appion.base.intake import fillWindow, pollDatabase, recheckWaiting
+from appion.base.intake import fillWindow, judgeSuspect, pollDatabase, recheckWaiting
 from appion.base.line import Line
 from appion.base.pool import Pool
 from appion.base.report import Reporter
@@ -166,6 +166,7 @@ def takeTurn(run: Run) -> bool:
         run.exposures.wake()
         recheckWaiting(run)
         more = fillWindow(run) or more
+        judgeSuspect(run)
     tellPool(run)
     return more
 

@@ -81,6 +81,8 @@ class Run:
     polled: bool = False
     over: bool = False  # the session has been declared finished
     proven: bool = False  # some exposure had parameters: a configuration failure of another is its own
+    working: bool = False  # some exposure got to a worker, now or earlier: what keeps another from it is its own
+    suspect: ConfigurationFailure | None = None  # kept an exposure from a worker and may be wrong for all of them
     crowd: int = 0  # how many were looked at in vain in the last turn
     low_space: str = ""
     fatal: ConfigurationFailure | None = None
@@ -117,6 +119,13 @@ def askDatabase(run: Run, function: Callable[..., T], *arguments: Any) -> T:
         logger.info("the database is back")
         run.reporter.event("database back")
     return answer
+
+
+def stopRun(run: Run, failure: ConfigurationFailure) -> None:
+    """Have the run end, with this failure as its reason, when what is on the workers is back."""
+    if run.fatal is None:
+        run.fatal = failure
+        logger.error("stopping: %s", failure)
 
 
 def noteFailure(run: Run, image_id: int, failure: Failure, **where: Any) -> None:

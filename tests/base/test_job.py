@@ -6,9 +6,10 @@ import pytest
 from django.db import OperationalError
 
 import sinedon
+from appion.base.failures import ConfigurationFailure
 from appion.base.options import constructParser, parseArguments
 from appion.base.retrieve.host import readUserName
-from appion.base.store.job import finishJob, startJob, updateJobStatus
+from appion.base.store.job import failQueuedJob, finishJob, startJob, updateJobStatus
 from appion.base.store.path import savePathData
 from sinedon.models import appiondata
 from tests.services.sessions import makeSession
@@ -54,6 +55,31 @@ def test_a_new_job_row_column_by_column():
     assert start(path="/r/other/ddstack1") != job_id
     assert start("--jobtype=special", path="/r/third/ddstack1")
     assert jobs.order_by("-def_id").first().jobtype == "special"
+
+
+@pytest.mark.usefixtures("anydatabase")
+@pytest.mark.parametrize(("before", "after"), [("Q", "E"), (None, "E"), ("", "E"), ("R", "R"), ("A", "A")])
+def test_job_of_a_program_that_is_refused_does_not_stay_queued(before, after):
+    job_id, other = makeWebJob(status=before), makeWebJob(status="Q")
+
+    def refuse(*words):
+        args = parseArguments(constructParser(PROGRAM), ["--projectid=1", f"--jobid={job_id}", *words])
+        with pytest.raises(ConfigurationFailure, match="no such preset"), failQueuedJob(args):
+            raise ConfigurationFailure("no such preset")
+        sinedon.setup(1)
+        return jobs.get(pk=job_id).status
+
+    assert refuse("--dry-run") == refuse("--no-commit") == before
+    assert refuse() == after
+    assert jobs.get(pk=other).status == "Q"
+
+
+@pytest.mark.usefixtures("database")
+def test_the_first_error_is_the_one_that_is_told():
+    for words in (["--projectid=77", "--jobid=1"], ["--jobid=1"], ["--projectid=1"]):
+        args = parseArguments(constructParser(PROGRAM), words)
+        with pytest.raises(ConfigurationFailure, match="no such preset"), failQueuedJob(args):
+            raise ConfigurationFailure("no such preset")
 
 
 @pytest.mark.usefixtures("database")

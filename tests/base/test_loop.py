@@ -263,6 +263,48 @@ def test_configuration_failures_of_all_stop_and_of_one_are_shown(lab):
     assert set(lab.stored) == {1, 2, 3}
 
 
+@pytest.mark.parametrize("late", [False, True])
+def test_what_keeps_every_exposure_from_the_workers_stops_the_run(lab, late):
+    """A gain reference of the wrong size, say: as nothing is known to work, it is not held against each exposure."""
+    lab.add(*range(1, 30))
+    looks = Counter()
+
+    def unfit(image_id):
+        looks[image_id] += 1
+        if late and looks[image_id] == 1:
+            raise NotReady("the movie is not there")
+        raise ConfigurationFailure("the gain reference does not fit", "give another")
+
+    lab.onReady = unfit
+    with pytest.raises(ConfigurationFailure, match="does not fit"):
+        run(lab)
+    assert lab.computed == []
+    assert sum(attempt.next_try is None for attempt in readAttempts(lab.rundir).values()) <= (64 if late else 4)
+    assert "stopped: the gain reference does not fit" in readStatus(lab.rundir)["ended"]
+    lab.onReady = None
+    run(lab)  # a restart after mending it
+    assert set(lab.stored) == set(range(1, 30))
+
+
+def test_one_exposure_that_does_not_fit_stops_nothing(lab):
+    """Whether it is the first to be looked at, or all that is left of a run that worked before."""
+    lab.add(1, 2, 3)
+    odd = {3}
+
+    def unfit(image_id):
+        if image_id in odd:
+            raise ConfigurationFailure("the gain reference does not fit", "give another")
+
+    lab.onReady = unfit
+    for _ in range(2):
+        summary = run(lab)
+        assert set(lab.stored) == {1, 2}
+        assert summary.counts["set aside"] == 1
+    lab.add(4, 5)
+    odd.update((4, 5))
+    assert run(lab).counts["set aside"] == 3
+
+
 def test_a_missing_program_stops_the_run(lab):
     lab.add(*range(1, 30))
 

@@ -150,6 +150,36 @@ def test_resultsOfOtherOptionsAreNotStored(session, tmp_path, capsys):
     assert logs[2].stat().st_mtime_ns > again
 
 
+def test_gainFileThatDoesNotFitStopsTheRun(session, tmp_path, capsys):
+    job = sinedon.insertRow(appiondata.ApAppionJobData, name="ddstack1.appionsub.job", status="Q").def_id
+    gain, rundir = tmp_path / "gain.mrc", tmp_path / "appion" / session.name / "ddstack" / "ddstack1"
+
+    def run(content):
+        with mrcfile.new(gain, overwrite=True) as mrc:
+            mrc.set_data(content.astype(np.float32))
+        if content.max() > 1:
+            gain.write_bytes(b"this is no image at all" * 100)
+        code = main(constructArguments(session, tmp_path, f"--gainfile={gain}", f"--jobid={job}"))
+        connect()
+        return code, capsys.readouterr().err
+
+    code, told = run(np.full((48, 64), 2))
+    assert (code, str(gain) in told, rundir.exists()) == (2, True, False)
+    assert appiondata.ApAppionJobData.objects.get().status == "E"
+    code, told = run(np.ones((40, 64)))
+    assert code == 2
+    error = [line for line in told.splitlines() if "error:" in line][-1]
+    assert f"gain reference {gain}, turned as the frames are, has 64 x 40 pixels" in error
+    assert "do not evenly divide the 64 x 48 pixels of" in error
+    assert "give the right reference with --gainfile" in error
+    assert appiondata.ApAppionJobData.objects.get().status == "E"
+    assert not list(rundir.glob("*_st_Log*"))
+    code, told = run(np.ones((48, 64)))
+    assert code == 0, told
+    assert appiondata.ApDDAlignImagePairData.objects.count() == 6
+    assert appiondata.ApAppionJobData.objects.get().status == "D"
+
+
 def test_dryRunWritesNothing(session, tmp_path, capsys):
     assert main(constructArguments(session, tmp_path, "--dry-run", "--limit=2")) == 0
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]

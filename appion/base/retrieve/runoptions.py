@@ -10,7 +10,7 @@ import argparse
 import json
 import logging
 from collections import defaultdict
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +74,7 @@ def readRunOptions(rundir: Path | str, program: str) -> dict[str, Any] | None:
         raise ConfigurationFailure(f"{path} cannot be read: {error!r}", remedy) from error
 
 
-def retrieveStartOptions(parser: Parser, program: str, runname: str, rundir: str) -> Mapping[str, list[Any]]:
+def retrieveStartOptions(parser: Parser, program: str, runname: str, rundir: str) -> dict[str, list[Any]]:
     """Return the values that each shaping option had in earlier starts of a run; empty if no start is recorded.
 
     Two queries. Starts without ``--commit`` have no job and do not count. An option that a start has no row for was not

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import logging
 import socket
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 
 import sinedon
 from appion.base.retrieve.host import readUserName
@@ -14,6 +15,9 @@ from sinedon.models import appiondata
 logger = logging.getLogger(__name__)
 
 RUNNING, DONE, FAILED = "R", "D", "E"
+
+#: Status of a job that the program has not begun yet; NULL is another.
+QUEUED = ("Q", "")
 
 #: Status set by a person on the web pages (aborted, ignored), which stays as it is.
 SET_BY_USER = ("A", "I")
@@ -69,6 +73,20 @@ def updateJobStatus(job_id: int | None, status: str) -> None:
             logger.info("job %d stays %s, as set on the web pages", job_id, now)
             return
     sinedon.updateRow(appiondata.ApAppionJobData, job_id, status=status)
+
+
+@contextlib.contextmanager
+def failQueuedJob(args: argparse.Namespace) -> Iterator[None]:
+    """Set the row of ``--jobid`` to E if the program is refused while it still says Q: nothing else ever would."""
+    try:
+        yield
+    except Exception as error:
+        if args.jobid and args.projectid and args.commit and not args.dry_run and not sinedon.isDatabaseAway(error):
+            with contextlib.suppress(Exception):  # the first error is the one to be told
+                sinedon.setup(args.projectid)
+                rows = appiondata.ApAppionJobData.objects.filter(def_id=args.jobid)
+                (rows.filter(status__in=QUEUED) | rows.filter(status=None)).update(status=FAILED)
+        raise
 
 
 def finishJob(job_id: int | None, succeeded: bool) -> None:

@@ -20,7 +20,7 @@ from appion.base.retrieve.runoptions import checkRunOptions, constructRunOptions
 from appion.base.retrieve.session import Session, isSessionDone
 from appion.base.step import Candidate, Step
 from appion.base.store.computed import setOthersAside
-from appion.base.store.job import finishJob, startJob
+from appion.base.store.job import failQueuedJob, finishJob, startJob
 from appion.base.store.lock import acquireLock
 from appion.base.store.path import savePathData
 from appion.base.store.runoptions import saveRunOptions
@@ -104,7 +104,7 @@ def main(command: Command, construct: Callable[[str], Parser], argv: Sequence[st
     argv = list(sys.argv[1:] if argv is None else argv)
     parser = construct(f"{command.name}.py")
     args = parseArguments(parser, argv)
-    return runCommand(lambda: run(command, parser, args, argv))
+    return runCommand(lambda: failQueuedJob(args)(run)(command, parser, args, argv))
 
 
 def run(command: Command, parser: Parser, args: argparse.Namespace, argv: Sequence[str]) -> int:

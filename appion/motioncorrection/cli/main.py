@@ -22,7 +22,7 @@ from appion.base.retrieve.runoptions import checkRunOptions, constructRunOptions
 from appion.base.retrieve.session import Session, isSessionDone
 from appion.base.step import Candidate, Step
 from appion.base.store.computed import setOthersAside
-from appion.base.store.job import finishJob, startJob
+from appion.base.store.job import failQueuedJob, finishJob, startJob
 from appion.base.store.lock import acquireLock
 from appion.base.store.path import savePathData
 from appion.base.store.runoptions import saveRunOptions
@@ -41,7 +41,7 @@ from appion.motioncorrection.records import (
 from appion.motioncorrection.retrieve.done import hasResults, retrieveDone
 from appion.motioncorrection.retrieve.params import ParamsContext, retrieveParams
 from appion.motioncorrection.retrieve.ready import checkReady
-from appion.motioncorrection.store.references import checkGain, saveReferences
+from appion.motioncorrection.store.references import checkGain, checkGainFile, saveReferences
 from appion.motioncorrection.store.result import storeResult
 from appion.motioncorrection.store.run import StackRun, saveStackRun
 
@@ -87,7 +87,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     argv = list(sys.argv[1:] if argv is None else argv)
     parser = constructMotionCorrectionParser(os.path.basename(sys.argv[0]) or f"{PROGRAM}.py")
     args = parseArguments(parser, argv)
-    return runCommand(lambda: run(parser, args, argv))
+    return runCommand(lambda: failQueuedJob(args)(run)(parser, args, argv))
 
 
 def run(parser: Parser, args: argparse.Namespace, argv: Sequence[str]) -> int:
@@ -137,6 +137,7 @@ def prepareJob(parser: Parser, args: argparse.Namespace) -> Job:
     """
     options = constructOptions(args, parser)
     args.gainfile = options.gainfile
+    checkGainFile(args.gainfile)
     session = prepareRun(args, PROGRAM)
     program = findProgram(setting("motioncorrection.executable") or "")
     checkProgram(program, options)

@@ -125,6 +125,13 @@ def checkGain(params: MotionCorrectionParams) -> None:
     _fitting.add(setting)
 
 
+def checkGainFile(path: str) -> None:
+    """Raise ConfigurationFailure if the file of ``--gainfile`` is no image; one that is not complete is waited for."""
+    if path and isReadable(path):
+        with contextlib.suppress(NotReady):
+            readGainHeader(path, readGainIdentity(path))
+
+
 def isReadable(path: str) -> bool:
     return path.lower().endswith((".mrc", ".mrcs", ".tif", ".tiff"))
 
