@@ -103,7 +103,11 @@ def updateRow(model: Any, def_id: int, **fields: Any) -> None:
 
 
 def _resolveNames(model: Any, fields: dict[str, Any]) -> dict[Any, Any]:
-    """Return values by field; a reference may be named with or without ``_id`` and given as row or id."""
+    """Return values by field; a reference may be named with or without ``_id`` and given as row or id.
+
+    Raises:
+        TypeError: there is no such field, or the row given is one of another table than the reference's.
+    """
     known = {field.name: field for field in model._meta.concrete_fields}
     known.update({field.attname: field for field in model._meta.concrete_fields})
     values = {}
@@ -111,8 +115,11 @@ def _resolveNames(model: Any, fields: dict[str, Any]) -> dict[Any, Any]:
         field = known.get(name) or known.get(f"{name}_id")
         if field is None:
             raise TypeError(f"{model.__name__} has no field '{name}'")
-        value = value.pk if isinstance(value, models.Model) else value
-        values[field] = None if value == 0 and isinstance(field, Reference) else value
+        if isinstance(value, models.Model):
+            if isinstance(field, Reference) and not isinstance(value, field.related_model):
+                raise TypeError(f"{model.__name__}.{name} refers to {field.related_model.__name__}, not to {value!r}")
+            value = value.pk
+        values[field] = None if isinstance(field, Reference) and value == 0 else value
     return values
 
 

@@ -106,6 +106,12 @@ def test_noDoseNoWeighting():
     assert constructIntFile(eer) == "60\t20\t0.030000\n"
 
 
+@pytest.mark.parametrize(("dose", "text"), [(10.91, "1.091"), (0.323, "0.032"), (0.005, "0.001"), (0.0034, "0.00034")])
+def test_aSmallDoseIsNotRoundedToNone(dose, text):
+    flags = readFlags(constructCommand(makeParams(totaldose=dose, options=makeOptions(doseweight=True))))
+    assert flags["FmDose"] == text
+
+
 def test_renderedFramesOfAnyFormat():
     params = makeParams(nframes=45, totaldose=45.0, options=makeOptions(rendered_frame_size=10, doseweight=True))
     flags = readFlags(constructCommand(params))

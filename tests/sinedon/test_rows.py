@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 
+import numpy
 import pytest
 from django.db import connections
 from hypothesis import given, settings
@@ -90,9 +91,17 @@ def testCoercionIsClassics():
 def testWrongFieldsAndValuesAreRefused():
     with pytest.raises(TypeError, match="ApPathData has no field 'pth'"):
         insert(appiondata.ApPathData, pth="/data")
+    user = insert(leginondata.UserData, username="ada")
+    with pytest.raises(TypeError, match=r"AcquisitionImageData.session refers to SessionData, not to .*UserData"):
+        insert(leginondata.AcquisitionImageData, session=user)
     with pytest.raises(ValueError, match=r"ApCtfData.confidence = nan"):
         insert(appiondata.ApCtfData, confidence=float("nan"))
     assert not appiondata.ApCtfData.objects.exists()
+
+
+def testArraysAreSequences():
+    row = insert(leginondata.CameraEMData, use_frames=numpy.arange(1, 4))
+    assert row.use_frames == [1, 2, 3]
 
 
 def testCopyKeepsColumnsTheModelDoesNotKnow():

@@ -145,7 +145,9 @@ def _constructDose(params: MotionCorrectionParams) -> list[str]:
         size = params.options.rendered_frame_size
         integrated = isIntegrated(params.is_eer, size)
         dose = calcFrameDose(params.totaldose, params.nframes, size, integrated)
-        command += ["-FmDose", f"{dose:.3f}", "-PixSize", f"{params.pixelsize / calcUpsampling(params):.3f}"]
+        # three decimals as classic; 0.000 would turn the weighting off
+        text = f"{dose:.3f}" if dose is not None and dose >= 0.0005 else f"{dose:.3g}"
+        command += ["-FmDose", text, "-PixSize", f"{params.pixelsize / calcUpsampling(params):.3f}"]
         command += ["-kV", str(params.high_tension)]
     if params.program.kind == "motioncor3":
         command += ["-Cs", "0"]
