@@ -45,6 +45,8 @@ def makeExposure(place, **changes):
 
 def test_plainCommand():
     assert constructArgv(makeParams(program=GCTF)) == PLAIN.split()
+    inexact = makeParams(program=GCTF, pixelsize=4.13e-11 * 2 * 1e10)
+    assert constructArgv(inexact) == PLAIN.replace("1.06", "0.826").split()
 
 
 def test_commandWithEverything():

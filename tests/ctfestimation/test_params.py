@@ -198,6 +198,12 @@ def test_sphericalAberration():
         readCs(made.session_id, made.name)
     sinedon.updateRow(leginondata.InstrumentData, made.tem_id, cs=0.0)
     assert readCs(made.session_id, made.name) == 0.0
+    leginondata.InstrumentData.objects.filter(pk=made.tem_id).delete()
+    with pytest.raises(ConfigurationFailure, match=rf"\(id {made.tem_id}\) is not among the instruments"):
+        readCs(made.session_id, made.name)
+    sinedon.updateRow(leginondata.ScopeEMData, leginondata.ScopeEMData.objects.latest("def_id").def_id, tem_id=0)
+    with pytest.raises(ConfigurationFailure, match="name no microscope"):
+        readCs(made.session_id, made.name)
     empty = sinedon.insertRow(leginondata.SessionData, name="26mar20a").def_id
     with pytest.raises(ConfigurationFailure, match="26mar20a has no microscope rows"):
         readCs(empty, "26mar20a")

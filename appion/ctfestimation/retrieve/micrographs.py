@@ -79,7 +79,7 @@ def readCs(session_id: int, session: str) -> float:
     """Return the spherical aberration (mm) of the microscope of a session's newest microscope row.
 
     Raises:
-        ConfigurationFailure: there is no such row, or the microscope's aberration is not recorded.
+        ConfigurationFailure: there is no such row, or neither the microscope nor its aberration is recorded.
     """
     scopes = leginondata.ScopeEMData.objects.filter(session_id=session_id).order_by("-def_id")
     found = scopes.values_list("tem_id", flat=True)[:1]
@@ -87,6 +87,9 @@ def readCs(session_id: int, session: str) -> float:
         raise ConfigurationFailure(f"session {session} has no microscope rows, which tell the spherical aberration",
                                    "start when the session has its first image")
     tem = sinedon.readRows(leginondata.InstrumentData, found).get(found[0] or 0)
+    if tem is None and found[0]:
+        raise ConfigurationFailure(f"the microscope of session {session} (id {found[0]}) is not among the instruments",
+                                   "restore its row in Leginon's table InstrumentData")
     if tem is None:
         raise ConfigurationFailure(f"the microscope rows of session {session} name no microscope",
                                    "choose the microscope in Leginon")

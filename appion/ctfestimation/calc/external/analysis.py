@@ -17,7 +17,7 @@ from appion.ctfestimation.calc.external.estimate import Estimate
 from appion.ctfestimation.calc.external.micrograph import readMicrograph
 from appion.ctfestimation.calc.external.parse import parseAverages
 from appion.ctfestimation.calc.external.star import parseLocalStar
-from appion.ctfestimation.calc.internal.convention import findImplausible
+from appion.ctfestimation.calc.internal.convention import convertContrast, findImplausible
 from appion.ctfestimation.records import CTFConfidence, CTFParams
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ def constructGraphs(short: str, made: set[str]) -> tuple[str, str, str, str]:
 def _calcAnalysis(params: CTFParams, defocus: tuple[float, float, float], phase_shift: float) -> CTFAnalysis:
     return internal.calcCTFAnalysis(
         readMicrograph(params.micrograph), params.image_pixelsize, *defocus, params.cs, params.high_tension * 1000,
-        params.amplitude_contrast, phase_shift,
+        convertContrast(params.amplitude_contrast), phase_shift,
     )  # fmt: skip
 
 

@@ -16,7 +16,7 @@ from appion.base.failures import ImageFailure
 from appion.base.program import runProgram
 from appion.base.store.scratch import saveOwner
 from appion.ctfestimation.calc.external.estimate import OUTPUT, SLOW, Estimate
-from appion.ctfestimation.calc.external.prompts import ANSI
+from appion.ctfestimation.calc.external.prompts import ANSI, formatNumber
 from appion.ctfestimation.calc.external.star import calcRaster, constructRasterStar
 from appion.ctfestimation.calc.internal.convention import Fit
 from appion.ctfestimation.records import CTFParams
@@ -31,29 +31,30 @@ def constructGctfCmd(params: CTFParams) -> list[str]:
     """Return the command line: Å, kV, mm, phase shifts in degrees. Flags that are not set are left out."""
     command = [
         params.program.path,
-        "--apix", str(params.pixelsize),
-        "--kv", str(params.high_tension),
-        "--cs", str(params.cs),
-        "--ac", str(params.amplitude_contrast),
+        "--apix", formatNumber(params.pixelsize),
+        "--kv", formatNumber(params.high_tension),
+        "--cs", formatNumber(params.cs),
+        "--ac", formatNumber(params.amplitude_contrast),
         "--boxsize", str(params.fieldsize),
         *(["--do_EPA"] if params.epa else []),
         *(["--do_Hres_ref"] if params.hires_refine else []),
         "--mdef_ave_type", str(int(params.is_movie)),
         "--mdef_aveN", str(params.frame_average),
-        "--resL", str(params.resmin),
-        "--resH", str(params.resmax),
-        "--defL", str(params.defmin),
-        "--defH", str(params.defmax),
-        "--defS", str(params.defstep),
-        "--astm", str(params.astigmatism),
+        "--resL", formatNumber(params.resmin),
+        "--resH", formatNumber(params.resmax),
+        "--defL", formatNumber(params.defmin),
+        "--defH", formatNumber(params.defmax),
+        "--defS", formatNumber(params.defstep),
+        "--astm", formatNumber(params.astigmatism),
         f"{params.short}.mrc",
     ]  # fmt: skip
     if params.phase is not None:
-        command += ["--phase_shift_H", str(params.phase.maximum), "--phase_shift_L", str(params.phase.minimum)]
-        command += ["--phase_shift_S", str(params.phase.step)]
+        command += ["--phase_shift_H", formatNumber(params.phase.maximum)]
+        command += ["--phase_shift_L", formatNumber(params.phase.minimum)]
+        command += ["--phase_shift_S", formatNumber(params.phase.step)]
     if params.local is not None:
         command += ["--do_local_refine", "--boxsuffix", RASTER, "--local_radius", str(params.local.radius)]
-        command += ["--local_boxsize", str(params.local.boxsize), "--local_overlap", str(params.local.overlap)]
+        command += ["--local_boxsize", str(params.local.boxsize), "--local_overlap", formatNumber(params.local.overlap)]
     return command
 
 
