@@ -119,11 +119,19 @@ def findStrangers(listing: Mapping[str, Listed], known: Iterable[str | None]) ->
     return sorted({key for key, job in listing.items() if isAlive(job)} - set(known), key=int)
 
 
-def countReasons(listing: Mapping[str, Listed], ours: Iterable[str | None]) -> list[tuple[str, int]]:
-    """Why jobs wait, as Slurm says, the most frequent reason first."""
-    ours = set(ours)
-    reasons = [job.reason for key, job in listing.items() if key in ours and job.state == "PENDING"]
-    return Counter(reasons).most_common()
+def countJobs(
+    listing: Mapping[str, Listed], ours: Mapping[str, bool]
+) -> tuple[dict[str, int], list[tuple[str, int]]]:
+    """How many jobs work, are starting, are pending or in a state not known, and why those wait, as Slurm says.
+
+    Args:
+        ours: number of each job -> whether its worker is there.
+    """
+    words = {"PENDING": "pending", "CONFIGURING": "starting", "RUNNING": "starting"}
+    found = {key: listing.get(key, Listed("", "", "")) for key in ours}
+    states = Counter("working" if ours[key] else words.get(job.state, "unknown") for key, job in found.items())
+    reasons = Counter(job.reason for key, job in found.items() if job.state == "PENDING" and not ours[key])
+    return {"working": 0, "starting": 0, "pending": 0, "unknown": 0} | states, reasons.most_common()
 
 
 @dataclass

@@ -16,7 +16,7 @@ from distributed.deploy.adaptive import Adaptive
 
 from appion.base.config import setting
 from appion.base.outage import Outage
-from appion.base.reconcile import Facts, Listed, Loss, Nodes, Patience, countReasons, findLoss, findStrangers, isAlive
+from appion.base.reconcile import Facts, Listed, Loss, Nodes, Patience, countJobs, findLoss, findStrangers, isAlive
 from appion.base.scaling import Bounds, Demand, Hold, calcChange, calcNeed
 from appion.base.slurmjob import SlurmError, SlurmJob, describeError
 
@@ -258,20 +258,27 @@ class Steward(Adaptive):
 
     def _describe(self) -> dict[str, Any]:
         """For the status: jobs there are, why they wait, and what a person should know."""
-        outages = (
-            (self._submitting, "Slurm does not take jobs"),
-            (self._starting, "jobs end before they work"),
-            (self._asking, "Slurm does not say how jobs are"),
-        )
+        outages = {
+            "sbatch": (self._submitting, "Slurm does not take jobs"),
+            "jobs": (self._starting, "jobs end before they work"),
+            "squeue": (self._asking, "Slurm does not say how jobs are"),
+        }
         trouble = [
             f"{text} since {time.strftime('%H:%M:%S', time.localtime(outage.began))}: {outage.reason}"
-            for outage, text in outages
+            for outage, text in outages.values()
             if outage.began is not None
         ]
         trouble += [f"looking after the jobs fails: {self._broken}"] if self._broken else []
         trouble += [f"node {node} is not used: {self._nodes.reasons[node]}" for node in sorted(self._nodes.excluded)]
-        numbers = [job.number for job in list(self.cluster.workers.values())]
-        return {"jobs": len(numbers), "pending": countReasons(self._listed, numbers), "trouble": trouble}
+        ours = {job.number: job.registered for job in list(self.cluster.workers.values())}
+        jobs, pending = countJobs(self._listed, ours)
+        return {
+            "jobs": jobs,
+            "pending": pending,
+            "outages": {what: outage.began is not None for what, (outage, _) in outages.items()},
+            "excluded": len(self._nodes.excluded),
+            "trouble": trouble,
+        }
 
 
 def isIdle(worker: Any) -> bool:

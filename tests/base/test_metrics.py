@@ -122,6 +122,23 @@ def test_outages_are_flags_and_what_is_not_known_is_left_out(finished):
     assert all(dict(labels)["run"] == "/data/?\n" and "session" not in dict(labels) for _, labels in found)
 
 
+def test_jobs_of_slurm_by_state_and_reason_and_what_is_wrong_with_slurm(finished):
+    status = readStatus(finished.rundir)
+    assert not [name for name, _ in parseMetrics(constructMetrics(status)) if name.startswith("appion_jobs")]
+    status["workers"] |= {
+        "jobs": {"working": 3, "starting": 0, "pending": 4, "unknown": 1},
+        "pending": [["Resources", 3], ["ReqNodeNotAvail, UnavailableNodes:n[1-2]", 1]],
+        "outages": {"sbatch": True, "squeue": False, "jobs": False},
+        "excluded": 2,
+    }
+    found = parseMetrics(constructMetrics(status))
+    assert [pick(found, "appion_jobs", state=state) for state in ("working", "starting", "pending")] == [3, 0, 4]
+    assert pick(found, "appion_jobs_pending", reason="Resources") == 3
+    assert pick(found, "appion_jobs_pending", reason="ReqNodeNotAvail, UnavailableNodes:n[1-2]") == 1
+    assert [pick(found, "appion_outage", what=what) for what in ("sbatch", "squeue", "database")] == [1, 0, 0]
+    assert pick(found, "appion_nodes_excluded") == 2
+
+
 def get(port, path="/metrics"):
     with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=10) as answer:
         return answer.headers["Content-Type"], answer.read().decode()

@@ -12,7 +12,7 @@ from appion.base.reconcile import (
     Listed,
     Nodes,
     Patience,
-    countReasons,
+    countJobs,
     findLoss,
     findStrangers,
     parseSqueue,
@@ -70,7 +70,10 @@ def test_squeue_is_believed_whole_or_not_at_all():
     assert jobs["3"] == Listed("RUNNING", "n1", "None")
     assert jobs["5"] == Listed("PENDING", "", "ReqNodeNotAvail, UnavailableNodes:n[1-2]")
     assert parseSqueue("") == {}
-    assert countReasons(jobs, ["3", "4"]) == [("Resources", 1)]
+    states, reasons = countJobs(jobs, {"3": True, "4": False, "9": False, "": False})
+    assert states == {"working": 1, "starting": 0, "pending": 1, "unknown": 2}
+    assert reasons == [("Resources", 1)]
+    assert countJobs(jobs, {"3": False})[0]["starting"] == 1
     assert findStrangers(jobs | {"9": Listed("FAILED", "n1", "")}, ["4", ""]) == ["3", "5"]
     for garbage in ("slurm_load_jobs error: Invalid job id", "3|RUNNING", text + "%%", "x|RUNNING|n1|None"):
         with pytest.raises(ValueError, match="squeue printed"):

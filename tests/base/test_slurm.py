@@ -113,6 +113,7 @@ def test_grows_with_the_backlog_works_and_shrinks_to_nothing(lab):
     assert {outcome.worker for outcome in outcomes} == jobs
     assert {outcome.host for outcome in outcomes} <= set(lab.slurm.nodes)
     assert lab.pool.findLiveJobs() >= jobs
+    lab.wait(lambda: lab.pool.describe()["jobs"] == {"working": 4, "starting": 0, "pending": 0, "unknown": 0})
     lab.tell(0)
     lab.wait(lambda: not lab.slurm.listJobs())
     lab.wait(lambda: lab.pool.describe()["planned"] == 0)
@@ -153,6 +154,7 @@ def test_a_pending_job_that_vanishes_is_replaced_and_nothing_is_done_while_squeu
         lab.tell(1)
         lab.wait(lambda: lab.pool.describe().get("pending") == [("BeginTime", 1)])
         assert lab.pool.describe()["trouble"] == []
+        assert lab.pool.describe()["jobs"]["pending"] == 1
         (job,) = lab.slurm.listJobs()
         broken.touch()
         lab.wait(lambda: lab.pool.describe()["trouble"])

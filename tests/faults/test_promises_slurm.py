@@ -20,6 +20,7 @@ import pytest
 from appion.base.failures import ConfigurationFailure
 from appion.base.retrieve.events import readEvents
 from appion.base.retrieve.status import readStatus
+from appion.base.store.metrics import metricsPath
 from tests.faults.test_daemon_kill import checkOnce, count, finish, readNotes, start, waitFor
 from tests.faults.test_slurm_pool import slurmdaemon
 
@@ -231,6 +232,9 @@ def test_P6_the_circuit_breaker_opens_tells_why_and_closes_by_itself(flaky, slur
         # Three at first, then one at a time after pauses of 0.1, 0.2, ... seconds, of at most 2.
         assert tries <= MAXIMUM + 1 + math.log2(1 + seconds / 0.1) + seconds / 2
         daemon.waitForTrouble(*words[how])
+        what = {"refused": "sbatch", "dead": "jobs"}[how]
+        metrics = metricsPath(daemon.rundir).read_text().splitlines()
+        assert [line[-3:] for line in metrics if f'what="{what}"' in line and "outage" in line] == ["1.0"]
         flaky.heal("sbatch")
         daemon.waitForWorkers(MAXIMUM)
         daemon.wait(lambda status: not any(words[how][0] in line for line in status["workers"]["trouble"]))

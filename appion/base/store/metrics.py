@@ -80,7 +80,14 @@ def describeMetrics(status: Mapping[str, Any]) -> Iterator[tuple[str, str, str, 
     yield "appion_workers", "gauge", "Workers that there are to be, and that are there.", [
         ("", {"state": state}, workers.get(state)) for state in ("planned", "in_sight")]
     yield "appion_outage", "gauge", "1 while something does not answer or keeps exposures from being handed out.", [
-        ("", {"what": what}, bool(status.get(key))) for key, what in OUTAGES.items()]
+        *(("", {"what": what}, bool(status.get(key))) for key, what in OUTAGES.items()),
+        *(("", {"what": what}, flag) for what, flag in workers.get("outages", {}).items())]
+    yield "appion_jobs", "gauge", "Jobs of Slurm by what they are doing, unknown to Slurm's last list included.", [
+        ("", {"state": state}, number) for state, number in workers.get("jobs", {}).items()]
+    yield "appion_jobs_pending", "gauge", "Jobs that wait, by the reason that Slurm gives.", [
+        ("", {"reason": reason}, number) for reason, number in workers.get("pending", ())]
+    yield "appion_nodes_excluded", "gauge", "Nodes that are not used because programs fail there again and again.", [
+        ("", {}, workers.get("excluded"))]
 
 
 def formatLabels(labels: Mapping[str, Any]) -> str:
