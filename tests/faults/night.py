@@ -102,7 +102,8 @@ class Night:
         jobs = self.slurm.run("squeue", "--states=all", "--format=%i %j %T %N %r").stdout
         processes = "\n".join(f"{pid} {line[:200]}" for pid, line in findProcesses(str(self.program)).items())
         log = self.daemon.readLog()
-        return f"events: {counts}\n{last}\n\njobs:\n{jobs}\nprocesses:\n{processes}\n\ndaemon:\n{log}"
+        status = self.daemon.appion("status", str(self.daemon.rundir)).stdout
+        return f"events: {counts}\n{last}\n\n{status}\njobs:\n{jobs}\nprocesses:\n{processes}\n\ndaemon:\n{log}"
 
     # -- what happens ----------------------------------------------------------------------------------------------
 
