@@ -44,6 +44,10 @@ class NotReady(Failure):
     kind = "not ready"
 
 
+class Outdated(NotReady):
+    """The input is not where the record of the exposure says, but elsewhere: the record has to be made again."""
+
+
 class ImageFailure(Failure):
     """The program failed on this image: back off, try again a few times, then set it aside with the reason."""
 

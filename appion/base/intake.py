@@ -9,7 +9,14 @@ from typing import Any
 
 from appion.base.calc import calcReasonGroup
 from appion.base.config import setting
-from appion.base.failures import ConfigurationFailure, Failure, InfrastructureFailure, NotReady, classifyException
+from appion.base.failures import (
+    ConfigurationFailure,
+    Failure,
+    InfrastructureFailure,
+    NotReady,
+    Outdated,
+    classifyException,
+)
 from appion.base.retrieve.attempts import takeRetryRequests
 from appion.base.run import DatabaseAway, Run, askDatabase, noteFailure, stopRun
 from appion.base.state import Phase
@@ -87,7 +94,7 @@ def checkReady(run: Run, image_id: int, params: Any) -> bool:
     try:
         run.step.checkReady(params)
     except NotReady as failure:
-        noteWait(run, image_id, failure, params)
+        noteWait(run, image_id, failure, None if isinstance(failure, Outdated) else params)
     except Exception as error:
         noteUnfit(run, image_id, error)
     else:

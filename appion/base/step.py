@@ -35,7 +35,8 @@ class Step:
         retrieveDone: ids for which every expected row of this run is stored; asked at start only.
         retrieveParams: the frozen records of any number of images in a constant number of queries; a value may be a
             Failure where an image's record cannot be made.
-        checkReady: raises NotReady while an image's input is missing, growing or truncated. Touches files only.
+        checkReady: raises NotReady while an image's input is missing, growing or truncated, Outdated where it is
+            elsewhere than the record says. Touches files only.
         prepare: last thing before submission, e.g. writes reference files once per distinct content.
         calc: module-level function that runs on a worker; returns the result, having written its journal record.
         store: files and rows of one result, in marker-last order, safe to repeat; returns the files it placed.

@@ -78,6 +78,7 @@ class MotionCorrectionParams:
         preset: name of the source preset, or None.
         camera_dimension, camera_binning: (x, y) of the source camera row.
         movie, movie_format: the movie's path and mrc, tif or eer.
+        other_movies: where it may be as well, if it is not there yet.
         nframes: raw frames in the movie.
         pixelsize: of the input image (calibration times camera binning), Å.
         high_tension: kV.
@@ -118,6 +119,7 @@ class MotionCorrectionParams:
     dark: str = ""
     defects: Defects = field(default_factory=Defects)
     defect_map: str = ""
+    other_movies: tuple[str, ...] = ()
     timeout: float = 3600.0
     check_orientation: bool = False
     undo_eer_flip: bool | None = None

@@ -3,6 +3,8 @@
 import json
 import os
 import sys
+import threading
+import time
 from pathlib import Path
 
 import dask.config
@@ -110,6 +112,28 @@ def test_wrongOptionsEndWithTwo(tmp_path, capsys):
         assert main([*wrong, f"--rundir={tmp_path}/run", "--runname=run"]) == 2
         assert reason in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
+
+
+def test_aMovieMayAppearWhereItWasNotExpected(session, tmp_path):
+    """Rows that do not tell the format: a movie that is not there yet is looked for in all of them."""
+    sinedon.updateRow(leginondata.CameraEMData, sinedon.readRows(
+        leginondata.AcquisitionImageData, session.image_ids)[session.image_ids[0]].camera_id, tiff_frames=None)
+    movie = tmp_path / "frames" / session.name / "rawdata" / f"{session.filenames[0]}.frames.tif"
+    events = tmp_path / "appion" / session.name / "ddstack" / "ddstack1" / ".appion" / "events.jsonl"
+    movie.rename(tmp_path / "later.tif")
+
+    def bring():
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline and not (events.exists() and '"waiting"' in events.read_text()):
+            time.sleep(0.05)
+        (tmp_path / "later.tif").rename(movie)
+
+    thread = threading.Thread(target=bring)
+    thread.start()
+    assert main(constructArguments(session, tmp_path)) == 0
+    thread.join()
+    connect()
+    assert appiondata.ApDDAlignImagePairData.objects.filter(source=session.image_ids[0]).count() == 2
 
 
 def test_noCommitKeepsResultsInTheRunFolder(session, tmp_path):

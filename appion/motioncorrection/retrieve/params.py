@@ -27,6 +27,7 @@ from appion.motioncorrection.retrieve.paths import (
     constructMovieFormats,
     expandVariables,
     findMovie,
+    listMovies,
 )
 
 log = logging.getLogger(__name__)
@@ -131,6 +132,7 @@ def constructParams(image_id: int, rows: Rows, context: ParamsContext) -> Motion
         dark_source=dark_source,
         dark_nframes=dark_nframes,
         defects=defects,
+        other_movies=tuple(path for path, _ in listMovies(folders, image.filename, formats) if path != movie),
         timeout=context.timeout,
         undo_eer_flip=context.undo_eer_flip,
     )

@@ -56,13 +56,18 @@ def constructMovieFormats(camera: str, tiff: bool | None, eer: bool | None) -> t
     return ("mrc", *(name for name, flag in (("tif", tiff), ("eer", eer)) if flag is None))
 
 
+def listMovies(folders: Iterable[str], filename: str, formats: tuple[str, ...]) -> list[tuple[str, str]]:
+    """Return the paths and formats under which a movie may be, the likeliest first."""
+    return [(os.path.join(folder, f"{filename}.frames.{name}"), name) for folder in folders for name in formats]
+
+
 def findMovie(folders: Iterable[str], filename: str, formats: tuple[str, ...], camera: str) -> tuple[str, str]:
     """Return path and format of a movie: the first that exists, else where it is expected.
 
     Raises:
         ImageFailure: the camera saved a folder of single frames.
     """
-    candidates = [(os.path.join(folder, f"{filename}.frames.{name}"), name) for folder in folders for name in formats]
+    candidates = listMovies(folders, filename, formats)
     if len(candidates) > 1 or camera == "Falcon2":
         for path, name in candidates:
             if os.path.isfile(path):

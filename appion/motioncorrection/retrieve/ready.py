@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 
-from appion.base.failures import ImageFailure, NotReady, classifyException
+from appion.base.failures import ImageFailure, NotReady, Outdated, classifyException
 from appion.base.retrieve.movies import readMovieHeader
 from appion.motioncorrection.records import MotionCorrectionParams
 
@@ -24,11 +24,14 @@ def checkReady(params: MotionCorrectionParams, settle: float) -> None:
     also needs as many frames as the camera row says. More are no fault: a count made from times is truncated.
 
     Raises:
-        NotReady: it is not there, changing, truncated or short of frames.
+        NotReady: it is not there, changing, truncated or short of frames; Outdated: it is elsewhere.
         ImageFailure: it is none of the formats, another one than its name says, or short of frames for good.
         InfrastructureFailure: the disk does not answer.
     """
     movie = params.movie
+    elsewhere = findElsewhere(params)
+    if elsewhere:
+        raise Outdated(f"{movie} is not there, but {elsewhere} is")
     age = checkSettled(movie, settle)
     header = readMovieHeader(movie)
     if header.format != params.movie_format and not params.options.force_tiff:
@@ -42,6 +45,13 @@ def checkReady(params: MotionCorrectionParams, settle: float) -> None:
             raise NotReady(short, "still being written?")
         raise ImageFailure(f"{short}, and it has not changed for {age / 60:.0f} minutes", "it was not saved completely")
     _future.pop(movie, None)
+
+
+def findElsewhere(params: MotionCorrectionParams) -> str:
+    """Return where the movie is if it is not in its place but in another, else an empty text."""
+    if not params.other_movies or os.path.exists(params.movie):
+        return ""
+    return next((path for path in params.other_movies if os.path.isfile(path)), "")
 
 
 def checkSettled(path: str, settle: float) -> float:
