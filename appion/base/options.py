@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -116,7 +117,7 @@ def addRunOptions(parser: Parser) -> None:
     group.add_argument("-d", "--description", metavar="TEXT", help="what the run is for; recorded with it")
     group.add_argument("-p", "--projectid", type=int, metavar="ID",
                        help="project whose Appion database gets the results (default: the session's project)")
-    group.add_argument("-R", "--rundir", "--outdir", dest="rundir", metavar="DIR",
+    group.add_argument("-R", "--rundir", "--outdir", dest="rundir", type=os.path.normpath, metavar="DIR",
                        help="folder of the run (default: beside the session's images, 'leginon' becoming 'appion')")
     addSwitch(group, "commit", "commit", True, "store results in the database (the default)",
               "compute and keep the files, but store no results", short=("-C",))

@@ -127,6 +127,10 @@ def test_both_of_two_values_are_named(parser, capsys):
     assert "--outdir=/c/b" in error
 
 
+def test_one_folder_may_be_spelled_twice(parser):
+    assert parse(parser, "--session=s --rundir=/a/b/ --outdir=/a/b").rundir == "/a/b"
+
+
 def test_the_last_of_two_opposites_counts(parser):
     assert parse(parser, "--commit --no-commit").commit is False
     assert "--no-commit overrides --commit" in parser.messages[0][1]
