@@ -41,6 +41,28 @@ def test_mrc_modes(tmp_path, dtype):
     np.testing.assert_array_equal(rest, COUNTS[2:].sum(axis=0))
 
 
+@pytest.mark.parametrize(("flags", "expected"), [(0, 200), (1, -56), (None, -56)])
+def test_bytes_of_imod_are_unsigned(tmp_path, flags, expected):
+    """The standard's bytes are signed; IMOD and SerialEM leave a stamp and mean unsigned ones, unless a flag is set."""
+    path = tmp_path / "movie.mrc"
+    writeMrc(path, np.full((2, 8, 8), 200, np.uint8).view(np.int8))
+    if flags is not None:
+        content = bytearray(path.read_bytes())
+        content[152:160] = struct.pack("<2i", 1146047817, flags)
+        path.write_bytes(bytes(content))
+    header = readMovieHeader(path)
+    assert {int(frame[0, 0]) for frame in readFrames(header)} == {expected}
+    assert next(readFrames(header, [(0, 1)]))[0, 0] == 2 * expected
+
+
+def test_sums_of_many_full_bytes_do_not_overflow(tmp_path):
+    path = tmp_path / "movie.tif"
+    with tifffile.TiffWriter(path) as tiff:
+        for _ in range(260):
+            tiff.write(np.full((4, 4), 255, np.uint8), contiguous=False)
+    assert (next(readFrames(readMovieHeader(path), [range(260)])) == 260 * 255).all()
+
+
 def test_mrc_big_endian(tmp_path):
     path = tmp_path / "movie.mrc"
     writeMrc(path, COUNTS.astype("int16"))

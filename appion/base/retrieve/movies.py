@@ -19,6 +19,8 @@ from appion.base.retrieve import eer, tiffdirectory
 
 #: numpy types of the MRC modes that hold real pixels; 101 packs two 4-bit pixels into a byte, low half first.
 MRC_TYPES = {0: "i1", 1: "i2", 2: "f4", 6: "u2", 12: "f2", 101: "u1"}
+#: Programs that leave this stamp in the header (IMOD, SerialEM) mean unsigned bytes by mode 0 unless a flag is set.
+IMOD_STAMP, IMOD_SIGNED = 1146047817, 1
 TIFF_KINDS = {1: "u", 2: "i", 3: "f"}
 
 
@@ -88,7 +90,9 @@ def _readMrcHeader(path: str, head: bytes, size: int) -> MovieHeader:
     if nx <= 0 or ny <= 0 or nz <= 0:
         raise ImageFailure(f"{path}: the header says {nx} x {ny} pixels and {nz} frames")
     offset = 1024 + max(0, struct.unpack_from(order + "i", head, 92)[0])
-    dtype = np.dtype(order + MRC_TYPES[mode])
+    stamp, flags = struct.unpack_from(order + "2i", head, 152)
+    unsigned = mode == 0 and stamp == IMOD_STAMP and not flags & IMOD_SIGNED
+    dtype = np.dtype("u1" if unsigned else order + MRC_TYPES[mode])
     expected = offset + nz * ny * _calcRowBytes(nx, mode)
     if size != expected:
         what = "truncated or still being written" if size < expected else "the header is older than the pixels"
@@ -176,7 +180,7 @@ def _mapOrdered(function, items, threads: int):
 def _addFrames(frames: list[np.ndarray]) -> np.ndarray:
     if len(frames) == 1:
         return frames[0]
-    dtype = np.uint16 if frames[0].dtype == np.uint8 else np.float32
+    dtype = np.uint16 if frames[0].dtype == np.uint8 and len(frames) <= 257 else np.float32  # 257 * 255 = 65535
     total = frames[0].astype(dtype)
     for frame in frames[1:]:
         np.add(total, frame, out=total, casting="unsafe")
@@ -195,7 +199,7 @@ def _readMrcFrame(file, header: MovieHeader, index: int) -> np.ndarray:
         frame = np.empty((rows, 2 * packed.shape[1]), np.uint8)
         frame[:, 0::2], frame[:, 1::2] = packed & 15, packed >> 4
         return frame[:, :cols]
-    stored = np.dtype(MRC_TYPES[header.mode]).newbyteorder("<" if header.offset > 0 else ">")
+    stored = np.dtype(header.dtype).newbyteorder("<" if header.offset > 0 else ">")
     frame = data.view(stored).reshape(rows, cols)
     return frame if stored.isnative else frame.astype(stored.newbyteorder("="))
 
