@@ -36,5 +36,5 @@ def calcDemand(run: Run) -> Demand:
         backlog=backlog + running,
         seconds=sum(seconds) / len(seconds) if seconds else None,
         needed=calcNeededTime(max(seconds, default=None), run.step.timeout, setting("slurm.margin")),
-        quiet=time.monotonic() - arrived[-1] if arrived else math.inf,
+        quiet=time.monotonic() - arrived[-1] if arrived and not run.stopping else math.inf,
     )

@@ -108,7 +108,7 @@ def constructExports(walltime: Any) -> list[str]:
     names += sorted(name for name in os.environ if name.startswith(PREFIX))
     lines = [f"export {name}={shlex.quote(os.environ[name])}" for name in names]
     seconds = parseWalltime(walltime)
-    return [*lines, f"export APPION_WALLTIME={seconds:g}"] if math.isfinite(seconds) else lines
+    return [*lines, f"export APPION_JOB_END=$(($(date +%s) + {seconds:.0f}))"] if math.isfinite(seconds) else lines
 
 
 def constructSubmitEnvironment() -> dict[str, str]:

@@ -36,11 +36,8 @@ def dask_setup(_worker: object) -> None:
 def calcLife() -> tuple[float, float] | None:
     """Start and end of this job by the monotonic clock, from what Slurm or the job script says; None: no limit."""
     now = time.monotonic()
-    if end := os.environ.get("SLURM_JOB_END_TIME"):
-        return now, now + float(end) - time.time()
-    if seconds := os.environ.get("APPION_WALLTIME"):
-        return now, now + float(seconds)
-    return None
+    end = os.environ.get("SLURM_JOB_END_TIME") or os.environ.get("APPION_JOB_END")  # older Slurm does not say
+    return (now, now + float(end) - time.time()) if end else None
 
 
 def hasTime(needed: float) -> bool:

@@ -18,6 +18,7 @@ from distributed import Client, Future, KilledWorker
 from distributed.core import Status
 
 from appion.base.failures import InfrastructureFailure
+from appion.base.reconcile import Nodes
 from appion.base.scaling import Demand
 from appion.base.task import Outcome, runTask
 
@@ -63,6 +64,7 @@ class Pool:
         self._cluster: Cluster | None = None
         self._demand = Demand()
         self._news: list[dict[str, Any]] = []  # of a cluster that is closed
+        self._nodes: Nodes | None = None  # as it knew them
         self._client: Client | None = None
         self._worked = time.monotonic()  # when there was a worker, or no need for one
         self._counter = itertools.count(1)
@@ -76,6 +78,8 @@ class Pool:
         if self._client is None:
             self._cluster = self._construct()
             self._cluster.onWorker = self.wakeUp
+            if self._nodes is not None:
+                self._cluster.nodes = self._nodes
             self._client = Client(self._cluster, set_as_default=False)
 
     @property
@@ -227,6 +231,7 @@ class Pool:
                         cluster.status = Status.closed
         if cluster is not None:
             self._news += cluster.takeNews()
+            self._nodes = cluster.nodes
 
     def _release(self, flight: Flight, cancel: bool) -> None:
         with contextlib.suppress(Exception):

@@ -18,7 +18,7 @@ from distributed.deploy.cluster import Cluster
 
 from appion.base.config import setting
 from appion.base.jobscript import calcJobName, constructDirectives, constructJobOptions, readJobqueue
-from appion.base.reconcile import SQUEUE_FORMAT, Listed, parseSqueue
+from appion.base.reconcile import SQUEUE_FORMAT, Listed, Nodes, parseSqueue
 from appion.base.scaling import Demand
 from appion.base.slurmjob import SlurmError, SlurmJob, callSlurm, describeError
 from appion.base.steward import INTERVAL, Steward
@@ -39,6 +39,7 @@ class SlurmCluster(Supply, SLURMCluster):
 
     def __init__(self, rundir: Path, gpus: tuple[int, ...]):
         self._rundir, self._gpus = rundir, gpus
+        self.nodes = Nodes(int(setting("slurm.node_failures")), setting("slurm.exclude_for"))
         self.job_label = calcJobName(rundir)
         (rundir / "logs").mkdir(parents=True, exist_ok=True)
         dashboard = setting("dashboard")

@@ -16,7 +16,7 @@ from distributed.deploy.adaptive import Adaptive
 
 from appion.base.config import setting
 from appion.base.outage import Outage
-from appion.base.reconcile import Facts, Listed, Loss, Nodes, Patience, countJobs, findLoss, findStrangers, isAlive
+from appion.base.reconcile import Facts, Listed, Loss, Patience, countJobs, findLoss, findStrangers, isAlive
 from appion.base.scaling import Bounds, Demand, Hold, calcChange, calcNeed
 from appion.base.slurmjob import SlurmError, SlurmJob, describeError
 
@@ -50,7 +50,6 @@ class Steward(Adaptive):
         self._bounds = readBounds()
         self._hold = Hold(self._bounds.hold)
         self._patience = Patience(start=setting("slurm.start_timeout"))
-        self._nodes = Nodes(int(setting("slurm.node_failures")), setting("slurm.exclude_for"))
         first, longest = setting("pause"), setting("pause_max")
         self._submitting, self._starting, self._asking = (Outage(first, longest) for _ in range(3))
         self._poll = setting("slurm.poll")
@@ -95,17 +94,17 @@ class Steward(Adaptive):
     def _noteNodes(self) -> None:
         """Take in what came back from which node."""
         now = time.monotonic()
-        for node in self._nodes.expire(now):
+        for node in self.cluster.nodes.expire(now):
             self._tell("node admitted", host=node)
         while self.outcomes:
             node, trouble = self.outcomes.popleft()
             if trouble:
                 self._blame(node, trouble)
             else:
-                self._nodes.succeed(node, now)
+                self.cluster.nodes.succeed(node, now)
 
     def _blame(self, node: str, reason: str) -> None:
-        if self._nodes.fail(node, reason, time.monotonic()):
+        if self.cluster.nodes.fail(node, reason, time.monotonic()):
             logger.warning("node %s fails again and again and is not used for now: %s", node, reason)
             self._tell("node excluded", host=node, reason=reason)
 
@@ -198,7 +197,7 @@ class Steward(Adaptive):
     async def _bringTo(self, target: int) -> None:
         """Submit, retire or cancel."""
         cluster = self.cluster
-        sick = [name for name, job in cluster.workers.items() if self._findNode(job) in self._nodes.excluded]
+        sick = [name for name, job in cluster.workers.items() if self._findNode(job) in cluster.nodes.excluded]
         if sick:  # what they have in flight is computed elsewhere
             await self._cancel(sick, "their node is excluded")
         there = cluster.findWorkers()
@@ -231,7 +230,7 @@ class Steward(Adaptive):
 
     async def _submit(self, number: int) -> None:
         """Submit jobs, and take in what Slurm said."""
-        jobs = await self.cluster.submitJobs(number, sorted(self._nodes.excluded))
+        jobs = await self.cluster.submitJobs(number, sorted(self.cluster.nodes.excluded))
         for job in jobs:
             if job.number:
                 self._tell("job submitted", job=job.number)
@@ -258,6 +257,7 @@ class Steward(Adaptive):
 
     def _describe(self) -> dict[str, Any]:
         """For the status: jobs there are, why they wait, and what a person should know."""
+        nodes = self.cluster.nodes
         outages = {
             "sbatch": (self._submitting, "Slurm does not take jobs"),
             "jobs": (self._starting, "jobs end before they work"),
@@ -269,14 +269,14 @@ class Steward(Adaptive):
             if outage.began is not None
         ]
         trouble += [f"looking after the jobs fails: {self._broken}"] if self._broken else []
-        trouble += [f"node {node} is not used: {self._nodes.reasons[node]}" for node in sorted(self._nodes.excluded)]
+        trouble += [f"node {node} is not used: {nodes.reasons[node]}" for node in sorted(nodes.excluded)]
         ours = {job.number: job.registered for job in list(self.cluster.workers.values())}
         jobs, pending = countJobs(self._listed, ours)
         return {
             "jobs": jobs,
             "pending": pending,
             "outages": {what: outage.began is not None for what, (outage, _) in outages.items()},
-            "excluded": len(self._nodes.excluded),
+            "excluded": len(nodes.excluded),
             "trouble": trouble,
         }
 

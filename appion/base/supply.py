@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from appion.base.reconcile import Nodes
 from appion.base.scaling import Demand
 
 
@@ -13,6 +14,8 @@ class Supply:
 
     #: Whether the workers that there are at the start are there for good, so that having none means that it is broken.
     fixed = False
+    #: Which nodes are sick. Whoever starts a cluster anew hands on what the one before knew.
+    nodes = Nodes(0, 0.0)
     #: To be called when a worker has come.
     onWorker: Callable[[], None] = staticmethod(lambda: None)
 

@@ -19,7 +19,15 @@ from appion.base.store.events import eventsPath, saveEvents
 from appion.base.store.files import placeFile, removeTemporaries, writeAtomically
 from appion.base.store.journal import journalPath, removeResult, saveResult, setResultAside
 from appion.base.store.lock import acquireLock, lockPath, readLockHolder
-from appion.base.store.scratch import OWNER, calcScratchRoot, cleanEndedJobs, cleanScratch, makeScratch, readStartTime
+from appion.base.store.scratch import (
+    OWNER,
+    calcScratchRoot,
+    cleanEndedJobs,
+    cleanScratch,
+    makeScratch,
+    readStartTime,
+    workInScratch,
+)
 
 
 @pytest.fixture
@@ -205,6 +213,23 @@ def test_folders_of_jobs_that_have_ended_are_removed_whatever_their_host(tmp_pat
         kept.append(makeScratch(tmp_path, 1))
     assert len(cleanEndedJobs(tmp_path, {"8"})) == 1
     assert [folder.exists() for folder in kept] == [True, False, True]
+
+
+def test_what_a_killed_job_left_on_its_node_is_removed_by_the_next_one(tmp_path, monkeypatch):
+    subprocess.run([sys.executable, "-c", LEFT_OVER, str(tmp_path)], stdout=subprocess.PIPE, check=True)
+    (left,) = tmp_path.iterdir()
+    program = json.loads((left / OWNER).read_text())["program"]
+    container = makeScratch(tmp_path, 2)
+    owner = json.loads((left / OWNER).read_text())
+    (container / OWNER).write_text(json.dumps(owner | {"namespace": "pid:[1]", "program": None}))
+    mine, bare = makeScratch(tmp_path, 3), tmp_path / "4-elsewhere-5-6"
+    bare.mkdir()
+    with workInScratch(tmp_path, 5):
+        assert left.exists(), "nobody but a job cleans up after others"
+    monkeypatch.setenv("SLURM_JOB_ID", "7")
+    with workInScratch(tmp_path, 5):
+        assert set(tmp_path.glob("[1-4]-*")) == {container, mine, bare}
+    assert not isAlive(program)
 
 
 def test_a_process_that_got_the_same_id_later_is_spared(tmp_path):

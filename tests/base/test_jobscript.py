@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -17,6 +18,7 @@ from appion.base.jobscript import (
     calcJobName,
     checkJobs,
     constructDirectives,
+    constructExports,
     constructJobOptions,
     constructSubmitEnvironment,
     parseWalltime,
@@ -131,12 +133,14 @@ def test_a_worker_takes_nothing_that_it_cannot_finish(monkeypatch):
 
 
 def test_the_end_of_a_job_is_what_slurm_says_or_the_script(monkeypatch):
-    for name in ("SLURM_JOB_END_TIME", "APPION_WALLTIME"):
+    for name in ("SLURM_JOB_END_TIME", "APPION_JOB_END"):
         monkeypatch.delenv(name, raising=False)
     assert jobworker.calcLife() is None
-    monkeypatch.setenv("APPION_WALLTIME", "100")
+    line = constructExports("0:100")[-1]
+    told = subprocess.run(["sh", "-c", f"{line}; echo $APPION_JOB_END"], capture_output=True, text=True, check=True)
+    monkeypatch.setenv("APPION_JOB_END", told.stdout.strip())
     start, end = jobworker.calcLife()
-    assert end - start == pytest.approx(100)
+    assert 70 < end - start < 101
     monkeypatch.setenv("SLURM_JOB_END_TIME", str(int(time.time()) + 50))
     start, end = jobworker.calcLife()
     assert 20 < end - start < 51

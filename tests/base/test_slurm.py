@@ -127,6 +127,23 @@ def test_grows_with_the_backlog_works_and_shrinks_to_nothing(lab):
     lab.wait(lambda: not lab.slurm.listJobs())
 
 
+def test_one_worker_is_kept_warm_while_exposures_come(lab):
+    with dask.config.set({"appion.slurm.warm": 60}):
+        checkCluster((0,), 30)
+        lab.pool.start()
+        lab.pool.tell(Demand(quiet=0))
+        lab.wait(lambda: lab.pool.countWorkers() == 1)
+        lab.tell(3)
+        lab.wait(lambda: lab.pool.countWorkers() == 3)
+        lab.pool.tell(Demand(quiet=59))
+        lab.wait(lambda: lab.count("jobs retired"))
+        assert [len(event["jobs"]) for event in lab.events if event["what"] == "jobs retired"] == [2]
+        lab.wait(lambda: len(lab.slurm.listJobs()) == 1)
+        lab.pool.tell(Demand(quiet=61))
+        lab.wait(lambda: not lab.slurm.listJobs())
+        assert lab.count("job submitted") == 3
+
+
 @pytest.mark.parametrize("how", ["scancel", "kill"])
 def test_a_job_that_is_lost_while_it_works_is_replaced(lab, how):
     lab.start()
@@ -240,6 +257,11 @@ def test_a_sick_node_is_not_used_any_more(lab):
     lab.wait(lambda: lab.pool.countWorkers() == 3 and lab.count("job submitted") == 5)
     lab.submit(*ids[:6], sick=sick)
     assert all(outcome.result for outcome in lab.collect(*ids[:6]))
+    lab.pool.close()
+    lab.start(3)  # what is known of the nodes outlives the cluster
+    lab.wait(lambda: lab.pool.describe()["excluded"] == 1)
+    jobs = [lab.slurm.readJob(job) for job, state in lab.slurm.listJobs().items() if state == "RUNNING"]
+    assert [job["ExcNodeList"] for job in jobs] == [sick] * 3
 
 
 def test_jobs_of_a_killed_daemon_go_and_a_lost_scheduler_is_replaced(lab):

@@ -18,6 +18,7 @@ from appion.base.store.files import writeAtomically
 
 OWNER = "owner.json"
 _counter = itertools.count()
+_cleaned: set[Path | str] = set()  # where this process, as a Slurm job, has looked for what others left
 
 
 def calcScratchRoot(rundir: Path | str, tempdir: Path | str | None = None) -> Path:
@@ -55,6 +56,9 @@ def workInScratch(root: Path | str, image_id: int) -> Iterator[Path]:
     """
     host = os.uname().nodename
     try:
+        if "SLURM_JOB_ID" in os.environ and root not in _cleaned:
+            _cleaned.add(root)
+            cleanDead(root)
         scratch = makeScratch(root, image_id)
         try:
             yield scratch
@@ -74,6 +78,7 @@ def saveOwner(scratch: Path, program: int | None = None) -> None:
         "host": os.uname().nodename,
         "pid": os.getpid(),
         "started": readStartTime(os.getpid()),
+        "namespace": _readNamespace(),
         "program": program,
         "program_started": readStartTime(program) if program else None,
         "job": os.environ.get("SLURM_JOB_ID"),
@@ -127,6 +132,21 @@ def cleanScratch(root: Path | str, image_id: int | None = None) -> list[str]:
     return lines
 
 
+def cleanDead(root: Path | str) -> None:
+    """Remove folders of processes of this host that are no more, and end their programs; anyone may call it.
+
+    What a killed job leaves on a disk of its node cannot be reached by the daemon, but by the next job there.
+    """
+    for path in sorted(Path(root).glob(f"*/{OWNER}")):
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+            owner = json.loads(path.read_bytes())
+            here = owner["host"] == os.uname().nodename and owner["namespace"] == _readNamespace()
+            if here and readStartTime(owner["pid"]) != owner["started"]:
+                if owner["program"]:
+                    _endProcess(owner["program"], owner["program_started"], path.parent, group=True)
+                shutil.rmtree(path.parent, ignore_errors=True)
+
+
 def cleanEndedJobs(root: Path | str, live: Container[str]) -> list[str]:
     """Remove scratch folders, of whatever host, whose Slurm job is not among those that may still run.
 
@@ -143,6 +163,11 @@ def cleanEndedJobs(root: Path | str, live: Container[str]) -> list[str]:
             shutil.rmtree(owner.parent, ignore_errors=True)
             lines.append(f"removed {owner.parent}, job {job} has ended")
     return lines
+
+
+def _readNamespace() -> str:
+    """In which process ids mean the same: a container may have its own."""
+    return os.readlink("/proc/self/ns/pid")
 
 
 def _hostOfName(name: str) -> str:
