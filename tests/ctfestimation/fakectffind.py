@@ -17,6 +17,7 @@ BANNER = """
 
         **   Welcome to Ctffind   **
 
+    Library Version : 2.0.0-alpha
             Version : {version}
            Compiled : Nov 22 2026
                Mode : {mode}
