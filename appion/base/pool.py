@@ -159,7 +159,7 @@ class Pool:
                 if len(bunch) == BUNCH:
                     break
                 item = self._completed.get_nowait()
-        outcomes = list(zip(bunch, _fetchAll(self._client, list(bunch.values())), strict=True))
+        outcomes = list(zip(bunch, _fetchAll(self._client, self._cluster, list(bunch.values())), strict=True))
         for image_id, outcome in outcomes:
             self._noteOutcome(outcome)
             if isinstance(outcome.failure, InfrastructureFailure) and outcome.address:
@@ -249,7 +249,7 @@ def _killWorkers(cluster: Cluster) -> None:
                 os.kill(pid, signal.SIGKILL)
 
 
-def _fetchAll(client: Client | None, futures: list[Future]) -> list[Outcome]:
+def _fetchAll(client: Client | None, cluster: Cluster | None, futures: list[Future]) -> list[Outcome]:
     """The outcomes of finished futures, in order: in one round trip where nothing went wrong, else one by one."""
 
     async def gather(well: list[Future]) -> list[Outcome]:
@@ -265,19 +265,17 @@ def _fetchAll(client: Client | None, futures: list[Future]) -> list[Outcome]:
     for future in well:
         if future.key in fetched:
             future.release()
-    return [fetched[future.key] if future.key in fetched else _fetch(future) for future in futures]
+    return [fetched[future.key] if future.key in fetched else _fetch(future, cluster) for future in futures]
 
 
-def _fetch(future: Future) -> Outcome:
+def _fetch(future: Future, cluster: Cluster | None) -> Outcome:
     """The outcome of a finished future. Whatever goes wrong between here and the worker is nobody's image's fault."""
     try:
         return future.result(timeout=FETCH_TIMEOUT)
     except KilledWorker as error:
-        address = getattr(error.last_worker, "address", "")
-        host = address.rpartition("/")[2].rpartition(":")[0]
-        host = os.uname().nodename if host == "127.0.0.1" else host
+        host, worker = _findPlace(error.last_worker, cluster)
         failure = InfrastructureFailure("the worker died while it had this exposure", host=host)
-        return Outcome(failure=failure, host=host, worker=address)
+        return Outcome(failure=failure, host=host, worker=worker)
     except Exception as error:
         reason = f"lost on the way from the worker: {type(error).__name__}: {error}".splitlines()[0]
         return Outcome(failure=InfrastructureFailure(reason))
@@ -288,3 +286,11 @@ def _fetch(future: Future) -> Outcome:
     finally:
         with contextlib.suppress(Exception):
             future.release()
+
+
+def _findPlace(dead: Any, cluster: Cluster | None) -> tuple[str, str]:
+    """Node and job of a worker that died; where the cluster does not know them, its host and address."""
+    node, job = cluster.findPlace(getattr(dead, "name", "")) if cluster is not None else ("", "")
+    address = getattr(dead, "address", "")
+    host = address.rpartition("/")[2].rpartition(":")[0]
+    return node or (os.uname().nodename if host == "127.0.0.1" else host), job or address

@@ -40,6 +40,7 @@ class SlurmCluster(Supply, SLURMCluster):
     def __init__(self, rundir: Path, gpus: tuple[int, ...]):
         self._rundir, self._gpus = rundir, gpus
         self.nodes = Nodes(int(setting("slurm.node_failures")), setting("slurm.exclude_for"))
+        self._numbers: dict[str, str] = {}  # of all jobs, by the names of their workers
         self.job_label = calcJobName(rundir)
         (rundir / "logs").mkdir(parents=True, exist_ok=True)
         dashboard = setting("dashboard")
@@ -70,6 +71,10 @@ class SlurmCluster(Supply, SLURMCluster):
     def findLiveJobs(self) -> set[str] | None:
         return self.steward.live
 
+    def findPlace(self, name: Any) -> tuple[str, str]:
+        number = self._numbers.get(name, "")
+        return self.steward.findNode(number), number
+
     # -- what the steward calls, in Dask's event loop --------------------------------------------------------------
 
     def findWorkers(self) -> dict[str, Any]:
@@ -96,7 +101,9 @@ class SlurmCluster(Supply, SLURMCluster):
         await self._correct_state()
         new = {name: job for name, job in self.workers.items() if name not in before}
         for name, job in new.items():
-            if job.job_id is None:
+            if job.number:
+                self._numbers[name] = job.number
+            else:
                 self.forget(name)
         return list(new.values())
 

@@ -197,7 +197,7 @@ class Steward(Adaptive):
     async def _bringTo(self, target: int) -> None:
         """Submit, retire or cancel."""
         cluster = self.cluster
-        sick = [name for name, job in cluster.workers.items() if self._findNode(job) in cluster.nodes.excluded]
+        sick = [name for name, job in cluster.workers.items() if self.findNode(job.number) in cluster.nodes.excluded]
         if sick:  # what they have in flight is computed elsewhere
             await self._cancel(sick, "their node is excluded")
         there = cluster.findWorkers()
@@ -252,8 +252,9 @@ class Steward(Adaptive):
         await self._end(numbers)
         self._tell("jobs cancelled", jobs=numbers, reason=reason)
 
-    def _findNode(self, job: SlurmJob) -> str:
-        return self._listed[job.number].node if job.number in self._listed else ""
+    def findNode(self, number: str) -> str:
+        """Where a job runs or ran, as last heard of."""
+        return self._listed[number].node if number in self._listed else ""
 
     def _describe(self) -> dict[str, Any]:
         """For the status: jobs there are, why they wait, and what a person should know."""

@@ -33,6 +33,10 @@ class Supply:
         """For the status: number of workers `planned`, and what else is worth knowing."""
         return {}
 
+    def findPlace(self, name: Any) -> tuple[str, str]:  # noqa: ARG002
+        """Node and job of the worker that Dask calls `name`, also after its death; empty where not known."""
+        return "", ""
+
     def findLiveJobs(self) -> set[str] | None:
         """Numbers of the jobs that may still run; None: not known, or there are none such."""
         return None

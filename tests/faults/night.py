@@ -267,7 +267,7 @@ def checkStory(night: Night) -> Counter:
 
 
 def checkJobs(night: Night) -> None:
-    """Of each job of the last daemon it is told what became of it; what was computed, was computed by a job."""
+    """Of each job of the last daemon it is told what became of it; every job that computed or died is one of them."""
     submitted: set[str] = set()
     ended: set[str] = set()
     workers = set()
@@ -278,7 +278,7 @@ def checkJobs(night: Night) -> None:
             submitted.add(event["job"])
         elif event["what"] in ("job lost", "jobs cancelled", "jobs retired"):
             ended |= {event["job"]} if "job" in event else set(event["jobs"])
-        elif event["what"] == "computed":
+        elif event["what"] in ("computed", "failed"):
             workers.add((event.get("worker"), event.get("host")))
     assert submitted == ended
     assert {host for _, host in workers} <= {*night.slurm.nodes, os.uname().nodename}

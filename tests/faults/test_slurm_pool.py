@@ -54,8 +54,10 @@ def test_daemon_killed_and_jobs_cancelled_every_exposure_stored_once(slurmdaemon
     events = readEvents(tmp_path)
     assert {"job submitted", "job lost", "computed", "stored"} <= {event["what"] for event in events}
     assert not [event for event in events if event["what"] == "set aside" or event.get("class") == "image"]
-    nodes = {event["host"] for event in events if event["what"] == "computed"}
-    assert nodes <= set(slurmdaemon.nodes)
+    jobs = {event["job"] for event in events if event["what"] == "job submitted"}
+    places = [(event["host"], event["worker"]) for event in events if event["what"] in ("computed", "failed")]
+    assert {host for host, _ in places} <= {*slurmdaemon.nodes, os.uname().nodename}
+    assert {worker for _, worker in places} <= jobs
 
 
 def test_sigterm_waits_for_what_runs_and_leaves_no_job(slurmdaemon, tmp_path):
