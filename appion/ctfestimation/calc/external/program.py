@@ -18,8 +18,8 @@ log = logging.getLogger(__name__)
 #: Names of the programs of a step, in the order in which they are looked for.
 NAMES = {"ctffind": ("ctffind", "ctffind4", "ctffind5", "ctffind-cpu"), "gctf": ("gctfCurrent", "gctf")}
 
-#: In the banner of CTFFIND (4.0 with dots and blanks of its own, 5 with that of its library too), and in Gctf's name for
-#: itself or its file.
+#: In the banner of CTFFIND (4.0 with dots and blanks of its own, 5 with that of its library too), and in Gctf's name
+#: for itself or its file.
 VERSIONS = {
     "ctffind": re.compile(r"(?<!Library )\bVersion\s*[:=]?\s*v?(\d+\.\d+[\w.]*)", re.IGNORECASE),
     "gctf": re.compile(r"\bGctf[ _-]*(?:version)?[ _:-]*v?(\d+\.\d+)", re.IGNORECASE),
