@@ -1,4 +1,4 @@
-"""Running a program so that it always ends: own process group, time limit, no survivor of a killed worker.
+"""Running a program so that it always ends: own session, time limit, no survivor of a killed worker.
 
 Neither Django nor Dask is imported here: this runs on workers.
 """
@@ -24,9 +24,20 @@ NOT_EXECUTABLE = (errno.ENOENT, errno.EACCES, errno.ENOTDIR, errno.ENOEXEC)
 #: Seconds between asking a process group to end and killing it, and for which its end is awaited then.
 GRACE = 5.0
 
-#: Waits for the process group's number, then for the word that it has ended; if the other end of the pipe closes before
-#: (this process was killed), the group is killed.
-GUARD = 'read group && { read done || kill -s KILL -- "-$group"; } 2>/dev/null'
+#: Waits for the session's number, then for the word that it has ended; if the other end of the pipe closes before (this
+#: process was killed), every process of the session is killed: first the program's group, then what made groups of its
+#: own, three times because a process may start another one meanwhile.
+GUARD = """exec 2>/dev/null
+read -r session && ! read -r done || exit 0
+kill -s KILL -- "-$session"
+for pass in 1 2 3; do
+    for stat in /proc/[0-9]*/stat; do
+        read -r line < "$stat" || continue
+        set -- ${line##*) }
+        pid=${stat%/stat}
+        [ "$4" = "$session" ] && kill -s KILL "${pid#/proc/}"
+    done
+done"""
 
 
 @dataclass(frozen=True)
@@ -48,9 +59,9 @@ def runProgram(
 ) -> Run:
     """Run a program in `cwd` with its output and errors in the file `output`, for at most `timeout` seconds.
 
-    When this function returns or raises, no process of the program's group is left; if this process is killed
-    meanwhile, the group is killed too. `noteStart` is told the process id, which is the id of the group as well;
-    `environment` adds to the variables of this process.
+    When this function returns or raises, no process of the program's session is left, also none that made a group of
+    its own, as a shell or `timeout` may do; if this process is killed meanwhile, they are killed too. `noteStart` is
+    told the process id, which is the id of the session as well; `environment` adds to the variables of this process.
 
     Raises:
         ConfigurationFailure: the program is missing or cannot be executed.
@@ -74,10 +85,10 @@ def startProgram(
     noteStart: Callable[[int], object],
     environment: Mapping[str, str] | None = None,
 ) -> Iterator[subprocess.Popen]:
-    """Start a program in a process group of its own for the time of a `with` block; see :func:`runProgram`.
+    """Start a program in a session of its own for the time of a `with` block; see :func:`runProgram`.
 
     `stdin` and `stdout` (which takes the errors as well) are file descriptors or what subprocess has for them. At the
-    end of the block the whole group is ended, by force if need be, and the exit code is known.
+    end of the block the whole session is ended, by force if need be, and the exit code is known.
     """
     with _startGuard() as guard:
         process = _openProcess(command, cwd, stdin, stdout, environment)
@@ -86,7 +97,7 @@ def startProgram(
             noteStart(process.pid)
             yield process
         finally:
-            _endGroup(process)
+            _endSession(process)
             _tellGuard(guard, "done")
 
 
@@ -142,44 +153,42 @@ def _openProcess(
         ) from error  # fmt: skip
 
 
-def _endGroup(process: subprocess.Popen) -> None:
-    """End every process of the group, politely first, then by force; return when all are gone."""
+def _endSession(process: subprocess.Popen) -> None:
+    """End every process of the session, politely first, then by force; return when all are gone."""
     for sign in (signal.SIGTERM, signal.SIGKILL):
-        if not _isGroupAlive(process):
-            break
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, sign)
+        told: set[int] = set()
         deadline = time.monotonic() + GRACE
-        while _isGroupAlive(process) and time.monotonic() < deadline:
+        while (groups := _listGroups(process)) and time.monotonic() < deadline:
+            for group in groups - told:
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.killpg(group, sign)
+            told = groups if sign == signal.SIGTERM else set()  # who is killed may just have started another
             time.sleep(0.02)
-    if _isGroupAlive(process):
+        if not groups:
+            break
+    if groups:
         raise InfrastructureFailure(
-            f"process group {process.pid} does not end, not even by SIGKILL: it hangs in the system (disk or GPU?)",
+            f"process group {min(groups)} does not end, not even by SIGKILL: it hangs in the system (disk or GPU?)",
             "look after the host", host=os.uname().nodename,
         )
     process.wait()
 
 
-def _isGroupAlive(process: subprocess.Popen) -> bool:
-    """Return whether a process of the group runs. One that has ended and only waits to be collected does not count."""
+def _listGroups(process: subprocess.Popen) -> set[int]:
+    """Return the groups of the session in which a process runs; one that only waits to be collected does not."""
     process.poll()
-    try:
-        os.killpg(process.pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    members = [state for group, state in _readProcesses() if group == process.pid]
-    return any(state not in "ZX" for state in members) if members else process.returncode is None
+    members = [(group, state) for group, session, state in _readProcesses() if session == process.pid]
+    groups = {group for group, state in members if state not in "ZX"}
+    return groups if members or process.returncode is not None else {process.pid}
 
 
-def _readProcesses() -> list[tuple[int, str]]:
-    """Return (process group, state) of every process of this host, as far as the system tells."""
+def _readProcesses() -> list[tuple[int, int, str]]:
+    """Return (process group, session, state) of every process of this host, as far as the system tells."""
     found = []
     with contextlib.suppress(OSError):
         for entry in os.listdir("/proc"):
             if entry.isdecimal():
                 with contextlib.suppress(OSError, IndexError, ValueError):
                     fields = Path(f"/proc/{entry}/stat").read_text().rpartition(")")[2].split()
-                    found.append((int(fields[2]), fields[0]))
+                    found.append((int(fields[2]), int(fields[3]), fields[0]))
     return found

@@ -1,4 +1,5 @@
-"""A stand-in for CTFFIND: asks what the version in VERSION asks, or does what the environment variable FAULT says.
+"""A stand-in for CTFFIND: asks what the version in VERSION asks, or does what the environment variable FAULT says, or
+what follows ``__`` in the name of the micrograph.
 
 On a terminal it asks as the program does there, with defaults and line breaks, and again after an answer that is out of
 range; elsewhere it ends with exit code 255 at the first answer that it does not like.
@@ -78,7 +79,9 @@ def existing(answer):
 
 
 def askAll():
+    global FAULT
     given = {"input": ask("Input image file name", "input.mrc", existing)}
+    FAULT = FAULT or os.path.basename(os.path.realpath(given["input"])).partition("__")[2].removesuffix(".mrc")
     with open(given["input"], "rb") as file:
         sections = struct.unpack("<3i", file.read(12))[2]
     given["sections"] = sections
@@ -150,9 +153,11 @@ def save(given):
         row += [10.35, 0.03, 841.41] if FAULT == "thick" else [0, 0, 0]
     if FAULT == "constant":
         row[1:7] = 27500.0, 27500.0, 0.0, 0.0, float("inf"), 718.0
+    if FAULT == "nan":
+        row[2] = float("nan")
     if FAULT == "six":
         row = row[:6]
-    rows = [row]
+    rows = [row] if FAULT != "empty" else []
     if given["sections"] > 1 and not given.get("movie"):
         rows = [[section + 1, 20000.0, *row[2:]] for section in range(given["sections"] - 1)] + [row]
     with open(f"{stem}.txt", "w") as file:

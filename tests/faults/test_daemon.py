@@ -25,11 +25,13 @@ FRAMES, SIDE = 4, 32
 class Daemon:
     """`motioncor2.py` on a made session, started and stopped as a person would."""
 
-    def __init__(self, folder: Path, made: MadeSession, **settings: object):
-        self.folder, self.made = folder, made
+    def __init__(self, folder: Path, made: MadeSession, gpus: str = "0,1", **settings: object):
+        self.folder, self.made, self.gpus = folder, made, gpus
         self.rundir = folder / "appion" / "ddstack1"
         self.ledger = folder / "ledger.txt"
         self.ledger.touch()
+        self.pids = folder / "pids.txt"
+        self.pids.touch()
         program = folder / "motioncor2"
         program.write_text(f'#!/bin/sh\nexec {sys.executable} -S {Path(__file__).parent / "fakemotioncor2.py"} "$@"\n')
         program.chmod(0o755)
@@ -39,14 +41,15 @@ class Daemon:
             "motioncorrection__executable": str(program), "motioncorrection__settle": 0,
         }  # fmt: skip
         values = {**defaults, **settings}
-        self.env = dict(os.environ, FAKE_LEDGER=str(self.ledger), PYTHONWARNINGS="default")
+        self.env = dict(os.environ, FAKE_LEDGER=str(self.ledger), FAKE_PIDS=str(self.pids), PYTHONWARNINGS="default")
         self.env |= {f"DASK_APPION__{key.upper()}": str(value) for key, value in values.items() if value is not None}
 
     def start(self, *more: str, seconds: float = 0.05) -> subprocess.Popen:
         command = [
-            sys.executable, "-m", "appion.motioncorrection.cli.main", "--align", "--doseweight", "--gpuids=0,1",
-            f"--rundir={self.rundir}", "--runname=ddstack1", "--preset=enn", f"--session={self.made.name}",
-            f"--projectid={self.made.project_id}", "--no-rejects", "--continue", "--parallel", *more,
+            sys.executable, "-m", "appion.motioncorrection.cli.main", "--align", "--doseweight",
+            f"--gpuids={self.gpus}", f"--rundir={self.rundir}", "--runname=ddstack1", "--preset=enn",
+            f"--session={self.made.name}", f"--projectid={self.made.project_id}", "--no-rejects", "--continue",
+            "--parallel", *more,
         ]  # fmt: skip
         env = {**self.env, "FAKE_SECONDS": str(seconds)}
         with open(self.folder / "daemon.txt", "ab") as log:
@@ -66,6 +69,10 @@ class Daemon:
 
     def readLedger(self) -> Counter:
         return Counter(line for line in self.ledger.read_text().splitlines())
+
+    def listHanging(self) -> list[int]:
+        """Ids of the processes that hung, as far as they still run."""
+        return [pid for pid in map(int, self.pids.read_text().split()) if isRunning(pid)]
 
     def appion(self, *words: str) -> subprocess.CompletedProcess:
         return subprocess.run(
@@ -93,6 +100,26 @@ def writeMovies(made: MadeSession, **faults: int) -> None:
             os.truncate(path, path.stat().st_size - SIDE * SIDE)
         if word == "broken":
             path.write_bytes(b"this is not a movie at all" * 200)
+
+
+def renameMovies(made: MadeSession, *faults: str) -> dict[str, str]:
+    """Have the stand-in fail on the last of the movies; return the fault by the exposure's new name, newest first."""
+    names = {}
+    for fault, name, image_id in zip(faults, reversed(made.filenames), reversed(made.image_ids), strict=False):
+        names[f"{name}__{fault}"] = fault
+        for path in (Path(made.frame_path) / f"{name}.frames.mrc", Path(made.image_path) / f"{name}.mrc"):
+            if path.exists():
+                path.rename(path.with_name(path.name.replace(name, f"{name}__{fault}")))
+        renamed = {"filename": f"{name}__{fault}", "mrc_image": f"{name}__{fault}.mrc"}
+        leginondata.AcquisitionImageData.objects.filter(def_id=image_id).update(**renamed)
+    return names
+
+
+def isRunning(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False
 
 
 def makeExposures(folder: Path, images: int, norm: bool = False) -> MadeSession:
@@ -152,7 +179,7 @@ def test_bad_movies_leave_the_good_ones_alone(tmp_path):
     frames = Path(made.frame_path)
     leginon = leginondata.AcquisitionImageData.objects
     for position, word in ((3, "hang"), (4, "crash")):  # the stand-in does as the movie's name says
-        name = f"{good[position]}_{word}"
+        name = f"{good[position]}__{word}"
         (frames / f"{good[position]}.frames.mrc").rename(frames / f"{name}.frames.mrc")
         leginon.filter(def_id=made.image_ids[position]).update(filename=name)
     daemon = Daemon(tmp_path, made, motioncorrection__timeout=1.5, attempts=2)
@@ -166,7 +193,7 @@ def test_bad_movies_leave_the_good_ones_alone(tmp_path):
     assert "is not there" in told
     assert "bytes instead of" in told
     assert "makes no sense" in told
-    assert subprocess.run(["pgrep", "-f", "sleep 1000"], capture_output=True).returncode == 1
+    assert daemon.listHanging() == []
     told = daemon.appion("explain", str(daemon.rundir), str(made.image_ids[4])).stdout
     assert crashing in told
     assert "motioncor2" in told

@@ -26,6 +26,12 @@ def _settings():
         yield
 
 
+def useProgram(daemon, monkeypatch):
+    """Have programs in this process use the stand-in of `daemon`."""
+    dask.config.set({"appion.motioncorrection.executable": daemon.env["DASK_APPION__MOTIONCORRECTION__EXECUTABLE"]})
+    monkeypatch.setenv("FAKE_LEDGER", str(daemon.ledger))
+
+
 def start(main, words, capsys):
     """Run a program; return its exit code and what it wrote to standard error."""
     code = main(words)
@@ -37,9 +43,7 @@ def start(main, words, capsys):
 def test_P15_motion_correction_goes_on_with_the_same_options_only(tmp_path, capsys, monkeypatch):
     made = makeExposures(tmp_path, 3)
     writeMovies(made)
-    program = Daemon(tmp_path, made).env["DASK_APPION__MOTIONCORRECTION__EXECUTABLE"]
-    dask.config.set({"appion.motioncorrection.executable": program})
-    monkeypatch.setenv("FAKE_LEDGER", str(tmp_path / "ledger.txt"))
+    useProgram(Daemon(tmp_path, made), monkeypatch)
     rundir = tmp_path / "appion" / "ddstack1"
     web = [f"--rundir={rundir}", "--runname=ddstack1", "--preset=enn", f"--session={made.name}", "--projectid=1",
            "--no-rejects", "--continue", "--parallel", "--align", "--gpuids=0", "--Bft_global=500", "--Bft_local=100",

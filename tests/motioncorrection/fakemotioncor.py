@@ -36,7 +36,7 @@ def main() -> int:
         os.kill(os.getpid(), signal.SIGKILL)
     if fault == "hang":
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        child = subprocess.Popen(["/bin/sh", "-c", "trap '' TERM; sleep 600"])
+        child = subprocess.Popen(["/bin/sh", "-c", "trap '' TERM; exec sleep 600"], process_group=0)
         with open(os.environ["PIDS"], "w") as file:
             file.write(f"{os.getpid()} {child.pid}")
         time.sleep(600)

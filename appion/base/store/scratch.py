@@ -73,7 +73,7 @@ def workInScratch(root: Path | str, image_id: int) -> Iterator[Path]:
 
 
 def saveOwner(scratch: Path, program: int | None = None) -> None:
-    """Note who works in `scratch`: this process and, once it has started, the program (leader of its process group)."""
+    """Note who works in `scratch`: this process and, once it has started, the program (leader of its session)."""
     owner = {
         "host": os.uname().nodename,
         "pid": os.getpid(),
@@ -125,7 +125,7 @@ def cleanScratch(root: Path | str, image_id: int | None = None) -> list[str]:
                 ("worker", owner.get("pid"), owner.get("started")),
                 ("program", owner.get("program"), owner.get("program_started")),
             )
-            if leader and _endProcess(leader, started, scratch, group=what == "program")
+            if leader and _endProcess(leader, started, scratch, session=what == "program")
         ]
         shutil.rmtree(scratch, ignore_errors=True)
         lines.append(f"removed {scratch}" + (f", ended its {' and '.join(killed)}" if killed else ""))
@@ -143,7 +143,7 @@ def cleanDead(root: Path | str) -> None:
             here = owner["host"] == os.uname().nodename and owner["namespace"] == _readNamespace()
             if here and readStartTime(owner["pid"]) != owner["started"]:
                 if owner["program"]:
-                    _endProcess(owner["program"], owner["program_started"], path.parent, group=True)
+                    _endProcess(owner["program"], owner["program_started"], path.parent, session=True)
                 shutil.rmtree(path.parent, ignore_errors=True)
 
 
@@ -176,19 +176,17 @@ def _hostOfName(name: str) -> str:
     return rest.rsplit("-", 2)[0] if head.isdecimal() and rest.count("-") >= 2 else ""
 
 
-def _endProcess(pid: int, started: int | None, scratch: Path, group: bool) -> bool:
-    """Kill a left-over process, or its whole group, and wait until it is gone. False if it was gone already."""
+def _endProcess(pid: int, started: int | None, scratch: Path, session: bool) -> bool:
+    """Kill a left-over process, or its whole session, and wait until it is gone. False if it was gone already."""
     now_started = readStartTime(pid)
-    members = _findGroup(pid, scratch) if group else []
+    members = _findSession(pid, scratch) if session else []
     if now_started is None and not members:
         return False
     if now_started is not None and now_started != started:
         return False  # the id belongs to somebody else by now
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        if group:
-            os.killpg(pid, signal.SIGKILL)
-        else:
-            os.kill(pid, signal.SIGKILL)
+    for kill, number in ((os.killpg if session else os.kill, pid), *((os.kill, member) for member in members)):
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            kill(number, signal.SIGKILL)
     deadline = time.monotonic() + 5
     while time.monotonic() < deadline and (_isRunning(pid) or any(_isRunning(member) for member in members)):
         time.sleep(0.02)
@@ -202,14 +200,14 @@ def _isRunning(pid: int) -> bool:
         return False
 
 
-def _findGroup(pgid: int, scratch: Path) -> list[int]:
-    """Processes of a group whose leader may be gone; only such as work inside `scratch`, so that no stranger is hit."""
+def _findSession(sid: int, scratch: Path) -> list[int]:
+    """Processes of a session whose leader may be gone; only those that work inside `scratch`: no stranger is hit."""
     members = []
     for entry in Path("/proc").iterdir():
         if not entry.name.isdecimal():
             continue
         with contextlib.suppress(OSError, ValueError, IndexError):
-            if int((entry / "stat").read_text().rpartition(")")[2].split()[2]) == pgid:
+            if int((entry / "stat").read_text().rpartition(")")[2].split()[3]) == sid:
                 folder = os.readlink(entry / "cwd")
                 if folder == str(scratch) or folder.startswith(f"{scratch}/"):
                     members.append(int(entry.name))
