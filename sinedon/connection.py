@@ -11,6 +11,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import connections
+from django.db.backends.signals import connection_created
 from django.db.utils import Error as DjangoDatabaseError
 from django.db.utils import InterfaceError
 
@@ -79,6 +80,22 @@ def _useDriver() -> set[str]:
 
     pymysql.install_as_MySQLdb()
     return set(inspect.signature(pymysql.connections.Connection.__init__).parameters)
+
+
+def _matchCharacters(connection: Any, **_: Any) -> None:
+    """Have the server take texts in the database's own character set.
+
+    Classic databases hold Latin-1 only. Greek letters would be refused there, even where they are only looked for; so
+    they become question marks.
+    """
+    if connection.vendor == "mysql":
+        with connection.connection.cursor() as cursor:
+            cursor.execute(
+                "SET character_set_connection = @@character_set_database, collation_connection = @@collation_database"
+            )
+
+
+connection_created.connect(_matchCharacters)
 
 
 def registerDatabases(databases: dict[str, dict[str, Any]]) -> None:

@@ -134,3 +134,15 @@ def testMadeSessionIsWholeAndGrows():
     assert (image.camera.use_frames, image.scope.high_tension) == ((0, 1, 2, 3), 300000)
     calibration = leginondata.PixelSizeCalibrationData.objects.get(pk=made.calibration_id)
     assert calibration.def_timestamp < image.def_timestamp
+
+
+@pytest.mark.usefixtures("classicdatabase")
+def testCharactersThatADatabaseLacksAreNoErrors():
+    """Classic's databases are Latin-1: the rest becomes question marks, whether it is stored or looked for."""
+    insert = sinedon.insertRow
+    row = insert(appiondata.ScriptParamValue, value="α-synuclein, 3 µm Å", usage="")
+    assert row.value == "?-synuclein, 3 µm Å"
+    assert insert(appiondata.ScriptParamValue, value="α-synuclein, 3 µm Å", usage="").def_id == row.def_id
+    assert not leginondata.SessionData.objects.filter(name="β").exists()
+    assert not appiondata.ApPathData.objects.filter(path__in=["/data/你好", "/"]).exists()
+    sinedon.updateRow(appiondata.ScriptParamValue, row.def_id, usage="β")
