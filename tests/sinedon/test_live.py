@@ -140,9 +140,9 @@ def testMadeSessionIsWholeAndGrows():
 def testCharactersThatADatabaseLacksAreNoErrors():
     """Classic's databases are Latin-1: the rest becomes question marks, whether it is stored or looked for."""
     insert = sinedon.insertRow
-    row = insert(appiondata.ScriptParamValue, value="α-synuclein, 3 µm Å", usage="")
-    assert row.value == "?-synuclein, 3 µm Å"
-    assert insert(appiondata.ScriptParamValue, value="α-synuclein, 3 µm Å", usage="").def_id == row.def_id
+    row = insert(appiondata.ScriptParamValue, value="λ-phage, 3 µm Å", usage="")
+    assert row.value == "?-phage, 3 µm Å"
+    assert insert(appiondata.ScriptParamValue, value="λ-phage, 3 µm Å", usage="").def_id == row.def_id
     assert not leginondata.SessionData.objects.filter(name="β").exists()
     assert not appiondata.ApPathData.objects.filter(path__in=["/data/你好", "/"]).exists()
     sinedon.updateRow(appiondata.ScriptParamValue, row.def_id, usage="β")
