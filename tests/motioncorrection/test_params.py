@@ -158,6 +158,18 @@ def test_oldCameraRows(tmp_path):
 
 
 @pytest.mark.usefixtures("database")
+def test_manyRenderedFramesAreWarnedOf(caplog):
+    image = makeExposure("Falcon4EC", eer_frames=True, tiff_frames=False, nframes=1539)
+    readOne(image, options=makeOptions(rendered_frame_size=6))
+    assert not caplog.messages
+    readOne(image, options=makeOptions(rendered_frame_size=1))
+    readOne(image, options=makeOptions(rendered_frame_size=1))
+    [message] = caplog.messages
+    assert message.startswith("--rendered_frame_size=1 makes 1539 frames of each movie")
+    assert "give 6 or more" in message
+
+
+@pytest.mark.usefixtures("database")
 def test_bufferHosts():
     image = makeExposure()
     row = leginondata.AcquisitionImageData.objects.get(pk=image)

@@ -35,6 +35,9 @@ log = logging.getLogger(__name__)
 #: Cameras that Leginon saves corrected frames of: neither gain nor dark reference is used.
 CORRECTED_CAMERAS = frozenset({"Falcon2", "Falcon3"})
 
+#: Rendered frames that are worth a warning; the web pages refuse more.
+MANY_FRAMES = 300
+
 
 @dataclass(frozen=True)
 class ParamsContext:
@@ -106,7 +109,11 @@ def constructParams(image_id: int, rows: Rows, context: ParamsContext) -> Motion
     formats = constructMovieFormats(kind, camera.tiff_frames, camera.eer_frames)
     movie, movie_format = findMovie(folders, image.filename, formats, kind)
     size = options.rendered_frame_size
-    calcFrameSelection(nframes, size, isIntegrated(movie_format == "eer", size), options.startframe, options.nframe)
+    integrated = isIntegrated(movie_format == "eer", size)
+    frames = calcFrameSelection(nframes, size, integrated, options.startframe, options.nframe)
+    if integrated and frames.used > MANY_FRAMES:
+        warnOnce(f"--rendered_frame_size={size} makes {frames.used} frames of each movie, which MotionCor holds in"
+                 f" memory all at once: give {-(-nframes // MANY_FRAMES)} or more to have at most {MANY_FRAMES}")
     gain, dark_source, dark_nframes, defects = constructReferences(image, name, kind, rows, context)
     return MotionCorrectionParams(
         image_id=image_id,
