@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import re
 
@@ -26,10 +27,17 @@ def _settings():
         yield
 
 
-def useProgram(daemon, monkeypatch):
-    """Have programs in this process use the stand-in of `daemon`."""
-    dask.config.set({"appion.motioncorrection.executable": daemon.env["DASK_APPION__MOTIONCORRECTION__EXECUTABLE"]})
-    monkeypatch.setenv("FAKE_LEDGER", str(daemon.ledger))
+@pytest.fixture
+def useProgram(monkeypatch):
+    """Call it to have programs in this process use the stand-in of a daemon."""
+    with contextlib.ExitStack() as stack:
+
+        def use(daemon):
+            executable = daemon.env["DASK_APPION__MOTIONCORRECTION__EXECUTABLE"]
+            stack.enter_context(dask.config.set({"appion.motioncorrection.executable": executable}))
+            monkeypatch.setenv("FAKE_LEDGER", str(daemon.ledger))
+
+        yield use
 
 
 def start(main, words, capsys):
@@ -40,10 +48,10 @@ def start(main, words, capsys):
 
 
 @pytest.mark.usefixtures("anydatabase")
-def test_P15_motion_correction_goes_on_with_the_same_options_only(tmp_path, capsys, monkeypatch):
+def test_P15_motion_correction_goes_on_with_the_same_options_only(tmp_path, capsys, useProgram):
     made = makeExposures(tmp_path, 3)
     writeMovies(made)
-    useProgram(Daemon(tmp_path, made), monkeypatch)
+    useProgram(Daemon(tmp_path, made))
     rundir = tmp_path / "appion" / "ddstack1"
     web = [f"--rundir={rundir}", "--runname=ddstack1", "--preset=enn", f"--session={made.name}", "--projectid=1",
            "--no-rejects", "--continue", "--parallel", "--align", "--gpuids=0", "--Bft_global=500", "--Bft_local=100",

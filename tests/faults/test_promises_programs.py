@@ -23,6 +23,8 @@ from tests.services.sessions import addImages
 
 session = ctf.session
 
+__all__ = ["session", "useProgram"]
+
 
 def waitFor(condition, daemon, process, timeout=90):
     deadline = time.monotonic() + timeout
@@ -42,7 +44,7 @@ def test_P11_hung_program_is_ended_with_its_children_and_frees_its_gpu(tmp_path)
     made = makeExposures(tmp_path, 3)
     writeMovies(made)
     (hanging,) = renameMovies(made, "hang")
-    daemon = Daemon(tmp_path, made, "0", motioncorrection__timeout=3, attempts=2)
+    daemon = Daemon(tmp_path, made, "0", motioncorrection__timeout=5, attempts=2)
     daemon.finish("--no-wait", "--reverse")
     assert len(daemon.pids.read_text().split()) == 6  # the program, its child and one in a group of its own, twice
     assert daemon.listHanging() == []
@@ -53,7 +55,7 @@ def test_P11_hung_program_is_ended_with_its_children_and_frees_its_gpu(tmp_path)
     assert set(done) == set(made.image_ids[:2])
     assert not list((daemon.rundir / ".appion" / "scratch").iterdir())
     (attempt,) = readAttempts(daemon.rundir).values()
-    assert "did not end within 3 s and was killed" in attempt.reason
+    assert "did not end within 5 s and was killed" in attempt.reason
     assert "motioncorrection.timeout" in attempt.remedy
 
 
@@ -131,11 +133,11 @@ def checkReasons(rundir, faults, reasons, capsys):
 
 
 @pytest.mark.usefixtures("sqlitedatabase")
-def test_P12_versions_known_to_make_wrong_images_are_refused(tmp_path, capsys, monkeypatch):
+def test_P12_versions_known_to_make_wrong_images_are_refused(tmp_path, capsys, monkeypatch, useProgram):
     made = makeExposures(tmp_path, 1)
     writeMovies(made)
     daemon = Daemon(tmp_path, made)
-    useProgram(daemon, monkeypatch)
+    useProgram(daemon)
     words = [f"--rundir={daemon.rundir}", "--runname=ddstack1", "--preset=enn", f"--session={made.name}",
              "--projectid=1", "--align", "--no-wait"]  # fmt: skip
     for version in ("1.2.1", "1.2.2", "1.2.3"):
