@@ -59,9 +59,10 @@ def setupLogging(rundir: Path | None, program: str = "", argv: Sequence[str] = (
 
 def constructFileHandler(path: Path, program: str, argv: Sequence[str]) -> logging.Handler:
     command = shlex.join([program, *argv])
-    with path.open("a", encoding="utf-8") as log:
+    # Bytes of the command line that are no text are written as they came.
+    with path.open("a", encoding="utf-8", errors="surrogateescape") as log:
         log.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {command}\n")
-    handler = logging.FileHandler(path, encoding="utf-8")
+    handler = logging.FileHandler(path, encoding="utf-8", errors="surrogateescape")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s", datefmt="%Y-%m-%d %H:%M:%S"))
     return handler
 

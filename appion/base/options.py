@@ -99,6 +99,15 @@ def constructParser(prog: str, description: str = "") -> Parser:
     return parser
 
 
+def decodeText(text: str) -> str:
+    """Return a text of the command line; bytes that the locale does not know are Latin-1, as old web pages write."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return os.fsencode(text).decode("latin-1")
+    return text
+
+
 def addSwitch(group: Any, name: str, dest: str, default: bool, on: str, off: str, short: tuple[str, ...] = ()) -> None:
     """Add ``--name`` and ``--no-name``; `on` and `off` are their help texts."""
     group.add_argument(*short, f"--{name}", dest=dest, action="store_true", default=default, help=on)
@@ -114,7 +123,8 @@ def addRunOptions(parser: Parser) -> None:
     group = parser.add_argument_group("run")
     group.add_argument("-n", "--runname", metavar="NAME",
                        help="name of the run, equal to the last part of --rundir (default: a time stamp)")
-    group.add_argument("-d", "--description", metavar="TEXT", help="what the run is for; recorded with it")
+    group.add_argument("-d", "--description", type=decodeText, metavar="TEXT",
+                       help="what the run is for; recorded with it")
     group.add_argument("-p", "--projectid", type=int, metavar="ID",
                        help="project whose Appion database gets the results (default: the session's project)")
     group.add_argument("-R", "--rundir", "--outdir", dest="rundir", type=os.path.normpath, metavar="DIR",

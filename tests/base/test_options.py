@@ -68,6 +68,11 @@ def test_a_value_may_look_like_an_option(parser):
     assert parse(parser, "--description --nothing -s x").description == "--nothing"
 
 
+def test_a_description_may_be_latin1(parser):
+    assert parse(parser, "--session=s --description=\udcc5ngstr\udcf6m").description == "Ångström"
+    assert parse(parser, "--session=s --description=Ångström").description == "Ångström"
+
+
 def test_unique_beginnings_stand_for_the_option(parser, capsys):
     args = parse(parser, "--sess=s --mrc=a --pres=enn --lim=3 --jobt=x")
     assert (args.sessionname, args.mrcnames, args.preset, args.limit, args.jobtype) == ("s", "a", "enn", 3, "x")

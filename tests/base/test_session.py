@@ -130,6 +130,13 @@ def test_the_log_begins_with_the_command_and_is_appended_to(tmp_path, capsys):
     assert capsys.readouterr().err == "said\nwarning: doubted\n" * 2
 
 
+def test_the_log_keeps_bytes_that_are_no_text(tmp_path):
+    setupLogging(tmp_path, PROGRAM, ["--description=\udcc5"])
+    logMessages([(20, "said \udcc5")])
+    closeLogging()
+    assert (tmp_path / f"{PROGRAM}.log").read_bytes().count(b"\xc5") == 2
+
+
 def test_quiet_shows_warnings_only_and_a_terminal_line_is_wiped(tmp_path, capsys):
     setupLogging(None, tty=True, quiet=True)
     logMessages([(20, "said"), (30, "doubted")])
