@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 from appion.base.config import setting
 from appion.base.failures import (
@@ -104,8 +105,7 @@ def settleOutcome(run: Run, image_id: int, outcome: Outcome) -> None:
     where = {"host": outcome.host, "worker": outcome.worker, "seconds": round(outcome.seconds, 2)}
     failure = outcome.failure
     if outcome.refused:
-        run.exposures.handBack(image_id)
-        run.reporter.event("handed back", image=image_id, reason="too little time left on the worker", **where)
+        giveBack(run, [image_id], "too little time left on the worker", **where)
         return
     if isinstance(failure, InfrastructureFailure):
         cleanLeftovers(run, image_id)
@@ -135,6 +135,24 @@ def settleOutcome(run: Run, image_id: int, outcome: Outcome) -> None:
         noteFailure(run, image_id, failure, **{key: value for key, value in where.items() if value})
         if isinstance(failure, ConfigurationFailure):
             stopRun(run, failure)
+
+
+def giveBack(run: Run, ids: Iterable[int], reason: str, **where: Any) -> None:
+    """Exposures that no worker computes after all: as if they had not been handed out."""
+    for image_id in ids:
+        run.exposures.handBack(image_id)
+        name = run.exposures.names.get(image_id, "")
+        run.reporter.event("handed back", image=image_id, name=name, reason=reason, **where)
+
+
+def closeWorkers(run: Run) -> None:
+    """End the workers. What they have not finished is given up, and what that leaves behind is removed."""
+    given_up = list(run.pool.flights)
+    run.pool.close(at_once=bool(given_up))
+    run.reporter.events(run.pool.takeNews())
+    giveBack(run, given_up, "given up at the end of the run")
+    if given_up:
+        cleanLeftovers(run)
 
 
 def storeResults(run: Run) -> bool:

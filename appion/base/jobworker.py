@@ -18,6 +18,9 @@ FAREWELL = 2.0
 #: A worker that is this young (share of its life) takes anything: nobody could have more time.
 YOUNG = 0.1
 
+#: States, in Dask's words, of a task that a worker has begun.
+BEGUN = frozenset({"executing", "long-running", "memory", "error", "cancelled", "resumed", "rescheduled"})
+
 #: When this worker started and when its job ends, by the monotonic clock; None: it is not a job, or has no limit.
 life: tuple[float, float] | None = None
 
@@ -54,6 +57,12 @@ def retireSoon() -> None:
     if worker is not None:
         worker.loop.add_callback(_pause, worker)
         worker.loop.add_callback(worker.loop.call_later, FAREWELL, worker.close_gracefully)
+
+
+def holdBack(dask_worker: Any) -> list[str]:
+    """Begin nothing more; returns the keys of tasks that were begun. Dask calls it where it begins tasks, too."""
+    _pause(dask_worker)
+    return [key for key, task in dask_worker.state.tasks.items() if task.state in BEGUN]
 
 
 def _pause(worker: Any) -> None:

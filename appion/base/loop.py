@@ -20,7 +20,7 @@ from appion.base.cluster import calcWorkers, checkCluster, constructCluster, red
 from appion.base.config import setting
 from appion.base.demand import tellPool
 from appion.base.failures import classifyException
-from appion.base.finish import cleanLeftovers, recoverRun, saveChanges, settleLost, settleOutcome, storeResults
+from appion.base.finish import closeWorkers, giveBack, recoverRun, saveChanges, settleLost, settleOutcome, storeResults
 from appion.base.intake import fillWindow, judgeSuspect, pollDatabase, recheckWaiting
 from appion.base.line import Line
 from appion.base.pool import Pool
@@ -102,11 +102,7 @@ def conductRun(run: Run) -> LoopSummary:
         why = f"{type(error).__name__}: {error}"
         raise
     finally:
-        given_up = len(run.pool.flights)
-        run.pool.close(at_once=given_up > 0)
-        run.reporter.events(run.pool.takeNews())
-        if given_up:
-            cleanLeftovers(run)
+        closeWorkers(run)
         saveChanges(run)
         run.reporter.event("ended", reason=why)
         run.reporter.update(run.exposures, force=True, **describeRun(run, why))
@@ -214,6 +210,7 @@ def findStop(run: Run) -> str:
     now = time.monotonic()
     if run.stop_deadline is None:
         run.stop_deadline = now + setting("stop_timeout")
+        giveBack(run, run.pool.recall(), "stopping before a worker began")
         waiting = f"waiting for {len(run.pool.flights)} exposures; a second signal stops at once"
         logger.info("stopping: %s", waiting if run.pool.flights else "nothing runs")
         run.reporter.event("stopping")

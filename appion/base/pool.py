@@ -14,10 +14,12 @@ from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
 
-from distributed import Client, Future, KilledWorker
+from distributed import Client, Future
 from distributed.core import Status
 
+from appion.base import jobworker
 from appion.base.failures import InfrastructureFailure
+from appion.base.fetch import fetchAll
 from appion.base.reconcile import Nodes
 from appion.base.scaling import Demand
 from appion.base.task import Outcome, runTask
@@ -30,8 +32,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-#: Seconds within which the result of a finished task must have come over.
-FETCH_TIMEOUT = 60.0
+#: Seconds for all workers to say what they have begun.
+ANSWER_TIMEOUT = 10.0
 
 #: As many results are fetched at one time, which takes a fraction of a second.
 BUNCH = 64
@@ -136,9 +138,11 @@ class Pool:
         return None if self._cluster is None else self._cluster.findLiveJobs()
 
     def describe(self) -> dict[str, Any]:
-        """For the status: workers planned and in sight, and what the cluster adds."""
+        """For the status: workers planned, in sight, and busy, and what the cluster adds."""
         facts = {} if self._cluster is None else self._cluster.describe()
-        return {"planned": self.planned, "in_sight": self.countWorkers(), **facts}
+        workers = list(self._scheduler.workers.values()) if self.isAlive() else []
+        busy = sum(bool(worker.processing) for worker in workers)
+        return {"planned": self.planned, "in_sight": len(workers), "busy": busy, **facts}
 
     def wakeUp(self) -> None:
         """End a wait in :meth:`collect`; may be called from a signal handler."""
@@ -159,7 +163,7 @@ class Pool:
                 if len(bunch) == BUNCH:
                     break
                 item = self._completed.get_nowait()
-        outcomes = list(zip(bunch, _fetchAll(self._client, self._cluster, list(bunch.values())), strict=True))
+        outcomes = list(zip(bunch, fetchAll(self._client, self._cluster, list(bunch.values())), strict=True))
         for image_id, outcome in outcomes:
             self._noteOutcome(outcome)
             if isinstance(outcome.failure, InfrastructureFailure) and outcome.address:
@@ -203,6 +207,27 @@ class Pool:
         """Whether no worker has an exposure yet."""
         task = self._scheduler.tasks.get(flight.future.key) if self.isAlive() else None
         return task is not None and task.state in ("no-worker", "queued")
+
+    def recall(self) -> list[int]:
+        """Take back what no worker has begun, and have none begin anything more; returns its ids. For the end of a run.
+
+        What a worker has that does not answer counts as begun.
+        """
+        if not self.flights or self._client is None or not self.isAlive():
+            return []
+        begun = askBegun(self._client)
+        back = [image_id for image_id, flight in self.flights.items() if not self._isBegun(flight, begun)]
+        for image_id in back:
+            self._release(self.flights.pop(image_id), cancel=True)
+        return back
+
+    def _isBegun(self, flight: Flight, begun: dict[str, list[str]]) -> bool:
+        """Whether an exposure is being computed, or was, by what each worker (address) says it has begun."""
+        if flight.future.status != "pending":
+            return True
+        task = self._scheduler.tasks.get(flight.future.key)
+        worker = task.processing_on if task is not None else None
+        return worker is not None and flight.future.key in begun.get(worker.address, [flight.future.key])
 
     def abandon(self) -> list[int]:
         """Forget everything that is out; returns its ids."""
@@ -249,48 +274,15 @@ def _killWorkers(cluster: Cluster) -> None:
                 os.kill(pid, signal.SIGKILL)
 
 
-def _fetchAll(client: Client | None, cluster: Cluster | None, futures: list[Future]) -> list[Outcome]:
-    """The outcomes of finished futures, in order: in one round trip where nothing went wrong, else one by one."""
+def askBegun(client: Client) -> dict[str, list[str]]:
+    """Have all workers begin nothing more; returns, of those that answer, which tasks each of them has begun."""
 
-    async def gather(well: list[Future]) -> list[Outcome]:
-        assert client is not None
-        return await asyncio.wait_for(client.gather(well, asynchronous=True), FETCH_TIMEOUT)
+    async def ask() -> dict[str, list[str]]:
+        question = client.run(jobworker.holdBack, on_error="ignore", asynchronous=True)
+        return await asyncio.wait_for(question, ANSWER_TIMEOUT)
 
-    well = [future for future in futures if future.status == "finished"]
-    fetched: dict[Any, Outcome] = {}
-    if client is not None and len(well) > 1:
-        with contextlib.suppress(Exception, asyncio.CancelledError):
-            outcomes = client.sync(gather, well)
-            fetched = {future.key: outcome for future, outcome in zip(well, outcomes, strict=True)}
-    for future in well:
-        if future.key in fetched:
-            future.release()
-    return [fetched[future.key] if future.key in fetched else _fetch(future, cluster) for future in futures]
-
-
-def _fetch(future: Future, cluster: Cluster | None) -> Outcome:
-    """The outcome of a finished future. Whatever goes wrong between here and the worker is nobody's image's fault."""
     try:
-        return future.result(timeout=FETCH_TIMEOUT)
-    except KilledWorker as error:
-        host, worker = _findPlace(error.last_worker, cluster)
-        failure = InfrastructureFailure("the worker died while it had this exposure", host=host)
-        return Outcome(failure=failure, host=host, worker=worker)
-    except Exception as error:
-        reason = f"lost on the way from the worker: {type(error).__name__}: {error}".splitlines()[0]
-        return Outcome(failure=InfrastructureFailure(reason))
-    except BaseException as error:  # CancelledError of a lost scheduler is no Exception
-        if isinstance(error, (KeyboardInterrupt, SystemExit)):
-            raise
-        return Outcome(failure=InfrastructureFailure(f"cancelled: {type(error).__name__}"))
-    finally:
-        with contextlib.suppress(Exception):
-            future.release()
-
-
-def _findPlace(dead: Any, cluster: Cluster | None) -> tuple[str, str]:
-    """Node and job of a worker that died; where the cluster does not know them, its host and address."""
-    node, job = cluster.findPlace(getattr(dead, "name", "")) if cluster is not None else ("", "")
-    address = getattr(dead, "address", "")
-    host = address.rpartition("/")[2].rpartition(":")[0]
-    return node or (os.uname().nodename if host == "127.0.0.1" else host), job or address
+        return client.sync(ask)
+    except (Exception, asyncio.CancelledError) as error:
+        logger.debug("workers do not say what they have begun: %r", error)
+        return {}

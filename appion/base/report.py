@@ -176,7 +176,7 @@ def formatNumbers(status: dict[str, Any]) -> str:
     rate = status["rate_per_hour"]
     words = [
         f"{counts[Phase.DONE]} of {status['total']} done",
-        f"{counts[Phase.RUNNING]} running",
+        f"{splitRunning(status)[0]} running",
         f"{failing} failed",
         f"{counts[Phase.WAITING]} waiting",
         f"{rate:.0f}/h" if rate else "no rate yet",
@@ -188,6 +188,13 @@ def formatNumbers(status: dict[str, Any]) -> str:
         if status.get(key):
             words.append(f"{text}: {status[key]['reason']}")
     return ", ".join(words)
+
+
+def splitRunning(status: dict[str, Any]) -> tuple[int, int]:
+    """How many exposures that were handed out are being computed, and how many are next on a worker."""
+    handed_out = status["counts"][Phase.RUNNING]
+    running = min(handed_out, status.get("workers", {}).get("busy", handed_out))
+    return running, handed_out - running
 
 
 def formatDuration(seconds: float) -> str:

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from appion.base.report import formatDuration
+from appion.base.report import formatDuration, splitRunning
 from appion.base.retrieve.status import Condition, judgeRun
 
 
@@ -66,8 +66,11 @@ def describeWhere(status: dict[str, Any]) -> str:
 
 def describeCounts(status: dict[str, Any]) -> str:
     """All exposures by what they are doing; phases without any are left out."""
-    others = [f"{number} {phase}" for phase, number in status["counts"].items() if number and phase != "done"]
-    return ", ".join([f"{status['counts']['done']} of {status['total']} exposures done", *others])
+    running, next_on_worker = splitRunning(status)
+    counts = status["counts"] | {"running": running}
+    others = [f"{number} {phase}" for phase, number in counts.items() if number and phase != "done"]
+    others += [f"{next_on_worker} next on their workers"] if next_on_worker else []
+    return ", ".join([f"{counts['done']} of {status['total']} exposures done", *others])
 
 
 def describePace(status: dict[str, Any]) -> str:

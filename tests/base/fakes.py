@@ -171,6 +171,9 @@ class InlinePool:
     def takeOverdue(self, _limit: float) -> list[int]:
         return []
 
+    def recall(self) -> list[int]:
+        return []
+
     def abandon(self) -> list[int]:
         ids = list(self.flights)
         self.flights.clear()

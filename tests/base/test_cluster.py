@@ -111,6 +111,34 @@ def test_workers_have_gpus_survive_death_and_scheduler_loss(pool, capfd):
     assert capfd.readouterr().err == ""
 
 
+def awaitFile(params):
+    """Notes that it has begun, and ends when there is a file."""
+    folder, number = params
+    (folder / f"begun{number}").touch()
+    while not (folder / "end").exists():
+        time.sleep(0.02)
+    return number
+
+
+def test_what_no_worker_has_begun_is_taken_back(pool, tmp_path):
+    assert pool.recall() == []
+    pool.start()
+    for number in range(6):
+        pool.submit(number, 1, awaitFile, (tmp_path, number))
+    deadline = time.monotonic() + 60
+    while len(list(tmp_path.glob("begun*"))) < 2:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    back = pool.recall()
+    assert len(back) == 4
+    assert pool.flights.keys() == set(range(6)) - set(back)
+    (tmp_path / "end").touch()
+    assert {outcome.result for outcome in collect(pool, 2).values()} == set(range(6)) - set(back)
+    assert len(list(tmp_path.glob("begun*"))) == 2
+    assert pool.recall() == []
+    assert pool.collect(0.1) == []
+
+
 def test_number_of_workers():
     assert calcWorkers((0, 1)) == 2
     assert calcWorkers((), 3) == 3

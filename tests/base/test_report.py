@@ -13,7 +13,7 @@ from appion.base.report import Reporter, formatNumbers
 from appion.base.retrieve.status import readStatus
 from appion.base.state import Exposures
 from appion.base.step import Candidate
-from appion.cli.status import describeWorkers
+from appion.cli.status import describeCounts, describeWorkers
 
 
 class Terminal(io.StringIO):
@@ -56,6 +56,17 @@ def test_a_run_folder_that_cannot_be_written_is_said_once_and_not_fatal(exposure
     reporter.event("started")
     reporter.update(exposures, force=True)
     assert [record.levelname for record in caplog.records] == ["ERROR"]
+
+
+def test_what_waits_on_a_busy_worker_does_not_run_yet(exposures, tmp_path):
+    (tmp_path / ".appion").mkdir()
+    for image_id in (2, 4, 5):
+        exposures.submitted(image_id)
+    Reporter(tmp_path, "fake", True, Terminal()).update(exposures, workers={"busy": 2, "in_sight": 2})
+    status = readStatus(tmp_path)
+    assert status["counts"]["running"] == 3
+    assert "2 running" in formatNumbers(status)
+    assert describeCounts(status) == "1 of 5 exposures done, 1 waiting, 2 running, 1 next on their workers"
 
 
 def test_why_jobs_wait_is_said_as_slurm_says_it():

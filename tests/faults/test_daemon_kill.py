@@ -124,6 +124,25 @@ def test_one_signal_waits_for_what_runs(tmp_path, number):
     assert status["counts"]["done"] == len(stored)
 
 
+def test_after_a_signal_no_worker_begins_what_it_was_given_in_advance(tmp_path):
+    """Two of four that were handed out run when the signal comes: they are waited for, the other two are not begun."""
+    daemon = start(tmp_path, 9, 300, "wait=1")
+    events = tmp_path / "run/.appion/events.jsonl"
+    waitFor(lambda: sum(words[0] == "program" for words in readNotes(tmp_path)) == 2)
+    waitFor(lambda: events.read_text().count('"submitted"') == 4)
+    daemon.terminate()
+    waitFor(lambda: events.read_text().count('"handed back"') == 2)
+    for words in readNotes(tmp_path):
+        if words[0] == "program":
+            os.kill(int(words[1]), signal.SIGKILL)  # as if it was done: the stand-in does not ask how it ended
+    code, out, err = finish(daemon)
+    assert (code, out) == (0, "stopped\n"), err
+    assert len(count(tmp_path, "start")) == 2
+    assert count(tmp_path, "start") == count(tmp_path, "marker")
+    counts = json.loads((tmp_path / "run/.appion/status.json").read_text())["counts"]
+    assert (counts["done"], counts["running"], counts["queued"]) == (2, 0, 7)
+
+
 def test_a_second_signal_stops_at_once(tmp_path):
     daemon = start(tmp_path, 13, 0.05, "wait=1", "hang=1")
     waitFor(lambda: len(count(tmp_path, "marker")) == 12)
@@ -135,6 +154,8 @@ def test_a_second_signal_stops_at_once(tmp_path):
     code, out, err = finish(daemon, timeout=30)
     assert code == 0, err
     assert "at once, 1 exposures given up" in out
+    counts = json.loads((tmp_path / "run/.appion/status.json").read_text())["counts"]
+    assert (counts["done"], counts["running"], counts["queued"]) == (12, 0, 1)
     waitFor(lambda: not any(isRunning(pid) for pid in programs))
     assert list((tmp_path / "run/.appion/scratch").iterdir()) == []
 
