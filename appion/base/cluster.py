@@ -5,19 +5,24 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import dask.config
 from distributed import Nanny, Scheduler, SpecCluster
+from distributed.deploy.cluster import Cluster
 
 from appion.base.config import setting
 from appion.base.failures import ConfigurationFailure
+from appion.base.scaling import Demand
 from appion.base.supply import Supply
 
 if TYPE_CHECKING:
     from appion.base.slurm import SlurmCluster
+
+logger = logging.getLogger(__name__)
 
 CLUSTERS = ("local", "slurm")
 
@@ -102,13 +107,47 @@ def countProcessors() -> int:
     return len(os.sched_getaffinity(0))
 
 
+#: Seconds that a worker of this machine may be away before its nanny is replaced.
+PATIENCE = 60.0
+
+
 class LocalCluster(Supply, SpecCluster):
-    """Processes on this machine; their number does not change."""
+    """Processes on this machine; their number does not change: a nanny restarts its worker, and is itself replaced."""
 
     fixed = True
 
+    def __init__(self, **options: Any):
+        self._missing: dict[Any, float] = {}  # when a worker was first found to be away
+        super().__init__(**options)
+
+    def tell(self, demand: Demand) -> None:  # noqa: ARG002
+        """Replace nannies that did not bring back their worker, whatever there is to do."""
+        now = time.monotonic()
+        there = {worker.name for worker in list(self.scheduler.workers.values())}  # type: ignore[union-attr]
+        self._missing = {name: self._missing.get(name, now) for name in self.worker_spec if name not in there}
+        late = [name for name, since in self._missing.items() if now - since > PATIENCE]
+        if late:
+            self._missing.clear()
+            self.loop.add_callback(self._replaceNannies, late)  # type: ignore[union-attr]
+
+    async def _replaceNannies(self, names: Sequence[Any]) -> None:
+        logger.warning("no sign of %d workers for %g s; starting them anew", len(names), PATIENCE)
+        for nanny in [self.workers.pop(name) for name in names if name in self.workers]:
+            with contextlib.suppress(Exception):  # it may be half dead
+                await nanny.close(timeout=5)
+        await self._correct_state()
+
     def describe(self) -> dict[str, Any]:
         return {"planned": len(self.worker_spec)}
+
+    def _update_worker_status(self, op: str, msg: Any) -> None:
+        """The book-keeping alone; Dask would close the nanny of a worker that is not there 15 s after it was lost.
+
+        That takes long on a busy machine, and hits also one that was back in between and has just died again.
+        """
+        Cluster._update_worker_status(self, op, msg)
+        if op == "add":
+            self.onWorker()
 
 
 def constructLocalCluster(gpus: tuple[int, ...], workers: int) -> LocalCluster:

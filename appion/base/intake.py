@@ -132,7 +132,7 @@ def fillWindow(run: Run) -> bool:
     The number of looks is bounded. As long as what is looked at is not ready, more is looked at each time, so that
     thousands of missing movies are passed over in a few bulk queries.
     """
-    if run.infrastructure.isPaused() or run.database.isPaused() or isSpaceLow(run):
+    if run.database.isPaused() or isSpaceLow(run):
         return False
     looks = int(setting("checks"))
     while looks > 0 and run.suspect is None:
@@ -157,8 +157,11 @@ def countFree(run: Run) -> int:
     """How many exposures may still be handed out.
 
     Without any worker there is room for what the first one takes; all else keeps its place in the line until there are
-    workers, so that the first to come does not get everything and the newest exposure is still the first.
+    workers, so that the first to come does not get everything and the newest exposure is still the first. There is
+    none during a pause, and none after Dask was lost until what was out is settled.
     """
+    if run.infrastructure.isPaused() or run.pool.isBroken():
+        return 0
     workers = max(1, run.pool.countWorkers()) if run.pool.isAlive() else run.pool.planned
     return int(workers * setting("window")) - len(run.pool.flights)
 
@@ -249,13 +252,17 @@ def handOver(run: Run, image_id: int, number: int, params: Any) -> None:
     """Submit attempt `number` of an exposure; whatever Dask does not like about it is not held against the exposure.
 
     Raises:
-        InfrastructureFailure, or what pickling the parameters raises.
+        InfrastructureFailure, ConfigurationFailure, or what pickling the parameters raises.
     """
     try:
         run.pool.start()
         journal = str(journalPath(run.rundir, image_id))
         run.pool.submit(image_id, number, run.step.calc, params, journal)
-    except (OSError, RuntimeError, TimeoutError, AssertionError) as error:
-        if not run.pool.isAlive():
+    except Exception as error:
+        alive = run.pool.isAlive()
+        of_dask = not alive or isinstance(error, (OSError, RuntimeError, TimeoutError, AssertionError))
+        if isinstance(error, Failure) or not of_dask:
+            raise
+        if not alive and not run.pool.flights:  # else they are settled first (see settleLost)
             run.pool.close()
         raise InfrastructureFailure(f"no worker could be asked: {type(error).__name__}: {error}") from error

@@ -11,6 +11,7 @@ import pytest
 from appion.base.cluster import calcWorkers, constructCluster, redirectDaskLogs
 from appion.base.failures import ConfigurationFailure, ImageFailure, InfrastructureFailure
 from appion.base.pool import BUNCH, Pool
+from appion.base.scaling import Demand
 from appion.base.task import Outcome, runTask
 
 
@@ -182,3 +183,34 @@ def test_a_cluster_whose_workers_are_gone_for_good_is_known_to_be_broken(pool, m
     pool.start()
     pool.submit(3, 1, tell, None)
     assert collect(pool, 1)[3].failure is None
+
+
+def test_a_worker_that_dies_again_and_again_is_restarted_each_time(pool):
+    """Also when it is not there at the moment at which Dask would give it up."""
+    with dask.config.set({"distributed.deploy.lost-worker-timeout": "1 ms"}):
+        pool.start()
+        for image_id in range(3):
+            pool.submit(image_id, 1, tell, "die")
+            assert isinstance(collect(pool, 1)[image_id].failure, InfrastructureFailure)
+        deadline = time.monotonic() + 60
+        while pool.countWorkers() < 2:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+
+
+def test_a_nanny_that_gave_up_is_replaced(pool, monkeypatch):
+    monkeypatch.setattr("appion.base.cluster.PATIENCE", 0.2)
+    pool.start()
+    cluster = pool._cluster
+    old = cluster.workers[0]
+    cluster.sync(old.close)
+    deadline = time.monotonic() + 60
+    while cluster.workers.get(0, old) is old:
+        assert time.monotonic() < deadline
+        pool.tell(Demand())
+        time.sleep(0.05)
+    while pool.countWorkers() < 2:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    pool.submit(1, 1, tell, None)
+    assert collect(pool, 1)[1].result

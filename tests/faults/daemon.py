@@ -1,7 +1,14 @@
 """A daemon to be killed: its database is a folder, its program writes one number.
 
-Usage: python daemon.py FOLDER NUMBER SECONDS [OPTION=VALUE ...]. Each exposure takes SECONDS; with the
-option `hang=1` number 13 never ends. A file `number` in the folder may raise NUMBER while it runs.
+Usage: python daemon.py FOLDER NUMBER SECONDS [OPTION=VALUE ...]. Each exposure takes SECONDS. Options:
+
+    wait=1      go on when everything is done
+    hang=1      number 13 never ends
+    die=WAY     every twentieth takes its worker with it, once: WAY is exit, kill or segfault; every fortieth does so
+                a moment later, when the worker is on another exposure or on none
+    lose=EVERY  after each EVERY results the daemon loses its Dask: in turn the scheduler and the whole cluster
+
+A file `number` in the folder may raise NUMBER while it runs.
 """
 
 from __future__ import annotations
@@ -11,12 +18,15 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import dask.config
+from distributed import SpecCluster
 
 from appion.base.loop import LoopOptions, runLoop
 from appion.base.step import Candidate, Step
@@ -34,6 +44,25 @@ def dieWithParent() -> None:
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)
 
 
+def die(way: str) -> None:
+    """End this process as workers end; SIGKILL is also what the kernel sends when memory runs out."""
+    if way == "exit":
+        os._exit(1)
+    os.kill(os.getpid(), {"kill": signal.SIGKILL, "segfault": signal.SIGSEGV}[way])
+
+
+def dieOnce(folder: Path, image_id: int, way: str) -> None:
+    """Let the worker die now, or a moment after this exposure; not again at the next try."""
+    try:
+        (folder / "deaths" / str(image_id)).touch(exist_ok=False)
+    except FileExistsError:
+        return
+    note(folder, f"death {image_id} {os.getpid()}")
+    if image_id % 40:
+        die(way)
+    threading.Timer(0.05, die, [way]).start()
+
+
 def calc(params: dict[str, Any]) -> dict[str, Any]:
     """Run a program in a scratch folder, write the journal record, tell."""
     folder, image_id = Path(params["folder"]), params["id"]
@@ -41,6 +70,8 @@ def calc(params: dict[str, Any]) -> dict[str, Any]:
     scratch = makeScratch(calcScratchRoot(rundir), image_id)
     seconds = 300 if params["hang"] and image_id == 13 else params["seconds"]
     note(folder, f"start {image_id} {os.getpid()}")
+    if params["die"] and image_id % 20 == 0:
+        dieOnce(folder, image_id, params["die"])
     with subprocess.Popen(
         ["sleep", str(seconds)], cwd=scratch, start_new_session=True, preexec_fn=dieWithParent
     ) as program:
@@ -64,14 +95,36 @@ def store(result: dict[str, Any]) -> list[str]:
     return [str(row)]
 
 
-def constructStep(folder: Path, number: int, seconds: float, hang: bool) -> Step:
+def loseDask(count: int) -> None:
+    """Close the scheduler, or the cluster with all that belongs to it, behind the daemon's back."""
+    for cluster in list(SpecCluster._instances):
+        if cluster.status.name == "running":
+            cluster.sync(cluster.scheduler.close if count % 2 else cluster.close)
+
+
+def constructStore(folder: Path, every: int) -> Callable[[dict[str, Any]], list[str]]:
+    """Storing, in the course of which Dask is lost now and then."""
+    stored: list[int] = []
+
+    def storeAndLose(result: dict[str, Any]) -> list[str]:
+        stored.append(result["id"])
+        if every and len(stored) % every == 0:
+            note(folder, f"lose {len(stored)}")
+            loseDask(len(stored) // every)
+        return store(result)
+
+    return storeAndLose
+
+
+def constructStep(folder: Path, number: int, seconds: float, hang: bool = False, die: str = "", lose: int = 0) -> Step:
     def retrieveCandidates(after: int) -> list[Candidate]:
         more = folder / "number"
         last = int(more.read_text()) if more.exists() else number
         return [Candidate(image_id, f"img{image_id:03d}") for image_id in range(after + 1, last + 1)]
 
     def retrieveParams(ids: Any) -> dict[int, Any]:
-        return {one: {"id": one, "folder": str(folder), "seconds": seconds, "hang": hang} for one in ids}
+        common = {"folder": str(folder), "seconds": seconds, "hang": hang, "die": die}
+        return {one: {"id": one, **common} for one in ids}
 
     return Step(
         name="fake",
@@ -82,19 +135,25 @@ def constructStep(folder: Path, number: int, seconds: float, hang: bool) -> Step
         checkReady=lambda _: None,
         prepare=lambda params: params,
         calc=calc,
-        store=store,
+        store=constructStore(folder, lose),
         encode=dict,
         decode=dict,
     )
 
 
+def makeFolders(folder: Path) -> None:
+    for name in ("child", "marker", "run", "deaths"):
+        (folder / name).mkdir(exist_ok=True)
+
+
 def main() -> int:
     folder, number, seconds = Path(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3])
     options = dict(word.split("=") for word in sys.argv[4:])
-    for name in ("child", "marker", "run"):
-        (folder / name).mkdir(exist_ok=True)
+    makeFolders(folder)
     dask.config.set({"appion.status_interval": 0.2, "appion.poll": 0.5, "appion.free_space": 0, "appion.pause": 0.1})
-    step = constructStep(folder, number, seconds, bool(options.get("hang")))
+    step = constructStep(
+        folder, number, seconds, bool(options.get("hang")), options.get("die", ""), int(options.get("lose", 0))
+    )
     summary = runLoop(
         step, folder / "run", LoopOptions(wait=bool(options.get("wait")), workers=2),
         isDatabaseAway=lambda _: False, reconnect=partial(print, "reconnect"),

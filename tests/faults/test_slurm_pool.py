@@ -32,7 +32,7 @@ def readEvents(folder):
     return [json.loads(line) for line in (folder / "run/.appion/events.jsonl").read_text().splitlines()]
 
 
-def test_daemon_killed_and_jobs_cancelled_every_exposure_stored_once(slurmdaemon, tmp_path):
+def test_P3_P4_daemon_killed_and_jobs_cancelled_on_slurm_every_exposure_stored_once(slurmdaemon, tmp_path):
     number = 40
     daemon = start(tmp_path, number, 0.4)
     waitFor(lambda: len(count(tmp_path, "marker")) >= 3)
