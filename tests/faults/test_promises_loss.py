@@ -127,7 +127,7 @@ def hasEnded(child) -> bool:
 @pytest.mark.parametrize("way", ["exit", "kill", "segfault"])
 def test_P4_lost_workers_cost_one_more_run_of_what_they_had_and_blame_no_image(tmp_path, way):
     """Of 200 exposures ten take a worker with them, five a moment after they are done."""
-    code, out, err = finish(start(tmp_path, 200, 0.01, f"die={way}"), timeout=120)
+    code, out, err = finish(start(tmp_path, 200, 0.01, f"die={way}"), timeout=300)
     assert (code, out) == (0, "nothing is left to do\n"), err
     checkOnce(tmp_path, 200)
     deaths = len([words for words in readNotes(tmp_path) if words[0] == "death"])
@@ -157,13 +157,13 @@ def checkDaskLost(folder, number, losses):
 
 
 def test_P7_lost_scheduler_and_cluster_are_replaced(tmp_path):
-    code, out, err = finish(start(tmp_path, 60, 0.1, "lose=15"), timeout=120)
+    code, out, err = finish(start(tmp_path, 60, 0.1, "lose=15"), timeout=300)
     assert (code, out) == (0, "nothing is left to do\n"), err
     checkDaskLost(tmp_path, 60, 4)
 
 
 def test_P7_lost_scheduler_and_cluster_are_replaced_on_slurm(slurmdaemon, tmp_path):
-    code, out, err = finish(start(tmp_path, 40, 0.3, "lose=14"), timeout=120)
+    code, out, err = finish(start(tmp_path, 40, 0.3, "lose=14"), timeout=300)
     assert (code, out) == (0, "nothing is left to do\n"), err
     checkDaskLost(tmp_path, 40, 2)
     waitFor(lambda: not slurmdaemon.listJobs())
