@@ -8,7 +8,7 @@ small, the spectrum is magnified so that it ends at a Nyquist frequency of 1/(2.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -43,53 +43,61 @@ class AmplitudeSpectrum:
         return len(self.values)
 
 
-def calcAmplitudeSpectrum(image: np.ndarray, pixelsize: float, box: int, resample: bool = True) -> AmplitudeSpectrum:
-    """Return the amplitude spectrum of a micrograph (rows, columns) of real numbers.
+def calcAmplitudeSpectra(
+    image: np.ndarray, pixelsize: float, boxes: Sequence[int], resample: bool = True
+) -> list[AmplitudeSpectrum]:
+    """Return the amplitude spectrum of a micrograph (rows, columns) of real numbers in several sizes.
 
     Args:
-        pixelsize: Å. box: side of the spectrum, pixels, even; it may be larger than the micrograph.
+        pixelsize: Å. boxes: sides of the spectra, pixels, even; they may be larger than the micrograph.
         resample: whether spectra of small pixels are magnified.
 
     Raises:
         ImageFailure: the micrograph is constant or has values that are not finite.
     """
     low, high = _calcLimits(image)
-    fitted = pixelsize
-    if resample and pixelsize < FITTED_PIXELSIZE:
-        larger = round(box / pixelsize * FITTED_PIXELSIZE)
-        fitted = pixelsize * (larger + larger % 2) / box
-    scale = pixelsize / fitted
     rows, cols = calcGoodSize(image.shape[0]), calcGoodSize(image.shape[1])
-    kept = min(cols // 2 + 1, int((0.5 * scale + LOBES / min(box, cols)) * cols) + 2)
-    wanted = np.arange(-(box // 2), box // 2 + 1) * (scale / box)
-    down = _constructKernels(wanted, rows, -(rows // 2), rows // 2, box / scale)
-    across = _constructKernels(wanted[box // 2 :], cols, 1 - kept, kept, box / scale)
+    scales = [_calcScale(pixelsize, box) if resample else 1.0 for box in boxes]
+    furthest = max(0.5 * scale + LOBES / min(box, cols) for box, scale in zip(boxes, scales, strict=True))
+    kept = min(cols // 2 + 1, int(furthest * cols) + 2)
     transform = _transformRows(image, low, high, (rows, cols), kept)
-    reduced = np.empty((box + 1, 2 * kept - 1), np.float32)  # columns of negative frequency come first
+    wanted = [np.arange(-(box // 2), box // 2 + 1) * (scale / box) for box, scale in zip(boxes, scales, strict=True)]
+    down = [_constructKernels(at, rows, -(rows // 2), rows // 2, box / scale)
+            for at, box, scale in zip(wanted, boxes, scales, strict=True)]  # fmt: skip
+    halves = [np.empty((box + 1, kept), np.float32) for box in boxes]
     for start in range(0, kept, COLUMNS):
         block = np.fft.fftshift(transformColumns(transform[:, start : start + COLUMNS]), axes=0)
         amplitudes = np.sqrt(np.square(block.real) + np.square(block.imag))
-        for kernel in down:
-            reduced[kernel.output, kept - 1 + start : kept - 1 + start + block.shape[1]] = (
-                kernel.weights @ amplitudes[kernel.input]
-            )
-    reduced[:, : kept - 1] = reduced[::-1, : kept - 1 : -1]
-    values = np.empty((box, box // 2 + 1), np.float32)
-    for kernel in across:
-        values[:, kernel.output] = reduced[:box, kernel.input] @ kernel.weights.T
-    values /= np.float32(np.sqrt(image.size))
-    return AmplitudeSpectrum(values, fitted)
+        for half, kernels in zip(halves, down, strict=True):
+            for kernel in kernels:
+                half[kernel.output, start : start + block.shape[1]] = kernel.weights @ amplitudes[kernel.input]
+    spectra = []
+    for half, box, scale, at in zip(halves, boxes, scales, wanted, strict=True):
+        full = np.concatenate([half[::-1, :0:-1], half], axis=1)  # columns of negative frequency come first
+        values = np.empty((box, box // 2 + 1), np.float32)
+        for kernel in _constructKernels(at[box // 2 :], cols, 1 - kept, kept, box / scale):
+            values[:, kernel.output] = full[:box, kernel.input] @ kernel.weights.T
+        spectra.append(AmplitudeSpectrum(values / np.float32(np.sqrt(image.size)), pixelsize / scale))
+    return spectra
 
 
-def averageSpectra(spectra: Iterable[AmplitudeSpectrum]) -> AmplitudeSpectrum:
-    """Return the mean of at least one spectrum; all have the same box and pixel size."""
-    count, total = 0, None
-    for spectrum in spectra:
-        count += 1
-        total = spectrum if total is None else replace(spectrum, values=total.values + spectrum.values)
-    if total is None:
+def _calcScale(pixelsize: float, box: int) -> float:
+    """Return the part of the range of frequencies that is kept: 1, or less where pixels are small."""
+    if pixelsize >= FITTED_PIXELSIZE:
+        return 1.0
+    larger = round(box / pixelsize * FITTED_PIXELSIZE)
+    return box / (larger + larger % 2)
+
+
+def averageSpectra(spectra: Iterable[Sequence[AmplitudeSpectrum]]) -> list[AmplitudeSpectrum]:
+    """Return the mean over at least one image of the spectra of each size; all images have the same sizes."""
+    count, totals = 0, list[AmplitudeSpectrum]()
+    for count, found in enumerate(spectra, 1):  # noqa: B007
+        totals = [replace(total, values=total.values + spectrum.values)
+                  for total, spectrum in zip(totals, found, strict=True)] if totals else list(found)  # fmt: skip
+    if not totals:
         raise ValueError("no spectra to average")
-    return replace(total, values=total.values / np.float32(count))
+    return [replace(total, values=total.values / np.float32(count)) for total in totals]
 
 
 def _calcLimits(image: np.ndarray) -> tuple[float, float]:

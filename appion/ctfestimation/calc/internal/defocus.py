@@ -2,10 +2,12 @@
 
 The levelled spectrum is taken for a slow background plus -cos(2 χ) times a slow envelope, where sin(χ) is the transfer
 function (Rohou & Grigorieff 2015). The background is projected out of data and model alike, so it needs no model of its
-own.
+own. The last steps do the same with the squares of the amplitudes, which follow such a model however strong the rings.
 """
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import numpy as np
 
@@ -15,7 +17,7 @@ from appion.ctfestimation.calc.internal.polar import PolarSpectrum
 from appion.ctfestimation.calc.internal.refine import Refiner
 
 #: How often the envelope is made anew from a fit, which it then improves.
-RENEWALS = 2
+RENEWALS = 3
 
 
 def searchDefocus(spectrum: PolarSpectrum, lens: Lens, search: Search) -> tuple[Fit, Fit]:
@@ -28,7 +30,8 @@ def searchDefocus(spectrum: PolarSpectrum, lens: Lens, search: Search) -> tuple[
         fits.append(refiner.refine(start))
     best = max(range(len(fits)), key=lambda index: fits[index].quality)
     fit = fits[best]
+    refiner = Refiner(replace(spectrum, values=np.square(spectrum.values)), lens, search, fit.mean)
     for _ in range(RENEWALS):
-        refiner.weighRings(fit)
+        refiner.weighCells(fit)
         fit = refiner.refine(fit)
     return starts[best][0], fit

@@ -13,6 +13,9 @@ from appion.ctfestimation.calc.internal import score as quality
 from appion.ctfestimation.calc.internal.defocus import searchDefocus
 from appion.ctfestimation.calc.internal.lens import Fit, Lens, Search
 
+#: A spectrum that is to be smaller than this is fitted in this size, in which rings of 5 µm of defocus are still wide.
+FINEST_BOX = 1024
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -60,12 +63,14 @@ def estimateCTF(images: Iterable[np.ndarray], settings: Settings) -> Estimate:
     Raises:
         ImageFailure: an image is constant or not finite, or the limits leave nothing to fit.
     """
-    spectrum = amplitude.averageSpectra(
-        amplitude.calcAmplitudeSpectrum(image, settings.pixelsize, settings.box, settings.resample) for image in images
+    boxes = [settings.box] if settings.box >= FINEST_BOX else [settings.box, FINEST_BOX]
+    spectra = amplitude.averageSpectra(
+        amplitude.calcAmplitudeSpectra(image, settings.pixelsize, boxes, settings.resample) for image in images
     )
+    spectrum, finest = spectra[0], spectra[-1]
     start = fit = settings.known
     if start is None or fit is None:
-        levelled = polar.calcPolarSpectrum(spectrum, settings.resmin, settings.resmax)
+        levelled = polar.calcPolarSpectrum(finest, settings.resmin, settings.resmax)
         start, fit = searchDefocus(levelled, settings.lens, settings.search)
     flattened = quality.subtractBackground(spectrum, settings.resmin)
     inside = polar.findRange(spectrum, settings.resmin, settings.resmax)

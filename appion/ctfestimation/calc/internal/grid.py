@@ -7,6 +7,7 @@ sectors of these along a wave, so all astigmatisms can be tried for every defocu
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -48,29 +49,25 @@ def searchGrid(spectrum: PolarSpectrum, lens: Lens, search: Search) -> list[tupl
     waves = np.cos(phase), np.sin(phase)
     astigmatisms = _constructAstigmatisms(search, 1.5 * _calcFinest(squared, lens, search))
     best = np.full(inside.stop - inside.start, -np.inf)
-    found = np.zeros((4, len(best)))
+    found, shifts = np.zeros((4, len(best))), np.array(search.phases)
     for decay in ENVELOPES:
         envelope = -0.5 * (root[:, 0] * np.exp(-decay / 4 * squared)).astype(np.float32)
         cosine, sine = ((wave * envelope) for wave in waves)
         cosine, sine = (wave - (wave @ basis) @ basis.T for wave in (cosine, sine))
-        norms = [np.einsum("ij,ij->i", a, b) for a, b in ((cosine, cosine), (cosine, sine), (sine, sine))]
-        tables = cosine @ data, sine @ data
-        for shift in search.phases:
-            c, s = math.cos(2 * shift), math.sin(2 * shift)
-            table = c * tables[0] - s * tables[1]
-            norm = np.sqrt(np.maximum(c * c * norms[0] - 2 * c * s * norms[1] + s * s * norms[2], 0))[inside]
-            norm = np.maximum(norm, LEAST_NORM * float(norm.max()))
-            for a, b in astigmatisms:
-                offsets = np.rint((a * np.cos(2 * azimuths) + b * np.sin(2 * azimuths)) / step).astype(int)
-                total = np.zeros(len(best), np.float64)
-                for sector, offset in enumerate(offsets):
-                    total += table[inside.start + offset : inside.stop + offset, sector]
-                total /= norm
-                better = total > best
-                if search.known is None:
-                    better &= math.hypot(a, b) <= LARGEST_ASTIGMATISM * np.abs(defoci[inside])
-                best[better] = total[better]
-                found[:, better] = np.array([[a], [b], [shift], [decay]])
+        turned, factors = _turnPhases((cosine, sine), data, inside, search.phases)
+        for a, b in astigmatisms:
+            offsets = np.rint((a * np.cos(2 * azimuths) + b * np.sin(2 * azimuths)) / step).astype(int)
+            totals = np.zeros((len(turned), len(best)))
+            for sector, offset in enumerate(offsets):
+                totals += turned[:, sector, inside.start + offset : inside.stop + offset]
+            qualities = (factors * totals).sum(axis=1)
+            at = qualities.argmax(axis=0)
+            total = qualities[at, np.arange(len(best))]
+            better = total > best
+            if search.known is None:
+                better &= math.hypot(a, b) <= LARGEST_ASTIGMATISM * np.abs(defoci[inside])
+            best[better] = total[better]
+            found[0, better], found[1, better], found[2, better], found[3, better] = a, b, shifts[at[better]], decay
     starts: list[tuple[Fit, float]] = []
     for _ in range(STARTS):
         index = int(np.argmax(best))
@@ -80,6 +77,27 @@ def searchGrid(spectrum: PolarSpectrum, lens: Lens, search: Search) -> list[tupl
         starts.append((Fit(float(defoci[inside][index]), a, b, shift, float(best[index])), decay))
         best[max(0, index - 2) : index + 3] = -np.inf
     return starts
+
+
+def _turnPhases(
+    waves: tuple[np.ndarray, np.ndarray], data: np.ndarray, inside: slice, phases: Sequence[float]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return what the correlation of `data` (rings, sectors) with waves of every phase shift is made of.
+
+    The waves are the cosine and the sine (defoci, rings) without a phase shift. Returned are tables
+    (1 or 2, sectors, defoci) and, for the defoci `inside`, factors (phases, 1 or 2, defoci): the sum of their products
+    is the correlation. So many phases do not take much longer than one.
+    """
+    cosine, sine = waves
+    norms = np.stack([np.einsum("ij,ij->i", a, b)[inside] for a, b in ((cosine, cosine), (cosine, sine), (sine, sine))])
+    turns = np.array([(math.cos(2 * shift), -math.sin(2 * shift)) for shift in phases])
+    squares = np.stack([turns[:, 0] ** 2, 2 * turns[:, 0] * turns[:, 1], turns[:, 1] ** 2], axis=1)
+    norm = np.sqrt(np.maximum(squares @ norms, 0))
+    norm = np.maximum(norm, LEAST_NORM * norm.max(axis=1, keepdims=True))[:, None]
+    tables = np.stack([data.T @ cosine.T, data.T @ sine.T])
+    if len(phases) == 1:
+        return np.tensordot(turns, tables, 1), 1 / norm
+    return tables, turns[:, :, None] / norm
 
 
 def _constructDefoci(squared: np.ndarray, lens: Lens, search: Search) -> tuple[float, int, np.ndarray]:

@@ -11,15 +11,18 @@ from dataclasses import replace
 
 import numpy as np
 
-from appion.ctfestimation.calc.internal.background import calcDegree, constructPolynomials
+from appion.ctfestimation.calc.internal.background import FEW_RINGS, calcDegree, constructPolynomials
 from appion.ctfestimation.calc.internal.lens import Fit, Lens, Search
 from appion.ctfestimation.calc.internal.polar import PolarSpectrum
 
 #: Degree of what the background has different in different directions.
 ANISOTROPY_DEGREE = 2
 
-#: Error of the position of a ring that more electrons would not make smaller, relative to its strength.
-TRUST = 0.1
+#: By how much the power of the specimen differs from ring to ring, relative to itself.
+ROUGHNESS = 0.1
+
+#: The least power that a cell is taken to have, relative to the mean of its ring: nothing is known without error.
+DARKEST = 0.2
 
 #: Most steps of a refinement, and the gain in correlation that is worth another one.
 STEPS, WORTH = 12, 1e-7
@@ -38,16 +41,29 @@ class Refiner:
         turning = slow[:, : ANISOTROPY_DEGREE + 1]
         self.slow = np.concatenate([slow, *(turning * wave[:, None] for wave in self.waves)], axis=1)
         self.envelope = np.ones(len(self.weights))
-        self._weigh(np.sqrt(self.weights))
+        self.expected = self.background = np.ones(len(self.weights))
+        self._weigh(np.zeros(len(self.weights)))
 
-    def _weigh(self, root: np.ndarray) -> None:
-        """Give the cells weights, the squares of `root`."""
-        self.root = root
-        self.basis = np.linalg.qr(self.slow * root[:, None])[0]
-        self.data = self.project((self.values * root)[:, None])[:, 0]
+    def _weigh(self, rough: np.ndarray) -> None:
+        """Give cells weights; the error that all cells of a ring have in common is a random multiple of `rough`."""
+        self.root = np.sqrt(self.weights) / self.expected
+        rough = rough * self.root
+        power = np.bincount(self.ring, rough * rough, self.rings)
+        self.rough = rough / np.sqrt(np.maximum(power, 1e-30))[self.ring]
+        self.unknown = 1 - 1 / np.sqrt(1 + power)
+        self.basis = np.linalg.qr(self._whiten(self.slow * self.root[:, None]))[0]
+        self.data = self.project((self.values * self.root)[:, None])[:, 0]
+
+    def _whiten(self, columns: np.ndarray) -> np.ndarray:
+        """Return columns in which what is rough in each ring counts for no more than is known of it."""
+        if not self.unknown.any():
+            return columns
+        sums = [np.bincount(self.ring, self.rough * column, self.rings) for column in columns.T]
+        return columns - self.rough[:, None] * (np.stack(sums, axis=1) * self.unknown[:, None])[self.ring]
 
     def project(self, columns: np.ndarray) -> np.ndarray:
-        """Return columns without their slow background."""
+        """Return columns, each cell in units of its deviation, without their slow background."""
+        columns = self._whiten(columns)
         return columns - self.basis @ (self.basis.T @ columns)
 
     def calcModel(self, fit: Fit, derivatives: bool) -> np.ndarray:
@@ -122,22 +138,39 @@ class Refiner:
                 return tried
         return best
 
-    def weighRings(self, fit: Fit) -> None:
-        """Make envelope and weights what `fit` shows: how strongly rings oscillate, averaged over neighbouring ones.
+    def weighCells(self, fit: Fit) -> None:
+        """Make envelope and weights of powers what `fit` shows.
 
-        The specimen is not white: it moves each ring a little, however strong that is. So strong rings are trusted no
-        more than by TRUST, which leaves the others, and the fine rings at high resolution, their say.
+        The deviation of a power is proportional to it, so the dark cells say most. And the specimen is not white: in
+        each ring it is a little stronger or weaker than neighbours tell, which moves a ring but not its ellipticity.
         """
-        self.envelope = np.ones(len(self.root))
-        self._weigh(np.sqrt(self.weights))
+        turns = self.lens.wavelength * abs(fit.mean) * float(np.ptp(self.squared))
+        self.envelope = self.background
+        self._weigh(np.zeros(len(self.root)))
         model = self.calcModel(fit, False)[:, 0]
+        strength = self._calcStrength(model, turns)
+        rest = (self.data - strength * model) / self.root
+        self.envelope = strength * self.background
+        mean = self._averageRings(self.values)
+        self.expected = np.maximum(self.values - rest, DARKEST * mean)
+        variance = max(float(np.mean(self.weights * np.square(rest / self.expected))), 1e-30)
+        defocus = fit.mean + fit.cosine * self.waves[0] + fit.sine * self.waves[1]
+        specimen = self.envelope * np.sin(self.lens.calcPhase(self.squared, defocus, fit.phase)) ** 2
+        if turns >= FEW_RINGS:
+            slow = self._averageRings(self.values - rest - specimen + 0.5 * self.envelope)
+            self.background = np.maximum(slow, DARKEST * mean)
+        self._weigh(ROUGHNESS * specimen / math.sqrt(variance))
+
+    def _calcStrength(self, model: np.ndarray, turns: float) -> np.ndarray:
+        """Return how strongly rings oscillate, averaged over an eighth of them or over two of their `turns`."""
         shown, possible = (np.bincount(self.ring, values, self.rings) for values in (model * self.data, model * model))
-        width = max(5, self.rings // 8) | 1
+        width = max(5, int(self.rings / min(max(turns / 2, 0.5), 8))) | 1
         window = np.hanning(width + 2)[1:-1]
-        strength = np.convolve(shown, window, "same") / np.maximum(np.convolve(possible, window, "same"), 1e-30)
-        strength = np.maximum(strength, 0.02 * strength.max())
-        self.envelope = strength[self.ring]
-        rest = self.data - self.envelope * model
-        variance = max(float(rest @ rest) / len(rest), 1e-30)
-        pixels = np.bincount(self.ring, self.weights, self.rings)
-        self._weigh(np.sqrt(self.weights / (1 + pixels * (TRUST * strength) ** 2 / variance)[self.ring]))
+        smooth = [np.convolve(values, window)[width // 2 :][: self.rings] for values in (shown, possible)]
+        strength = smooth[0] / np.maximum(smooth[1], 1e-30)
+        return np.maximum(strength, 0.02 * strength.max())[self.ring]
+
+    def _averageRings(self, values: np.ndarray) -> np.ndarray:
+        """Return for every cell the mean of its ring."""
+        totals = np.bincount(self.ring, self.weights * values, self.rings)
+        return (totals / np.maximum(np.bincount(self.ring, self.weights, self.rings), 1))[self.ring]
