@@ -159,13 +159,13 @@ def test_oldCameraRows(tmp_path):
 
 @pytest.mark.usefixtures("database")
 def test_manyRenderedFramesAreWarnedOf(caplog):
-    image = makeExposure("Falcon4EC", eer_frames=True, tiff_frames=False, nframes=1539)
+    image = makeExposure("Falcon4EC", eer_frames=True, tiff_frames=False, nframes=1543)
     readOne(image, options=makeOptions(rendered_frame_size=6))
     assert not caplog.messages
     readOne(image, options=makeOptions(rendered_frame_size=1))
     readOne(image, options=makeOptions(rendered_frame_size=1))
     [message] = caplog.messages
-    assert message.startswith("--rendered_frame_size=1 makes 1539 frames of each movie")
+    assert message.startswith("--rendered_frame_size=1 makes 1543 frames of each movie")
     assert "give 6 or more" in message
 
 
