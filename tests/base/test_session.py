@@ -43,13 +43,15 @@ def test_a_session_by_name_and_by_id():
 
 
 @pytest.mark.usefixtures("database")
-def test_the_newest_session_of_a_name_counts_unless_the_id_is_given():
+def test_the_newest_session_of_a_name_counts_unless_the_id_is_given(caplog):
     older = makeSession(images=0)
     newer = sinedon.insertRow(leginondata.SessionData, name=older.name, image_path="/other")
     sinedon.insertRow(projectdata.projectexperiments, project=1, session=newer)
     assert prepare(f"--session={older.name}", "--rundir=/r/a", "--runname=a")[1].def_id == newer.def_id
     both = prepare(f"--session={older.name}", f"--expid={older.session_id}", "--runname=a", "--rundir=/r/a")
     assert both[1].def_id == older.session_id
+    assert prepare(f"--session={older.name}", "--expid=7472", "--runname=a", "--rundir=/r/a")[1].def_id == newer.def_id
+    assert "--expid=7472: there is no session with this id; --session=26mar19a counts" in caplog.text
 
 
 @pytest.mark.usefixtures("database")

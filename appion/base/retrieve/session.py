@@ -54,15 +54,12 @@ def readSession(args: argparse.Namespace) -> Session:
     The newest session of a name counts, unless ``--expid`` names one of several.
 
     Raises:
-        ConfigurationFailure: there is no such session, or the options contradict each other.
+        ConfigurationFailure: there is no such session, or the options name two.
     """
-    if args.expid is not None:
+    if args.sessionname:
+        row = readSessionByName(args.sessionname, args.expid)
+    elif args.expid is not None:
         row = readSessionById(args.expid)
-        if args.sessionname and args.sessionname != row.name:
-            raise ConfigurationFailure(f"--session={args.sessionname} and --expid={args.expid} disagree: "
-                                       f"session {args.expid} is named '{row.name}'", "give one of them")
-    elif args.sessionname:
-        row = readSessionByName(args.sessionname)
     else:
         row = readSessionById(readSessionOfImages(readImageNames(args.mrcnames)))
     return Session(row.def_id, row.name, row.image_path or "", row.frame_path or "", readProjectOfSession(row.def_id))
@@ -75,13 +72,28 @@ def readSessionById(session_id: int) -> leginondata.SessionData:
     return row
 
 
-def readSessionByName(name: str) -> leginondata.SessionData:
-    row = leginondata.SessionData.objects.filter(name=name).order_by("-def_id").first()
+def readSessionByName(name: str, session_id: int | None = None) -> leginondata.SessionData:
+    """Return the newest session of this name; with an id the one of them that has it, if there is any session with it.
+
+    Raises:
+        ConfigurationFailure: there is no session of this name, or that with the id has another.
+    """
+    rows = leginondata.SessionData.objects.filter(name=name).order_by("-def_id")
+    row = rows.first()
     if row is None:
         newest = leginondata.SessionData.objects.order_by("-def_id").values_list("name", flat=True)[:5]
         raise ConfigurationFailure(f"--session={name}: there is no session of this name",
                                    f"the newest are {', '.join(str(other) for other in newest) or 'none'}")
-    return row
+    if session_id in (None, row.def_id):
+        return row
+    other = leginondata.SessionData.objects.filter(def_id=session_id).first()
+    if other is None:
+        logger.warning("--expid=%s: there is no session with this id; --session=%s counts", session_id, name)
+        return row
+    if other.name.lower() != name.lower():
+        raise ConfigurationFailure(f"--session={name} and --expid={session_id} disagree: session {session_id} is named "
+                                   f"'{other.name}'", "give one of them")
+    return other
 
 
 def readSessionOfImages(names: Sequence[str]) -> int:
