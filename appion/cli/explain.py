@@ -31,7 +31,7 @@ def explainImage(rundir: Path, image: str) -> int:
     readStatus(rundir)
     image_id, name = findImage(rundir, image)
     lines = [f"{name or 'unnamed'}, image {image_id}", "", "What happened:"]
-    lines += [describeEvent(event) for event in readEvents(rundir, image_id)] or ["  (no events)"]
+    lines += [describeEvent(event) for event in readStory(rundir, image_id)] or ["  (no events)"]
     for part, found in (
         ("Failure that is remembered:", describeAttempt(rundir, image_id)),
         ("Result in the journal:", describeRecord(rundir, image_id)),
@@ -43,6 +43,18 @@ def explainImage(rundir: Path, image: str) -> int:
             lines += ["", part, *content]
     print("\n".join(lines))
     return 0
+
+
+def readStory(rundir: Path, image_id: int) -> Iterator[dict[str, Any]]:
+    """The events of one exposure, and the start of a daemon while it was out: that is why it was handed out again."""
+    out = False
+    for event in readEvents(rundir):
+        if event.get("image") == image_id:
+            out = event.get("what") == "submitted"
+            yield event
+        elif out and event.get("what") == "started":
+            out = False
+            yield {"time": event["time"], "what": "started", "reason": "a new daemon; the last one did not see its end"}
 
 
 def findImage(rundir: Path, image: str) -> tuple[int, str]:
