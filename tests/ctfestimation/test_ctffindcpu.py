@@ -222,6 +222,20 @@ def testOnATerminal(folder):
 
 
 @pytest.mark.parametrize(
+    "options", [["-j", "2"], ["-j2"], ["-j2", "--fast"], ["--omp-num-threads", "2"], ["--omp-num-threads=2"]]
+)
+def testOptionsThatChangeNothing(options):
+    ctffindcpu.checkOptions(options)
+
+
+@pytest.mark.parametrize("options", [["-j"], ["-j0"], ["--omp-num-threads"], ["--omp-num-threads=x"],
+                                     ["--omp-num-threadsx"], ["--amplitude-spectrum-input"], ["image.mrc"]])  # fmt: skip
+def testOptionsThatAreRefused(options):
+    with pytest.raises(ctffindcpu.WrongAnswer):
+        ctffindcpu.checkOptions(options)
+
+
+@pytest.mark.parametrize(
     ("options", "code"), [(["--help"], 0), (["--version"], 0), (["--old-school-input"], 255), (["-j", "x"], 255)]
 )
 def testOptions(options, code, capsys):

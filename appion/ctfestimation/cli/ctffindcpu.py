@@ -8,6 +8,7 @@ Exit codes: 0 done, 1 the image cannot be used or the files not be written, 255 
 from __future__ import annotations
 
 import os
+import re
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -29,7 +30,8 @@ HELP = """usage: ctffind-cpu                 on a terminal
        ctffind-cpu < answers.txt   with one answer a line
 
 Asks for everything it needs, with the questions of CTFFIND 4.1, and writes its files.
-Options: --version, --help, -j THREADS (one thread is used, whatever is given), --fast (always so).
+Options: --version, --help, -j or --omp-num-threads THREADS (one thread is used, whatever is given),
+--fast (always so).
 Of CTFFIND's others, those for old-style input and for ready-made spectra are not supported."""
 
 
@@ -66,11 +68,12 @@ def checkOptions(argv: Sequence[str]) -> None:
     """
     words = iter(argv)
     for word in words:
-        if word == "-j":
-            threads = next(words, "")
+        found = re.fullmatch(r"(-j|--omp-num-threads(?==|$))=?(.*)", word)
+        if found:
+            threads = found[2] or next(words, "")
             if not threads.isdigit() or not int(threads):
-                raise WrongAnswer(f"-j {threads}: give a number of threads")
-        elif word != "--fast" and not (word.startswith("-j") and word[2:].isdigit()):
+                raise WrongAnswer(f"{found[1]} {threads}: give a number of threads")
+        elif word != "--fast":
             raise WrongAnswer(f"option {word!r} is unknown or not supported here; see --help")
 
 
