@@ -229,7 +229,7 @@ def testOptionsThatChangeNothing(options):
 
 
 @pytest.mark.parametrize("options", [["-j"], ["-j0"], ["--omp-num-threads"], ["--omp-num-threads=x"],
-                                     ["--omp-num-threadsx"], ["--amplitude-spectrum-input"], ["image.mrc"]])  # fmt: skip
+                                     ["--omp-num-threadsx"], ["--amplitude-spectrum-input"]])  # fmt: skip
 def testOptionsThatAreRefused(options):
     with pytest.raises(ctffindcpu.WrongAnswer):
         ctffindcpu.checkOptions(options)
