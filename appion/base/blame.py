@@ -58,15 +58,18 @@ def classifyRun(run: Run, output: str, timeout: float, remedy: str) -> Failure |
     return explainFailure(f"the program {end}", output)
 
 
-def explainFailure(what: str, output: str) -> Failure:
-    """Return the failure `what` with what the program's output says about it, of the class it points to."""
+def explainFailure(what: str, output: str, ended_well: bool = False) -> Failure:
+    """Return the failure `what` with what the program's output says about it, of the class it points to.
+
+    Where nothing in it is a complaint, the last line is told, unless the program ended well: then it says nothing.
+    """
     trouble = HOST_TROUBLE.search(output)
     if trouble:
         return InfrastructureFailure(
             f"{what}: {_findLine(output, trouble.start())}", "look after this host", log_tail=output[-TAIL:]
         )
     complaints = [line.strip() for line in output.splitlines() if COMPLAINT.search(line.strip())]
-    reason = complaints[-1] if complaints else findLastLine(output)
+    reason = complaints[-1] if complaints else "" if ended_well else findLastLine(output)
     return ImageFailure(f"{what}: {reason[:300]}" if reason else what, log_tail=output[-TAIL:])
 
 

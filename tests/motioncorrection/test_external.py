@@ -132,7 +132,7 @@ def test_ownProgramMakesTheSame(place, suffix, flip, rotate):
         ("nosum", ImageFailure, "there is no sum"),
         ("nodw", ImageFailure, "there is no dose-weighted sum"),
         ("truncated", ImageFailure, "truncated"),
-        ("dims", ImageFailure, "32 x 48 pixels instead of 64 x 48"),
+        ("dims", ImageFailure, "32 x 48 pixels instead of 64 x 48$"),
         ("zeros", ImageFailure, "is 0 everywhere"),
         ("nan", ImageFailure, "1 pixels that are not finite"),
         ("pixel", ImageFailure, "pixel size of 3.0000"),

@@ -137,7 +137,7 @@ def _runProgram(
         return shifts, _readSums(params, header, scratch)
     except ImageFailure as error:
         # exit code 0 says little: what the program wrote about its trouble decides whose fault it is
-        failure = explainFailure(error.reason, text)
+        failure = explainFailure(error.reason, text, ended_well=True)
         failure.remedy = failure.remedy or error.remedy
         raise failure from error
 
