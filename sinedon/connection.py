@@ -20,11 +20,15 @@ from sinedon.live import forgetLiveTables
 
 logger = logging.getLogger(__name__)
 
-#: MySQL's numbers for: too many connections, shutdown, network trouble, lock waits, disk full, server gone.
+#: MySQL's numbers for: too many connections, shutdown, network trouble, lock waits, disk full, server gone, read-only.
+#: Then: files of tables that cannot be opened, read or written, tables that are full or have to be repaired.
 AWAY_NUMBERS = frozenset(
-    {1021, 1040, 1053, 1077, 1152, 1153, 1158, 1159, 1160, 1161, 1184, 1203, 1205, 1213, 1226, 1317, 1836, 1927,
-     2002, 2003, 2005, 2006, 2012, 2013, 2014, 2055, 3024, 4031}
-)
+    {1021, 1040, 1053, 1077, 1152, 1153, 1158, 1159, 1160, 1161, 1184, 1203, 1205, 1213, 1226, 1290, 1317, 1836, 1927,
+     2002, 2003, 2005, 2006, 2012, 2013, 2014, 2055, 3024, 4031,
+     1016, 1017, 1023, 1024, 1026, 1030, 1034, 1035, 1036, 1037, 1038, 1041, 1114, 1135, 1194, 1195}
+)  # fmt: skip
+#: Numbers from 1 up to this one are the server's own trouble with files and indexes, never with a statement.
+LAST_FILE_NUMBER = 999
 AWAY_WORDS = ("database is locked", "database table is locked", "unable to open database file", "disk i/o error",
               "database or disk is full", "closed database", "connection already closed")
 
@@ -131,10 +135,15 @@ def closeConnections() -> None:
 
 
 def isDatabaseAway(error: BaseException | None) -> bool:
-    """Tell whether `error` means that a database is gone, busy or unreachable: trying again later makes sense."""
+    """Tell whether `error` means that a database is gone, busy, broken or unreachable: it is worth trying again later.
+
+    A disk that is full and a table that has to be repaired are the server's trouble as well, not that of what was asked.
+    """
     while error is not None:
         what = error.args[0] if isinstance(error, DjangoDatabaseError) and error.args else None
-        if isinstance(what, int) and (what in AWAY_NUMBERS or (what == 0 and isinstance(error, InterfaceError))):
+        if isinstance(what, int) and (what in AWAY_NUMBERS or 0 < what <= LAST_FILE_NUMBER):
+            return True
+        if what == 0 and isinstance(error, InterfaceError):
             return True
         if isinstance(what, str) and any(words in what.lower() for words in AWAY_WORDS):
             return True

@@ -103,6 +103,8 @@ def checkMorning(night: Night) -> None:
     told = Counter(event["what"] for event in night.readEvents())
     assert (told["started"], told["ended"], told["stored"]) == (3, 1, NUMBER), told
     assert told["job lost"] >= 8, told
-    assert (told["database away"], told["database back"]) == (2, 1), told
-    assert (told["squeue fails"], told["squeue answers again"]) == (2, 1), told
+    assert told["database away"] >= 2, told
+    assert told["database back"] >= 1, told
+    assert told["squeue fails"] >= 2, told
+    assert told["squeue answers again"] >= 1, told
     assert told["recovered"] >= 2, told

@@ -108,3 +108,16 @@ def test_P8_server_killed_again_and_again_under_load(running, server):
         server.process.wait()
         server.start(port=server.port)
     checkAllDone(made, daemon, process)
+
+
+def test_P8_broken_table_is_waited_for_until_it_is_repaired(running, server):
+    """A power cut left the index of a MyISAM table half-written: no exposure is to blame for that."""
+    made, daemon, process = running
+    server.stop()
+    index = server.root / "data" / "ap1" / "ApDDFrameTrajectoryData.MYI"
+    os.truncate(index, index.stat().st_size // 2)
+    server.start(port=server.port)
+    waitForStatus(daemon, lambda status: status["database"] and "try to repair it" in status["database"]["reason"])
+    repaired = server.execute("REPAIR TABLE ApDDFrameTrajectoryData USE_FRM", database="ap1")
+    assert repaired[-1][-1] == "OK", repaired
+    checkAllDone(made, daemon, process)

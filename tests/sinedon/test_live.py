@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from django.db.utils import OperationalError
+from django.db.utils import InternalError, OperationalError
 
 import sinedon
 from sinedon import live, rows
@@ -123,6 +123,8 @@ def testErrorsThatAreNotOfTheConnection():
     assert not sinedon.isDatabaseAway(OperationalError("no such column: x"))
     assert not sinedon.isDatabaseAway(ValueError(2006))
     assert sinedon.isDatabaseAway(OperationalError(2013, "Lost connection"))
+    for number in (28, 126, 145, 1030, 1194, 1290):  # disk, index and table of the server
+        assert sinedon.isDatabaseAway(InternalError(number, "Table './ap1/x' is marked as crashed"))
 
 
 @pytest.mark.usefixtures("anydatabase")
