@@ -84,6 +84,12 @@ def calc(params: dict[str, Any]) -> dict[str, Any]:
     return {"id": image_id, "folder": str(folder)}
 
 
+def calcNothing(params: dict[str, Any]) -> dict[str, Any]:
+    """Write the journal record at once."""
+    saveResult(params["rundir"], params["id"], {"id": params["id"]})
+    return {"id": params["id"]}
+
+
 def store(result: dict[str, Any]) -> list[str]:
     """Two rows, the marker last; either is found again instead of written twice."""
     for table in ("child", "marker"):
