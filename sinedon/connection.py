@@ -137,7 +137,7 @@ def closeConnections() -> None:
 def isDatabaseAway(error: BaseException | None) -> bool:
     """Tell whether `error` means that a database is gone, busy, broken or unreachable: it is worth trying again later.
 
-    A disk that is full and a table that has to be repaired are the server's trouble as well, not that of what was asked.
+    A full disk and a table that has to be repaired are the server's trouble as well, not that of what was asked.
     """
     while error is not None:
         what = error.args[0] if isinstance(error, DjangoDatabaseError) and error.args else None
