@@ -4,8 +4,8 @@ Usage: python daemon.py FOLDER NUMBER SECONDS [OPTION=VALUE ...]. Each exposure 
 
     wait=1      go on when everything is done
     hang=1      number 13 never ends
-    die=WAY     every twentieth takes its worker with it, once: WAY is exit, kill or segfault; every fortieth does so
-                a moment later, when the worker is on another exposure or on none
+    die=WAY     every twentieth takes its worker with it, once: WAY is exit, kill, segfault or stop; every fortieth does
+                so a moment later, when the worker is on another exposure or on none
     lose=EVERY  after each EVERY results the daemon loses its Dask: in turn the scheduler and the whole cluster
 
 A file `number` in the folder may raise NUMBER while it runs.
@@ -48,7 +48,7 @@ def die(way: str) -> None:
     """End this process as workers end; SIGKILL is also what the kernel sends when memory runs out."""
     if way == "exit":
         os._exit(1)
-    os.kill(os.getpid(), {"kill": signal.SIGKILL, "segfault": signal.SIGSEGV}[way])
+    os.kill(os.getpid(), {"kill": signal.SIGKILL, "segfault": signal.SIGSEGV, "stop": signal.SIGSTOP}[way])
 
 
 def dieOnce(folder: Path, image_id: int, way: str) -> None:

@@ -142,6 +142,16 @@ def test_P4_lost_workers_cost_one_more_run_of_what_they_had_and_blame_no_image(t
     assert not attempts.exists() or json.loads(attempts.read_text()) == {}
 
 
+def test_P4_worker_that_does_not_answer_any_more_is_replaced(tmp_path, monkeypatch):
+    """A stopped process is not gone, but says nothing: Dask's own patience, five minutes, is made short here."""
+    monkeypatch.setenv("DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL", "5s")
+    code, out, err = finish(start(tmp_path, 22, 0.01, "die=stop"), timeout=300)
+    assert (code, out) == (0, "nothing is left to do\n"), err
+    checkOnce(tmp_path, 22)
+    assert count(tmp_path, "start")[20] >= 2
+    assert {event["class"] for event in readEvents(tmp_path) if "class" in event} == {"infrastructure"}
+
+
 def readEvents(folder):
     return [json.loads(line) for line in (folder / "run/.appion/events.jsonl").read_text().splitlines()]
 
