@@ -120,10 +120,14 @@ def test_after_a_signal_no_worker_begins_what_it_was_given_in_advance(tmp_path):
     """Two of four that were handed out run when the signal comes: they are waited for, the other two are not begun."""
     daemon = start(tmp_path, 9, 300, "wait=1")
     events = tmp_path / "run/.appion/events.jsonl"
-    waitFor(lambda: sum(words[0] == "program" for words in readNotes(tmp_path)) == 2)
-    waitFor(lambda: events.read_text().count('"submitted"') == 4)
-    daemon.terminate()
-    waitFor(lambda: events.read_text().count('"handed back"') == 2)
+    try:
+        waitFor(lambda: sum(words[0] == "program" for words in readNotes(tmp_path)) == 2)
+        waitFor(lambda: events.read_text().count('"submitted"') == 4)
+        daemon.terminate()
+        waitFor(lambda: events.read_text().count('"handed back"') == 2)
+    except AssertionError:
+        daemon.kill()
+        raise
     for words in readNotes(tmp_path):
         if words[0] == "program":
             os.kill(int(words[1]), signal.SIGKILL)  # as if it was done: the stand-in does not ask how it ended
