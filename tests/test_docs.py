@@ -56,3 +56,10 @@ def testRunbookQuotesWhatIsPrinted():
     assert len(quotes) > 30
     parts = {part.strip() for quote in quotes for part in quote.split("…")} - {""}
     assert {part for part in parts if part not in sources} == set()
+
+
+def testEveryPromiseHasATest():
+    promised = set(re.findall(r"^\| (P\d+) \|", (ROOT / "docs/promises.md").read_text(), re.MULTILINE))
+    tests = "\n".join(path.read_text() for path in (ROOT / "tests/faults").glob("test_*.py"))
+    assert promised == {f"P{number}" for number in range(1, 21)}
+    assert promised == set(re.findall(r"^def test_(P\d+)_", tests, re.MULTILINE))
