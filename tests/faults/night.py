@@ -145,14 +145,15 @@ class Night:
             process.kill()
             process.wait()
 
-    def killAnyWorkers(self, number: int) -> None:
-        """Kill workers whatever they are doing."""
-        for pid in self.waitFor(lambda: self._listWorkers(number), f"{number} workers"):
+    def killAnyWorkers(self, most: int) -> None:
+        """Kill two workers or more, whatever they are doing."""
+        self.slurm.resumeNodes()
+        for pid in self.waitFor(lambda: self._listWorkers(min(2, most)), "workers")[:most]:
             os.kill(pid, signal.SIGKILL)
 
-    def _listWorkers(self, number: int) -> list[int]:
+    def _listWorkers(self, least: int) -> list[int]:
         workers = [pid for pid, line in findProcesses(str(self.program)).items() if "dask_worker" in line]
-        return workers[:number] if len(workers) >= number else []
+        return workers if len(workers) >= least else []
 
     def killBusyWorkers(self, number: int) -> None:
         """Kill workers in the middle of their program, which then ends as well."""
@@ -172,14 +173,15 @@ class Night:
             if owner["program"] and owner["pid"] not in but and isRunning(owner["pid"]) and isRunning(owner["program"]):
                 yield owner
 
-    def cancelJobs(self, number: int) -> None:
-        """Cancel jobs that work, as an administrator would."""
-        jobs = self.waitFor(lambda: self._listRunning(number), f"{number} running jobs")
-        self.slurm.run("scancel", *map(str, jobs))
+    def cancelJobs(self, most: int) -> None:
+        """Cancel two jobs or more that work (one, if no more are to be), as an administrator would."""
+        self.slurm.resumeNodes()
+        jobs = self.waitFor(lambda: self._listRunning(min(2, most)), "running jobs")
+        self.slurm.run("scancel", *map(str, jobs[:most]))
 
-    def _listRunning(self, number: int) -> list[int]:
+    def _listRunning(self, least: int) -> list[int]:
         running = [job for job, state in self.slurm.listJobs().items() if state == "RUNNING"]
-        return running[:number] if len(running) >= number else []
+        return running if len(running) >= least else []
 
 
 def isRunning(pid: int) -> bool:

@@ -198,8 +198,13 @@ class Slurm:
                 self.startNode(node)
         self.cancelJobs()
         if self._countIdle() < len(self.nodes):
-            self.run("scontrol", "update", f"NodeName={','.join(self.nodes)}", "State=RESUME")
+            self.resumeNodes()
         self._await(lambda: self._countIdle() == len(self.nodes), 30, "nodes are not idle again")
+
+    def resumeNodes(self) -> None:
+        """Give back nodes that Slurm drained, which it does when a job dies while it is launched or killed."""
+        for node in self.nodes:
+            self.run("scontrol", "update", f"NodeName={node}", "State=RESUME")  # an error if there is nothing to resume
 
     def _writeConfig(self) -> None:
         controller, *ports = findPorts(1 + len(self.nodes))
