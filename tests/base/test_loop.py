@@ -4,61 +4,25 @@ from __future__ import annotations
 
 import errno
 import json
-import os
 import signal
-import threading
-import time
 from collections import Counter
 
 import dask.config
 import pytest
 
 from appion.base import finish
-from appion.base.failures import ConfigurationFailure, ImageFailure, InfrastructureFailure, NotReady
-from appion.base.loop import LoopOptions, runLoop
+from appion.base.failures import ImageFailure, InfrastructureFailure, NotReady
+from appion.base.loop import LoopOptions
 from appion.base.retrieve.attempts import readAttempts
 from appion.base.retrieve.events import readEvents
 from appion.base.retrieve.journal import retrieveResultIds
 from appion.base.retrieve.status import readStatus
 from appion.base.store.attempts import saveRetryRequest
 from appion.base.store.journal import journalPath, removeResult, saveResult
-from appion.base.store.lock import acquireLock, readLockHolder
+from appion.base.store.lock import readLockHolder
+from tests.base.running import Away, run, stopWhen, whatHappened
 
 pytestmark = pytest.mark.usefixtures("fast", "inline")
-ONCE = LoopOptions(wait=False, workers=2)
-
-
-class Away(Exception):
-    """The database does not answer."""
-
-
-def run(lab, options=ONCE):
-    return runLoop(
-        lab.step(), lab.rundir, options, isDatabaseAway=lambda error: isinstance(error, Away), reconnect=lambda: None
-    )
-
-
-def whatHappened(lab, image_id=None):
-    return [event["what"] for event in readEvents(lab.rundir, image_id)]
-
-
-def waitUntil(condition, timeout=20.0):
-    deadline = time.monotonic() + timeout
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come about"
-        time.sleep(0.01)
-
-
-def stopWhen(condition):
-    """Send SIGTERM to this process as soon as `condition` holds."""
-
-    def watch():
-        waitUntil(condition)
-        os.kill(os.getpid(), signal.SIGTERM)
-
-    thread = threading.Thread(target=watch, daemon=True)
-    thread.start()
-    return thread
 
 
 def test_everything_is_done_and_stored_once(lab):
@@ -247,78 +211,6 @@ def test_an_unusable_result_is_computed_again_and_others_only_stored_again(lab):
     assert Counter(lab.computed) == {1: 2, 2: 1}
 
 
-def test_configuration_failures_of_all_stop_and_of_one_are_shown(lab):
-    lab.add(1, 2, 3)
-    failure = ConfigurationFailure("no calibration at 5000", "calibrate")
-    lab.onParams = lambda _: failure
-    with pytest.raises(ConfigurationFailure, match="no calibration"):
-        run(lab)
-    lab.onParams = lambda image_id: failure if image_id < 2 else None
-    summary = run(lab)
-    assert set(lab.stored) == {2, 3}
-    assert summary.counts["set aside"] == 1
-    assert readAttempts(lab.rundir)[1].remedy == "calibrate"
-    lab.onParams = None
-    run(lab)  # a restart after mending it
-    assert set(lab.stored) == {1, 2, 3}
-
-
-@pytest.mark.parametrize("late", [False, True])
-def test_what_keeps_every_exposure_from_the_workers_stops_the_run(lab, late):
-    """A gain reference of the wrong size, say: as nothing is known to work, it is not held against each exposure."""
-    lab.add(*range(1, 30))
-    looks = Counter()
-
-    def unfit(image_id):
-        looks[image_id] += 1
-        if late and looks[image_id] == 1:
-            raise NotReady("the movie is not there")
-        raise ConfigurationFailure("the gain reference does not fit", "give another")
-
-    lab.onReady = unfit
-    with pytest.raises(ConfigurationFailure, match="does not fit"):
-        run(lab)
-    assert lab.computed == []
-    assert sum(attempt.next_try is None for attempt in readAttempts(lab.rundir).values()) <= (64 if late else 4)
-    assert "stopped: the gain reference does not fit" in readStatus(lab.rundir)["ended"]
-    lab.onReady = None
-    run(lab)  # a restart after mending it
-    assert set(lab.stored) == set(range(1, 30))
-
-
-def test_one_exposure_that_does_not_fit_stops_nothing(lab):
-    """Whether it is the first to be looked at, or all that is left of a run that worked before."""
-    lab.add(1, 2, 3)
-    odd = {3}
-
-    def unfit(image_id):
-        if image_id in odd:
-            raise ConfigurationFailure("the gain reference does not fit", "give another")
-
-    lab.onReady = unfit
-    for _ in range(2):
-        summary = run(lab)
-        assert set(lab.stored) == {1, 2}
-        assert summary.counts["set aside"] == 1
-    lab.add(4, 5)
-    odd.update((4, 5))
-    assert run(lab).counts["set aside"] == 3
-
-
-def test_a_missing_program_stops_the_run(lab):
-    lab.add(*range(1, 30))
-
-    def missing(_):
-        raise ConfigurationFailure("motioncor2 is not there", "install it")
-
-    lab.onCalc = missing
-    with pytest.raises(ConfigurationFailure, match="install it"):
-        run(lab)
-    assert len(lab.computed) <= 4
-    assert readStatus(lab.rundir)["state"] == "ended"
-    assert readLockHolder(lab.rundir) is None
-
-
 def test_one_bad_row_does_not_spoil_the_bulk(lab):
     lab.add(*range(1, 6))
 
@@ -330,24 +222,6 @@ def test_one_bad_row_does_not_spoil_the_bulk(lab):
     summary = run(lab)
     assert set(lab.stored) == {1, 2, 4, 5}
     assert summary.counts["set aside"] == 1
-
-
-def test_limit_counts_exposures_and_includes_their_retries(lab):
-    lab.add(*range(1, 21))
-    tries = Counter()
-
-    def once(image_id):
-        tries[image_id] += 1
-        if tries[image_id] == 1:
-            raise ValueError("try again")
-
-    def unready(image_id):
-        if image_id == 20:
-            raise NotReady("missing")
-
-    lab.onCalc, lab.onReady = once, unready
-    run(lab, LoopOptions(limit=3, order="newest", workers=1))
-    assert set(lab.stored) == {19, 18, 17}
 
 
 def test_polls_are_incremental_and_see_rejects_and_requests(lab):
@@ -379,41 +253,6 @@ def test_polls_are_incremental_and_see_rejects_and_requests(lab):
     assert "no longer rejected" in whatHappened(lab, 7)
     assert readAttempts(lab.rundir) == {}
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
-
-
-def test_quits_after_idling(lab):
-    lab.add(1)
-    with dask.config.set({"appion.quit_after_idle": 0.2}):
-        assert run(lab, LoopOptions(workers=1)).why == "nothing to do for 0.2 s"
-
-
-def test_quits_when_the_session_is_finished_and_nothing_is_left(lab):
-    lab.add(1)
-
-    def poll():
-        if lab.stored and not lab.over:
-            lab.over = True
-            lab.add(2)  # the last one comes with the word that it is the last
-
-    lab.onPoll = poll
-    with dask.config.set({"appion.quit_after_session": 0.2}):
-        summary = run(lab, LoopOptions(workers=1))
-    assert summary.why == "the session is finished and there was nothing to do for 0.2 s"
-    assert set(lab.stored) == {1, 2}
-
-
-def test_second_daemon_is_refused_by_name(lab):
-    with acquireLock(lab.rundir), pytest.raises(ConfigurationFailure, match=f"process {os.getpid()} on host"):
-        run(lab)
-
-
-def test_wrong_settings_are_errors_before_anything_is_written(lab):
-    for wrong in ({"appion.cluster": "slurmy"}, {"appion.workers": 0}):
-        with dask.config.set(wrong), pytest.raises(ConfigurationFailure):
-            run(lab, LoopOptions())
-    with pytest.raises(ConfigurationFailure, match="unknown order"):
-        run(lab, LoopOptions(order="random"))
-    assert list(lab.rundir.iterdir()) == []
 
 
 def test_low_space_pauses(lab):
