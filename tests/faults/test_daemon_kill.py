@@ -59,13 +59,19 @@ def isRunning(pid):
         return False
 
 
-def checkOnce(folder, number):
-    """All rows are there and none was written twice; of one, the line may be missing that a killed daemon left out."""
+def checkOnce(folder, number, lost=0):
+    """All rows are there and none was written twice; of one, the line may be missing that a killed daemon left out.
+
+    Where a worker was `lost` in the moment in which its result was fetched, Dask runs the exposure once more, for
+    nothing: it is not stored again, and the record that this leaves is removed at the next start.
+    """
     for table in ("child", "marker"):
         assert {int(row.name) for row in (folder / table).iterdir()} == set(range(1, number + 1))
         assert max(count(folder, table).values()) == 1
-    assert max(count(folder, "end").values()) == 1
-    assert list((folder / "run/.appion/journal").iterdir()) == []
+    ends = count(folder, "end")
+    assert ends.total() <= number + lost
+    again = {f"{image_id}.json" for image_id, times in ends.items() if times > 1}
+    assert {path.name for path in (folder / "run/.appion/journal").iterdir()} <= again
     assert list((folder / "run/.appion/scratch").iterdir()) == []
 
 

@@ -144,7 +144,7 @@ class Watched:
         self.process.terminate()
         code, out, err = finish(self.process, timeout=90)
         assert (code, out) == (0, "stopped\n"), err
-        checkOnce(self.folder, self.number)
+        checkOnce(self.folder, self.number, lost=4)
         assert not [event for event in self.events() if event["what"] == "set aside" or event.get("class") == "image"]
 
 
