@@ -10,7 +10,7 @@ from typing import Any
 
 from distributed import Nanny, Scheduler, Worker
 
-from appion.base.cluster import DASK_SETTINGS, LocalCluster
+from appion.base.workers.cluster import DASK_SETTINGS, LocalCluster
 
 NUMBER = "BENCHMARK_WORKERS"
 _others: list[Worker] = []

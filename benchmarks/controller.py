@@ -31,14 +31,14 @@ import numpy
 from distributed import Client
 
 import sinedon
-from appion.base.cluster import constructCluster, redirectDaskLogs
+from appion.base.cli.options import constructParser
 from appion.base.loop import LoopOptions, runLoop
-from appion.base.options import constructParser
 from appion.base.retrieve.images import constructSelection
 from appion.base.retrieve.session import Session
 from appion.base.step import Step
 from appion.base.store.journal import saveResult
 from appion.base.store.path import savePathData
+from appion.base.workers.cluster import constructCluster, redirectDaskLogs
 from appion.motioncorrection.calc.internal.encoding import decodeResult, encodeResult
 from appion.motioncorrection.records import (
     MotionCorrectionOptions,

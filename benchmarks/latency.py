@@ -28,8 +28,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import dask.config
 from distributed import Client
 
-from appion.base import cluster as clusters
 from appion.base.retrieve.events import readEvents
+from appion.base.workers import cluster as clusters
 from benchmarks._crowd import constructCrowd
 from benchmarks._session import Session, calc
 

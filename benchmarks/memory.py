@@ -25,7 +25,7 @@ import dask.config
 import numpy
 from distributed import Client, Scheduler
 
-from appion.base.cluster import constructCluster, redirectDaskLogs
+from appion.base.workers.cluster import constructCluster, redirectDaskLogs
 from benchmarks._session import Session, calc
 
 #: Bytes per exposure that are no leak.

@@ -27,7 +27,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import dask.config
 from distributed import Client, get_worker
 
-from appion.base import cluster as clusters
+from appion.base.workers import cluster as clusters
 from benchmarks._crowd import constructCrowd
 from benchmarks._session import Session, calc
 

@@ -23,7 +23,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import sinedon
-from appion.base.options import Parser
+from appion.base.cli.options import Parser
 from appion.base.retrieve.images import constructSelection
 from appion.base.retrieve.session import Session
 from appion.motioncorrection.records import MotionCorrectionOptions, Program
@@ -130,7 +130,7 @@ def measure(made: MadeSession, run: int, new: int) -> None:
 
 def constructOptions(preset: str) -> argparse.Namespace:
     """Return the options that the selection looks at."""
-    from appion.base.options import constructParser
+    from appion.base.cli.options import constructParser
 
     parser: Parser = constructParser("polling")
     return parser.parse_args(["--session=x", f"--preset={preset}", "--no-rejects"])

@@ -16,20 +16,28 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from appion.base.cluster import calcWorkers, checkCluster, constructCluster, redirectDaskLogs
 from appion.base.config import setting
-from appion.base.demand import tellPool
+from appion.base.controller.demand import tellPool
+from appion.base.controller.finish import (
+    closeWorkers,
+    giveBack,
+    recoverRun,
+    saveChanges,
+    settleLost,
+    settleOutcome,
+    storeResults,
+)
+from appion.base.controller.intake import fillWindow, judgeSuspect, pollDatabase, recheckWaiting
+from appion.base.controller.line import Line
+from appion.base.controller.report import Reporter
+from appion.base.controller.run import DatabaseAway, LoopOptions, Run
+from appion.base.controller.state import Exposures, Limits, Phase
 from appion.base.failures import classifyException
-from appion.base.finish import closeWorkers, giveBack, recoverRun, saveChanges, settleLost, settleOutcome, storeResults
-from appion.base.intake import fillWindow, judgeSuspect, pollDatabase, recheckWaiting
-from appion.base.line import Line
-from appion.base.pool import Pool
-from appion.base.report import Reporter
-from appion.base.run import DatabaseAway, LoopOptions, Run
-from appion.base.state import Exposures, Limits, Phase
 from appion.base.step import Step
 from appion.base.store.lock import RunLock, acquireLock
 from appion.base.store.metrics import serveMetrics
+from appion.base.workers.cluster import calcWorkers, checkCluster, constructCluster, redirectDaskLogs
+from appion.base.workers.pool import Pool
 
 __all__ = ["LoopOptions", "LoopSummary", "runLoop"]
 

@@ -9,8 +9,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from appion.base.controller.report import readVersion
 from appion.base.failures import Failure
-from appion.base.report import readVersion
 
 
 def constructParser() -> argparse.ArgumentParser:

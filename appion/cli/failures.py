@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from appion.base.attempt import Attempt, encodeAttempt
-from appion.base.calc import calcReasonGroup
+from appion.base.calc.pace import calcReasonGroup
 from appion.base.failures import ConfigurationFailure
+from appion.base.records.attempt import Attempt, encodeAttempt
 from appion.base.retrieve.attempts import readAttempts
 from appion.base.retrieve.status import isRunning, readStatus
 from appion.base.store.attempts import saveAttempts, saveRetryRequest

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from appion.base.report import formatDuration, splitRunning
+from appion.base.controller.report import formatDuration, splitRunning
 from appion.base.retrieve.status import Condition, judgeRun
 
 

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import sinedon
+from appion.base.cli.patience import callWithin
 from appion.base.failures import Failure
-from appion.base.patience import callWithin
 
 #: Levels, from good to bad. A note is worth knowing but needs nobody.
 WELL, NOTE, TODO = "well", "note", "TO DO"

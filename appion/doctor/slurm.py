@@ -11,7 +11,7 @@ from dask_jobqueue.slurm import SLURMJob
 
 from appion.base.config import setting
 from appion.base.failures import ConfigurationFailure
-from appion.base.jobscript import checkJobs, constructJobOptions, constructSubmitEnvironment
+from appion.base.workers.slurm.script import checkJobs, constructJobOptions, constructSubmitEnvironment
 from appion.doctor.finding import NOTE, TODO, WELL, Finding
 from appion.motioncorrection.calc.external.program import findProgram
 

@@ -17,11 +17,11 @@ from collections.abc import Sequence
 from typing import TextIO
 
 import sinedon
-from appion.base.cli import createRundir
+from appion.base.cli.command import createRundir
+from appion.base.cli.logs import closeLogging, setupLogging
+from appion.base.cli.patience import callWithin
 from appion.base.config import setting
 from appion.base.failures import Failure
-from appion.base.logs import closeLogging, setupLogging
-from appion.base.patience import callWithin
 from appion.runjob.command import PROGRAMS, JobRequest, readRequest
 from appion.runjob.row import insertJobRow, updateJobRow
 from appion.runjob.script import constructScript, saveScript

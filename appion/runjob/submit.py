@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 from appion.base.failures import ConfigurationFailure, InfrastructureFailure
-from appion.base.jobscript import constructSubmitEnvironment
+from appion.base.workers.slurm.script import constructSubmitEnvironment
 
 
 def submitScript(script: Path, timeout: float) -> int:

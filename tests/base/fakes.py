@@ -13,7 +13,7 @@ import pytest
 
 from appion.base.step import Candidate, Step
 from appion.base.store.journal import saveResult
-from appion.base.task import Outcome, runTask
+from appion.base.workers.task import Outcome, runTask
 
 #: Everything that makes a run wait, shortened.
 FAST = {

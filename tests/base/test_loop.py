@@ -10,7 +10,7 @@ from collections import Counter
 import dask.config
 import pytest
 
-from appion.base import finish
+from appion.base.controller import finish
 from appion.base.failures import ImageFailure, InfrastructureFailure, NotReady
 from appion.base.loop import LoopOptions
 from appion.base.retrieve.attempts import readAttempts

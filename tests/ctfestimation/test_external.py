@@ -218,7 +218,7 @@ def test_answersThatAreNotAccepted(place, changes, reason):
 def test_hangingProgramEndsWithItsChildren(place, monkeypatch, bare):
     monkeypatch.setenv("FAULT", "hang")
     monkeypatch.setenv("PIDS", str(place / "pids"))
-    monkeypatch.setattr("appion.base.program.GRACE", 0.3)
+    monkeypatch.setattr("appion.base.programs.run.GRACE", 0.3)
     if bare:
         monkeypatch.setenv("BARE", "1")
     with pytest.raises(ImageFailure, match="did not end within 2 s and was killed") as caught:
@@ -231,7 +231,7 @@ def test_killedWorkerLeavesNoProgram(place):
     params = makeExposure(place)
     code = (
         "from appion.ctfestimation.calc.external import calcCTF\n"
-        "from appion.base.encoding import decodeRecord\n"
+        "from appion.base.records.encoding import decodeRecord\n"
         "from appion.ctfestimation.records import CTFParams\n"
         "import json, sys\n"
         "calcCTF(decodeRecord(CTFParams, json.load(open(sys.argv[1]))))\n"

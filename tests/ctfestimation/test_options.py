@@ -2,8 +2,8 @@
 
 import pytest
 
+from appion.base.cli.options import parseArguments
 from appion.base.failures import ConfigurationFailure
-from appion.base.options import parseArguments
 from appion.ctfestimation.cli.options import constructCtffindParser, constructGctfParser, constructOptions
 from appion.ctfestimation.records import CTFOptions, LocalRefinement, PhaseSearch
 

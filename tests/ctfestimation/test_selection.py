@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 import sinedon
-from appion.base.options import parseArguments
+from appion.base.cli.options import parseArguments
 from appion.base.retrieve.session import readSession
 from appion.ctfestimation.cli.options import constructCtffindParser
 from appion.ctfestimation.retrieve.done import retrieveDone

@@ -14,9 +14,9 @@ import pytest
 from distributed import Scheduler
 
 from appion.base import loop
+from appion.base.controller.run import Run
 from appion.base.loop import LoopOptions, runLoop
-from appion.base.pool import BUNCH
-from appion.base.run import Run
+from appion.base.workers.pool import BUNCH
 from tests.base.fakes import fast, lab
 from tests.faults.daemon import calcNothing
 

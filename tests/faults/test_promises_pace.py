@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from appion.base.calc import calcQuantile
+from appion.base.calc.pace import calcQuantile
 from appion.base.loop import LoopOptions, runLoop
-from appion.base.scaling import Bounds, Demand, Hold, calcChange, calcNeed
+from appion.base.workers.scaling import Bounds, Demand, Hold, calcChange, calcNeed
 from tests.base.fakes import fast, inline, lab
 
 __all__ = ["fast", "inline", "lab"]

@@ -13,14 +13,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
+from appion.base.controller.line import Line
+from appion.base.controller.report import Reporter
+from appion.base.controller.state import FINISHED, Exposures, Limits, Phase
 from appion.base.failures import ConfigurationFailure, ImageFailure, InfrastructureFailure, NotReady
-from appion.base.line import Line
 from appion.base.loop import LoopOptions, runLoop
-from appion.base.report import Reporter
 from appion.base.retrieve.attempts import readAttempts
 from appion.base.retrieve.journal import retrieveResultIds
 from appion.base.retrieve.status import readStatus
-from appion.base.state import FINISHED, Exposures, Limits, Phase
 from appion.base.step import Candidate
 from tests.base.fakes import Lab, fast, inline, lab
 

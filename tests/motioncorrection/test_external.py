@@ -160,7 +160,7 @@ def test_gpuThatIsNotFree(place, monkeypatch):
 def test_hangingProgramIsKilledWithItsChildren(place, monkeypatch):
     monkeypatch.setenv("FAULT", "hang")
     monkeypatch.setenv("PIDS", str(place / "pids"))
-    monkeypatch.setattr("appion.base.program.GRACE", 0.5)
+    monkeypatch.setattr("appion.base.programs.run.GRACE", 0.5)
     with pytest.raises(ImageFailure, match="did not end within 2 s"):
         calcMotionCorrection(makeExposure(place, timeout=2.0))
     assert not any(isRunning(int(pid)) for pid in (place / "pids").read_text().split())

@@ -10,17 +10,17 @@ import pytest
 
 import sinedon
 from appion.base.failures import ConfigurationFailure, Failure, ImageFailure, NotReady
-from appion.demo.writers import encodeMovie, writeMovie
-from appion.motioncorrection.records import Defects, Program
-from appion.motioncorrection.retrieve.done import findStackRun, retrieveDone
-from appion.motioncorrection.retrieve.params import ParamsContext, retrieveParams
-from appion.motioncorrection.retrieve.paths import (
+from appion.base.retrieve.paths import (
     constructFrameFolder,
     constructImagePath,
     constructMovieFormats,
     expandVariables,
     findMovie,
 )
+from appion.demo.writers import encodeMovie, writeMovie
+from appion.motioncorrection.records import Defects, Program
+from appion.motioncorrection.retrieve.done import findStackRun, retrieveDone
+from appion.motioncorrection.retrieve.params import ParamsContext, retrieveParams
 from appion.motioncorrection.retrieve.ready import checkReady
 from sinedon.models import appiondata, leginondata
 from tests.motioncorrection.exposures import loadExposures, readExposures

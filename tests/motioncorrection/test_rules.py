@@ -7,23 +7,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from appion.base.calc.cameras import calcFrameCount, classifyCamera
+from appion.base.calc.pixelsize import calcPixelSize, selectPixelSize
 from appion.base.failures import ConfigurationFailure, ImageFailure
 from appion.motioncorrection.calc.internal.defects import calcDefectMap
 from appion.motioncorrection.calc.internal.dose import calcFrameDose, calcRawFrameDose, calcTotalDose
-from appion.motioncorrection.calc.internal.frames import (
-    calcFrameCount,
-    calcFrameSelection,
-    calcRenderedFrameCount,
-    classifyCamera,
-    constructFmIntFile,
-)
+from appion.motioncorrection.calc.internal.frames import calcFrameSelection, calcRenderedFrameCount, constructFmIntFile
 from appion.motioncorrection.calc.internal.geometry import (
     calcFrameOrientation,
     calcOrientation,
     orientToFrames,
     orientToLeginon,
 )
-from appion.motioncorrection.calc.internal.pixelsize import calcPixelSize, selectPixelSize
 from appion.motioncorrection.records import Defects
 
 orientations = st.tuples(st.booleans(), st.integers(0, 3))

@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from appion.base.cli.options import parseArguments
 from appion.base.failures import ConfigurationFailure
-from appion.base.options import parseArguments
 from appion.ctfestimation.cli.options import constructCtffindParser, constructGctfParser
 from appion.motioncorrection.cli.options import constructMotionCorrectionParser
 from appion.runjob.command import SCHEDULER, readRequest
 
-RECORDED = (Path(__file__).parent.parent / "base" / "data" / "commands.txt").read_text().splitlines()[1:]
+RECORDED = (Path(__file__).parent.parent / "base" / "cli" / "data" / "commands.txt").read_text().splitlines()[1:]
 
 PARSERS = {
     "makeDDAlignMotionCor2_UCSF.py": constructMotionCorrectionParser, "ctffind4.py": constructCtffindParser,

@@ -19,7 +19,7 @@ from sinedon.models import appiondata
 from tests.services.sessions import makeSession
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-LINE = (ROOT / "tests" / "base" / "data" / "commands.txt").read_text().splitlines()[1]
+LINE = (ROOT / "tests" / "base" / "cli" / "data" / "commands.txt").read_text().splitlines()[1]
 PROGRAM = "makeDDAlignMotionCor2_UCSF.py"
 jobs = appiondata.ApAppionJobData.objects
 

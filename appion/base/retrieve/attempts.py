@@ -6,8 +6,8 @@ import contextlib
 import json
 from pathlib import Path
 
-from appion.base.attempt import Attempt, decodeAttempt
 from appion.base.failures import ConfigurationFailure
+from appion.base.records.attempt import Attempt, decodeAttempt
 from appion.base.store.attempts import attemptsPath, retryFolder
 
 

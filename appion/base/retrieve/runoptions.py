@@ -14,8 +14,8 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
+from appion.base.cli.options import Parser
 from appion.base.failures import ConfigurationFailure
-from appion.base.options import Parser
 from appion.base.store.runoptions import runOptionsPath
 from sinedon.models import appiondata
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
-from appion.base.attempt import Attempt, encodeAttempt
+from appion.base.records.attempt import Attempt, encodeAttempt
 from appion.base.store.files import writeAtomically
 
 

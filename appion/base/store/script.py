@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import sinedon
-from appion.base.options import Parser, readVersion
+from appion.base.cli.options import Parser, readVersion
 from appion.base.retrieve.host import readHost, readShell, readUser
 from appion.base.store.path import savePathData
 from sinedon.models import appiondata

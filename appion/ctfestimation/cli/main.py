@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from appion.base.cli import createRundir, prepareRun, printConfig, runCommand
+from appion.base.cli.command import createRundir, prepareRun, printConfig, runCommand
+from appion.base.cli.logs import logMessages, setupLogging
+from appion.base.cli.options import Parser, parseArguments
 from appion.base.config import checkSettings, setting
 from appion.base.failures import ConfigurationFailure
-from appion.base.logs import logMessages, setupLogging
 from appion.base.loop import LoopOptions, runLoop
-from appion.base.options import Parser, parseArguments
 from appion.base.retrieve.runoptions import checkRunOptions, constructRunOptions
 from appion.base.retrieve.session import Session, isSessionDone
 from appion.base.step import Candidate, Step

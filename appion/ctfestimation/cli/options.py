@@ -6,8 +6,8 @@ import argparse
 import logging
 from typing import Any
 
+from appion.base.cli.options import Parser, constructParser, markIneffective
 from appion.base.failures import ConfigurationFailure
-from appion.base.options import Parser, constructParser, markIneffective
 from appion.ctfestimation.records import CTFOptions, LocalRefinement, PhaseSearch
 
 #: The names under which runs, jobs and options are recorded.

@@ -8,9 +8,9 @@ from typing import Any
 
 import sinedon
 from appion.base.failures import ConfigurationFailure
+from appion.base.retrieve.instruments import readBufferPaths, readCalibrations
 from appion.ctfestimation.retrieve.best import EarlierCTF, readBestCTFs
 from appion.ctfestimation.retrieve.relatives import Relatives, readPixelSizes, readRelatives
-from appion.motioncorrection.retrieve.exposures import readBufferPaths, readCalibrations
 from sinedon.models import appiondata, leginondata
 
 

@@ -7,20 +7,20 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import sinedon
+from appion.base.calc.cameras import classifyCamera
+from appion.base.calc.pixelsize import calcPixelSize, selectPixelSize
 from appion.base.failures import ConfigurationFailure, Failure, ImageFailure
-from appion.ctfestimation.records import CTFOptions, CTFParams, CTFProgram
-from appion.ctfestimation.retrieve.micrographs import Rows, readMicrographs
-from appion.ctfestimation.retrieve.search import calcSearch
-from appion.ctfestimation.retrieve.selection import chooseShortName
-from appion.motioncorrection.calc.internal.frames import classifyCamera
-from appion.motioncorrection.calc.internal.pixelsize import calcPixelSize, selectPixelSize
-from appion.motioncorrection.retrieve.params import getRow, readPair
-from appion.motioncorrection.retrieve.paths import (
+from appion.base.retrieve.paths import (
     constructFrameFolder,
     constructImagePath,
     constructMovieFormats,
     findMovie,
 )
+from appion.base.retrieve.rows import getRow, readPair
+from appion.ctfestimation.records import CTFOptions, CTFParams, CTFProgram
+from appion.ctfestimation.retrieve.micrographs import Rows, readMicrographs
+from appion.ctfestimation.retrieve.search import calcSearch
+from appion.ctfestimation.retrieve.selection import chooseShortName
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from appion.base.retrieve.movies import readMovieHeader
+from appion.base.retrieve.settled import checkSettled
 from appion.ctfestimation.records import CTFParams
-from appion.motioncorrection.retrieve.ready import checkSettled
 
 
 def checkReady(params: CTFParams, settle: float) -> None:

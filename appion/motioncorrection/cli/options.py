@@ -9,8 +9,8 @@ import os
 import re
 from typing import Any
 
+from appion.base.cli.options import Parser, addSwitch, constructParser, markIneffective
 from appion.base.failures import ConfigurationFailure
-from appion.base.options import Parser, addSwitch, constructParser, markIneffective
 from appion.motioncorrection.calc.internal.frames import EER_FACTORS
 from appion.motioncorrection.records import MotionCorrectionOptions
 

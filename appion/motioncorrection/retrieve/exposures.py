@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import sinedon
-from appion.motioncorrection.retrieve.paths import expandVariables
+from appion.base.retrieve.instruments import readBufferPaths, readCalibrations
 from sinedon.models import leginondata
 
 
@@ -58,22 +58,6 @@ def readExposures(ids: Iterable[int], refimgid: int | None = None) -> Rows:
     )
 
 
-def readCalibrations(
-    scopes: dict[int, Any], cameras: dict[int, Any]
-) -> dict[tuple[int, int, int], list[tuple[int, Any, float]]]:
-    """Return (id, time, m per pixel) of the calibrations of these settings by (magnification, microscope, camera)."""
-    found = leginondata.PixelSizeCalibrationData.objects.filter(
-        magnification__in={scope.magnification for scope in scopes.values()},
-        tem__in={sinedon.refId(scope, "tem") for scope in scopes.values()} - {None},
-        ccdcamera__in={sinedon.refId(camera, "ccdcamera") for camera in cameras.values()} - {None},
-        pixelsize__gt=0,
-    ).values_list("magnification", "tem_id", "ccdcamera_id", "def_id", "def_timestamp", "pixelsize")
-    calibrations = defaultdict(list)
-    for magnification, tem, ccdcamera, *calibration in found:
-        calibrations[magnification, tem, ccdcamera].append(tuple(calibration))
-    return calibrations
-
-
 def readVersionChanges(cameras: dict[int, Any]) -> dict[int, list[tuple[int, int, bool | None, int | None]]]:
     """Return (row id, image id, flip, rotate) of changes of the cameras' software, where camera rows need them."""
     old = {sinedon.refId(camera, "ccdcamera") for camera in cameras.values() if camera.frame_rotate is None} - {None}
@@ -83,20 +67,3 @@ def readVersionChanges(cameras: dict[int, Any]) -> dict[int, list[tuple[int, int
         for camera, *change in found.values_list("k2camera_id", "def_id", "image_id", "frame_flip", "frame_rotate"):
             changes[camera].append((change[0], change[1] or 0, change[2], change[3]))
     return changes
-
-
-def readBufferPaths(images: dict[int, Any], cameras: dict[int, Any]) -> dict[tuple[int, int], str]:
-    """Return the folders on buffer hosts by (session, camera instrument), of hosts that are not disabled."""
-    if not sinedon.hasTable(leginondata.BufferHostData):
-        return {}
-    found = leginondata.BufferFramePathData.objects.filter(
-        session__in={sinedon.refId(image, "session") for image in images.values()} - {None},
-        host__ccdcamera__in={sinedon.refId(camera, "ccdcamera") for camera in cameras.values()} - {None},
-    ).order_by("def_id")
-    return {
-        (session, instrument): expandVariables(path)
-        for session, instrument, disabled, path in found.values_list(
-            "session_id", "host__ccdcamera_id", "host__disabled", "buffer_frame_path"
-        )
-        if path and not disabled
-    }

@@ -9,19 +9,10 @@ from functools import lru_cache
 from typing import Any
 
 import sinedon
+from appion.base.calc.cameras import calcFrameCount, classifyCamera
+from appion.base.calc.pixelsize import calcPixelSize, selectPixelSize
 from appion.base.failures import ConfigurationFailure, Failure, ImageFailure, classifyException
-from appion.motioncorrection.calc.internal.dose import calcTotalDose
-from appion.motioncorrection.calc.internal.frames import (
-    calcFrameCount,
-    calcFrameSelection,
-    classifyCamera,
-    isIntegrated,
-)
-from appion.motioncorrection.calc.internal.geometry import calcFrameOrientation
-from appion.motioncorrection.calc.internal.pixelsize import calcPixelSize, selectPixelSize
-from appion.motioncorrection.records import Defects, MotionCorrectionOptions, MotionCorrectionParams, Program
-from appion.motioncorrection.retrieve.exposures import Rows, readExposures
-from appion.motioncorrection.retrieve.paths import (
+from appion.base.retrieve.paths import (
     constructFrameFolder,
     constructImagePath,
     constructMovieFormats,
@@ -29,6 +20,12 @@ from appion.motioncorrection.retrieve.paths import (
     findMovie,
     listMovies,
 )
+from appion.base.retrieve.rows import getRow, readPair
+from appion.motioncorrection.calc.internal.dose import calcTotalDose
+from appion.motioncorrection.calc.internal.frames import calcFrameSelection, isIntegrated
+from appion.motioncorrection.calc.internal.geometry import calcFrameOrientation
+from appion.motioncorrection.records import Defects, MotionCorrectionOptions, MotionCorrectionParams, Program
+from appion.motioncorrection.retrieve.exposures import Rows, readExposures
 
 log = logging.getLogger(__name__)
 
@@ -143,23 +140,6 @@ def constructParams(image_id: int, rows: Rows, context: ParamsContext) -> Motion
         timeout=context.timeout,
         undo_eer_flip=context.undo_eer_flip,
     )
-
-
-def getRow(table: dict[int, Any], row: Any, key: str) -> Any:
-    """Return the row that `row` refers to. Raises ImageFailure if there is none."""
-    number = sinedon.refId(row, key)
-    found = table.get(number or 0)
-    if found is None:
-        what = f"refers to {key} row {number}, which does not exist" if number else f"has no {key}"
-        raise ImageFailure(f"{type(row).__name__} {row.def_id} {what}")
-    return found
-
-
-def readPair(camera: Any, key: str) -> tuple[int, int]:
-    x, y = getattr(camera, f"{key}_x"), getattr(camera, f"{key}_y")
-    if not x or not y:
-        raise ImageFailure(f"camera row {camera.def_id} has {key} {x} x {y}")
-    return int(x), int(y)
 
 
 def readCameraName(camera: Any, rows: Rows) -> str:

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import os
-import time
 
-from appion.base.failures import ImageFailure, NotReady, Outdated, classifyException
+from appion.base.failures import ImageFailure, NotReady, Outdated
 from appion.base.retrieve.movies import readMovieHeader
+from appion.base.retrieve.settled import checkSettled, forgetFile
 from appion.motioncorrection.records import MotionCorrectionParams
 
 #: Seconds without a change after which a movie that is whole but short of frames is taken for what it will stay.
 SHORT_FOR_GOOD = 600.0
-
-#: Movies whose time of change lies in the future: what they looked like, and since when (monotonic seconds).
-_future: dict[str, tuple[tuple[int, int], float]] = {}
 
 
 def checkReady(params: MotionCorrectionParams, settle: float) -> None:
@@ -44,7 +41,7 @@ def checkReady(params: MotionCorrectionParams, settle: float) -> None:
         if age < SHORT_FOR_GOOD:
             raise NotReady(short, "still being written?")
         raise ImageFailure(f"{short}, and it has not changed for {age / 60:.0f} minutes", "it was not saved completely")
-    _future.pop(movie, None)
+    forgetFile(movie)
 
 
 def findElsewhere(params: MotionCorrectionParams) -> str:
@@ -52,35 +49,3 @@ def findElsewhere(params: MotionCorrectionParams) -> str:
     if not params.other_movies or os.path.exists(params.movie):
         return ""
     return next((path for path in params.other_movies if os.path.isfile(path)), "")
-
-
-def checkSettled(path: str, settle: float) -> float:
-    """Return for how long (seconds) a file has not changed.
-
-    Raises:
-        NotReady: it is not there, or changed less than `settle` seconds ago.
-        InfrastructureFailure: the disk does not answer.
-    """
-    try:
-        status = os.stat(path)
-    except (FileNotFoundError, NotADirectoryError):
-        raise NotReady(f"{path} is not there") from None
-    except OSError as error:
-        raise classifyException(error) from error
-    age = _calcAge(path, status)
-    if age < settle:
-        raise NotReady(f"{path} changed {age:.1f} s ago", f"a file is complete after {settle:g} s without a change")
-    return age
-
-
-def _calcAge(movie: str, status: os.stat_result) -> float:
-    """Return for how long (s) a file has not changed: as observed here if its time lies in the future (other clock)."""
-    age = time.time() - status.st_mtime
-    if age >= 0:
-        return age
-    look = status.st_size, status.st_mtime_ns
-    seen, since = _future.get(movie, (None, 0.0))
-    if seen != look:
-        since = time.monotonic()
-        _future[movie] = (look, since)
-    return time.monotonic() - since

@@ -15,9 +15,9 @@ from typing import IO
 import pexpect
 from pexpect.fdpexpect import fdspawn
 
-from appion.base.blame import TAIL
 from appion.base.failures import ImageFailure
-from appion.base.program import Run, awaitEnd, startProgram
+from appion.base.programs.blame import TAIL
+from appion.base.programs.run import Run, awaitEnd, startProgram
 from appion.ctfestimation.calc.external.prompts import ANSI, Prompt, findPrompt
 
 #: Seconds of silence after which a known question without a default, and an unknown question, count as asked.
@@ -47,7 +47,7 @@ def converse(
     """Run a program in `cwd` on a terminal of its own and answer its questions, for at most `timeout` seconds.
 
     Everything that it writes, and the answers, go to the file `output`. For the end of the program see
-    :func:`appion.base.program.runProgram`.
+    :func:`appion.base.programs.run.runProgram`.
 
     Args:
         findAnswer: returns the answer to a question, or None if it does not know the question.

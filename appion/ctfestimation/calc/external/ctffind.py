@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from appion.base.blame import classifyRun, explainFailure
 from appion.base.failures import ImageFailure
+from appion.base.programs.blame import classifyRun, explainFailure
 from appion.base.store.scratch import saveOwner
 from appion.ctfestimation.calc.external.conversation import converse
 from appion.ctfestimation.calc.external.estimate import OUTPUT, SLOW, Estimate

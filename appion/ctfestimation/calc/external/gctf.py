@@ -11,9 +11,9 @@ import re
 from itertools import pairwise
 from pathlib import Path
 
-from appion.base.blame import classifyRun, explainFailure
 from appion.base.failures import ImageFailure
-from appion.base.program import runProgram
+from appion.base.programs.blame import classifyRun, explainFailure
+from appion.base.programs.run import runProgram
 from appion.base.store.scratch import saveOwner
 from appion.ctfestimation.calc.external.estimate import OUTPUT, SLOW, Estimate
 from appion.ctfestimation.calc.external.prompts import ANSI, formatNumber

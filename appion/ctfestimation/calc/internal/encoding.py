@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from appion.base.encoding import decodeRecord
+from appion.base.records.encoding import decodeRecord
 from appion.ctfestimation.records import CTFResult
 
 

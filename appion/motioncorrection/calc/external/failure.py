@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from appion.base import blame
-from appion.base.blame import TAIL
 from appion.base.failures import Failure, InfrastructureFailure
-from appion.base.program import Run
+from appion.base.programs import blame
+from appion.base.programs.blame import TAIL
+from appion.base.programs.run import Run
 
 #: Exit codes that speak of the host, by program: which, why, and what to do.
 HOST_EXITS = {

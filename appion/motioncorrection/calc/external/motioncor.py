@@ -8,9 +8,9 @@ from pathlib import Path
 
 from numpy.typing import NDArray
 
-from appion.base.blame import explainFailure
 from appion.base.failures import Failure, ImageFailure, NotReady
-from appion.base.program import runProgram
+from appion.base.programs.blame import explainFailure
+from appion.base.programs.run import runProgram
 from appion.base.retrieve.movies import MovieHeader, readMovieHeader
 from appion.base.store.files import moveFile, writeAtomically
 from appion.base.store.journal import saveResult

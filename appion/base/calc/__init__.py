@@ -1,0 +1,1 @@
+"""Pure arithmetic that both steps or the loop need."""

@@ -1,0 +1,1 @@
+"""What every classic command does between its command line and the loop."""

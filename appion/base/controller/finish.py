@@ -1,0 +1,267 @@
+"""The way out: what came back from workers, what an earlier daemon left, and storing it."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from appion.base.config import setting
+from appion.base.controller.intake import noteRecovered, noteWait
+from appion.base.controller.run import DatabaseAway, Run, askDatabase, noteFailure, stopRun
+from appion.base.controller.state import Phase
+from appion.base.failures import (
+    ConfigurationFailure,
+    Failure,
+    ImageFailure,
+    InfrastructureFailure,
+    NotReady,
+    classifyException,
+)
+from appion.base.retrieve.attempts import readAttempts
+from appion.base.retrieve.events import readEvents
+from appion.base.retrieve.journal import UnreadableRecord, readResult, readResults
+from appion.base.store.attempts import saveAttempts
+from appion.base.store.files import removeTemporaries
+from appion.base.store.journal import journalPath, removeResult, saveResult, setResultAside
+from appion.base.store.scratch import calcScratchRoot, cleanScratch
+from appion.base.workers.task import Outcome
+
+logger = logging.getLogger(__name__)
+
+#: Seconds of storing in one turn, so that a full journal does not keep the workers waiting.
+STORE_SLICE = 2.0
+
+
+def recoverRun(run: Run) -> None:
+    """Find out what is done, and go on with what a daemon that was killed had computed but not stored.
+
+    Raises:
+        DatabaseAway: it does not answer; to be called again.
+        ConfigurationFailure: the failures kept in the run folder cannot be read.
+    """
+    done = set(askDatabase(run, run.step.retrieveDone))
+    run.proven = bool(done)
+    attempts = readAttempts(run.rundir)
+    cleanLeftovers(run)
+    removeTemporaries(run.rundir / ".appion")
+    removeTemporaries(run.rundir / ".appion" / "journal")
+    waiting, stored = [], []
+    for image_id, record in readResults(run.rundir):
+        if isinstance(record, UnreadableRecord):
+            discardRecord(run, image_id, str(record))
+        elif image_id in done:
+            stored.append(image_id)
+        elif not run.options.commit:
+            done.add(image_id)
+        else:
+            waiting.append(image_id)
+    if stored and run.options.commit:
+        finishStored(run, stored)
+    run.working = bool(done or waiting)
+    run.exposures.recall(done, attempts.values())
+    for image_id in waiting:
+        noteRecovered(run, image_id)
+    if waiting:
+        logger.info("%d results were computed before and are stored now", len(waiting))
+
+
+def finishStored(run: Run, ids: Sequence[int]) -> None:
+    """Tell and forget what a daemon had stored when it was killed, unless it had told so itself."""
+    told = {event.get("image") for event in readEvents(run.rundir) if event.get("what") == "stored"}
+    for image_id in ids:
+        if image_id not in told:
+            run.reporter.event("stored", image=image_id, reason="by an earlier daemon")
+        removeResult(run.rundir, image_id)
+
+
+def cleanLeftovers(run: Run, image_id: int | None = None) -> None:
+    """Remove scratch folders (of one exposure) that nobody works in any more and end programs that outlived theirs.
+
+    What cannot be reached is left to the next start.
+    """
+    for root in {calcScratchRoot(run.rundir), run.options.scratch}:
+        try:
+            lines = cleanScratch(root, image_id) if root else []
+        except OSError as error:
+            logger.warning("cannot look for what was left in %s: %s", root, error)
+            continue
+        for line in lines:
+            logger.info("%s", line)
+            run.reporter.event("cleaned", image=image_id, reason=line)
+
+
+def discardRecord(run: Run, image_id: int, reason: str) -> None:
+    """Rename a journal record that is of no use; its exposure is then computed again."""
+    bad = setResultAside(run.rundir, image_id)
+    logger.warning("journal record of image %d set aside as %s: %s", image_id, bad, reason)
+    run.reporter.event("record set aside", image=image_id, reason=reason)
+
+
+def settleOutcome(run: Run, image_id: int, outcome: Outcome) -> None:
+    """Decide what becomes of an exposure that came back from a worker."""
+    where = {"host": outcome.host, "worker": outcome.worker, "seconds": round(outcome.seconds, 2)}
+    failure = outcome.failure
+    if outcome.refused:
+        giveBack(run, [image_id], "too little time left on the worker", **where)
+        return
+    if isinstance(failure, InfrastructureFailure):
+        cleanLeftovers(run, image_id)
+    recorded = os.path.exists(journalPath(run.rundir, image_id))  # False also where the file system does not answer
+    if isinstance(failure, InfrastructureFailure) and recorded:
+        failure = None  # the worker was lost after it had finished
+    if failure is None and not recorded:
+        try:
+            if outcome.result is None:
+                raise InfrastructureFailure("the worker found a journal record that is not to be seen from here")
+            saveResult(run.rundir, image_id, run.step.encode(outcome.result))
+        except Exception as error:
+            failure = classifyException(error, outcome.host)
+    if not isinstance(failure, InfrastructureFailure) and run.infrastructure.clear():
+        run.reporter.event("resumed")
+    if failure is None:
+        name = run.exposures.names.get(image_id, "")
+        command = " ".join(getattr(outcome.result, "argv", ()))
+        run.reporter.event("computed", image=image_id, name=name, **where, command=command)
+        if outcome.seconds:
+            run.reporter.addSeconds(outcome.seconds)
+        run.exposures.computed(image_id)
+        run.to_store.append(image_id)
+    elif isinstance(failure, NotReady):
+        noteWait(run, image_id, failure, None)
+    else:
+        noteFailure(run, image_id, failure, **{key: value for key, value in where.items() if value})
+        if isinstance(failure, ConfigurationFailure):
+            stopRun(run, failure)
+
+
+def giveBack(run: Run, ids: Iterable[int], reason: str, **where: Any) -> None:
+    """Exposures that no worker computes after all: as if they had not been handed out."""
+    for image_id in ids:
+        run.exposures.handBack(image_id)
+        name = run.exposures.names.get(image_id, "")
+        run.reporter.event("handed back", image=image_id, name=name, reason=reason, **where)
+
+
+def closeWorkers(run: Run) -> None:
+    """End the workers. What they have not finished is given up, and what that leaves behind is removed."""
+    given_up = list(run.pool.flights)
+    run.pool.close(at_once=bool(given_up))
+    run.reporter.events(run.pool.takeNews())
+    giveBack(run, given_up, "given up at the end of the run")
+    if given_up:
+        cleanLeftovers(run)
+
+
+def storeResults(run: Run) -> bool:
+    """Store what is computed, for at most :data:`STORE_SLICE` seconds; returns whether there is more to store now."""
+    deadline = time.monotonic() + STORE_SLICE
+    while run.to_store and not run.storage.isPaused() and not run.database.isPaused():
+        if time.monotonic() > deadline:
+            return True
+        image_id = run.to_store[0]
+        try:
+            storeResult(run, image_id)
+        except DatabaseAway:
+            break
+        except InfrastructureFailure as failure:
+            if run.storage.fail(failure.reason):
+                logger.error("storing fails, results are kept and tried again: %s", failure)
+                run.reporter.event("storing fails", reason=failure.reason)
+            break
+        run.to_store.popleft()
+        if run.storage.clear():
+            run.reporter.event("storing works again")
+    return False
+
+
+def storeResult(run: Run, image_id: int) -> None:
+    """Store one result from its journal record, tell, then remove the record; without commit the record stays.
+
+    Raises:
+        DatabaseAway, InfrastructureFailure: nothing is lost, it is to be repeated.
+    """
+    if run.exposures.phase[image_id] is Phase.DONE:
+        removeRecord(run, image_id)
+        return
+    start, name = time.monotonic(), run.exposures.names.get(image_id, "")
+    try:
+        record = readResult(run.rundir, image_id)
+        if record is None:
+            raise ImageFailure(f"the journal record of image {image_id} is gone", "it is computed again")
+        result = run.step.decode(record)
+    except Exception as error:
+        failure = classifyException(error)
+        if failure.kind == "infrastructure":
+            raise failure from error
+        if os.path.exists(journalPath(run.rundir, image_id)):
+            discardRecord(run, image_id, failure.reason)
+        noteFailure(run, image_id, failure)
+        return
+    files: Sequence[str] = ()
+    if run.options.commit:
+        try:
+            files = askDatabase(run, run.step.store, result)
+        except DatabaseAway:
+            raise
+        except Exception as error:
+            noteUnstored(run, image_id, error)
+            return
+    line = run.step.report(result)
+    run.reporter.warnings.extend(f"{name}: {text}" for text in getattr(result, "warnings", ()))
+    run.exposures.finish(image_id)
+    run.reporter.finished.append(time.monotonic())
+    run.reporter.event("stored" if run.options.commit else "kept", image=image_id, name=name,
+                       store_seconds=round(time.monotonic() - start, 3), files=list(files), report=line)  # fmt: skip
+    if run.options.commit:
+        removeRecord(run, image_id)
+
+
+def removeRecord(run: Run, image_id: int) -> None:
+    """Remove the record of what is stored and told. Raises InfrastructureFailure: that alone is to be repeated."""
+    try:
+        removeResult(run.rundir, image_id)
+    except OSError as error:
+        raise InfrastructureFailure(f"cannot remove the journal record of image {image_id}: {error}") from error
+
+
+def noteUnstored(run: Run, image_id: int, error: Exception) -> None:
+    """A result that could not be stored: an unusable one is computed again, any other only stored again.
+
+    Raises:
+        InfrastructureFailure: nothing is wrong with the result.
+    """
+    failure: Failure = classifyException(error)
+    if isinstance(failure, InfrastructureFailure):
+        raise failure from error
+    if isinstance(error, ImageFailure):
+        discardRecord(run, image_id, failure.reason)
+    noteFailure(run, image_id, failure, during="storing")
+
+
+def saveChanges(run: Run) -> None:
+    """Write failures to the run folder if any changed."""
+    if not run.exposures.attempts_changed:
+        return
+    try:
+        saveAttempts(run.rundir, run.exposures.attempts.values())
+    except OSError as error:
+        logger.error("cannot write failures of %s: %s; trying again", run.rundir, error)
+        return
+    run.exposures.attempts_changed = False
+
+
+def settleLost(run: Run) -> None:
+    """Exposures whose worker never answered, and all of them if Dask itself is lost: tried again."""
+    limit = setting("task_timeout")
+    for image_id in run.pool.takeOverdue(limit):
+        settleOutcome(run, image_id, Outcome(failure=InfrastructureFailure(f"not back after {limit:g} s")))
+    if run.pool.isBroken():
+        logger.warning("the workers are lost; starting them anew")
+        lost = run.pool.abandon()
+        run.pool.close()
+        for image_id in lost:
+            failure = InfrastructureFailure("the workers were lost")
+            settleOutcome(run, image_id, Outcome(failure=failure))

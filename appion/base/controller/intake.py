@@ -1,0 +1,268 @@
+"""The way in: asking the database, looking whether exposures are ready, handing them to workers."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from typing import Any
+
+from appion.base.calc.pace import calcReasonGroup
+from appion.base.config import setting
+from appion.base.controller.run import DatabaseAway, Run, askDatabase, noteFailure, stopRun
+from appion.base.controller.state import Phase
+from appion.base.failures import (
+    ConfigurationFailure,
+    Failure,
+    InfrastructureFailure,
+    NotReady,
+    Outdated,
+    classifyException,
+)
+from appion.base.retrieve.attempts import takeRetryRequests
+from appion.base.store.journal import journalPath
+
+logger = logging.getLogger(__name__)
+
+
+def pollDatabase(run: Run) -> None:
+    """Take in new exposures, rejects and requests to retry, when it is time to.
+
+    Raises:
+        Exception: whatever is wrong with the very first poll; later ones are tried again.
+    """
+    now = time.monotonic()
+    if now < run.next_poll or run.polling.isPaused():
+        return
+    run.next_poll = now + setting("poll")
+    takeRequests(run)
+    full = now >= run.next_full
+    try:
+        rejected = askDatabase(run, run.step.retrieveRejected)
+        after = 0 if full else max(0, run.highest - int(setting("overlap")))
+        candidates = askDatabase(run, run.step.retrieveCandidates, after)
+        run.over = askDatabase(run, run.step.isOver)
+    except DatabaseAway:
+        return
+    except Exception as error:
+        if not run.polled or isinstance(error, ConfigurationFailure):
+            raise
+        logger.exception("listing the exposures failed; trying again")
+        if run.polling.fail(f"{type(error).__name__}: {error}"):
+            run.reporter.event("polling fails", reason=run.polling.reason)
+        return
+    run.polling.clear()
+    if full:
+        run.next_full = now + setting("full_poll")
+    gone, back = run.exposures.updateRejected(rejected)
+    new = run.exposures.add(candidates)
+    run.highest = max(run.highest, max((candidate.image_id for candidate in candidates), default=0))
+    names = run.exposures.names
+    gone += [image_id for image_id in new if run.exposures.phase[image_id] is Phase.REJECTED]
+    changes = [("rejected", gone), ("no longer rejected", back)]
+    if run.polled:
+        changes.append(("found", new))
+        run.reporter.arrived.extend([now] * len(new))
+    run.reporter.events(
+        {"what": what, "image": image_id, "name": names.get(image_id, "")} for what, ids in changes for image_id in ids
+    )
+    run.polled = True
+
+
+def takeRequests(run: Run) -> None:
+    """Forget failures that somebody asked to forget; requests that cannot be read now wait for the next poll."""
+    try:
+        requests = takeRetryRequests(run.rundir)
+    except OSError as error:
+        logger.warning("requests to retry cannot be read: %s; trying again", error)
+        return
+    for ids in requests:
+        for image_id in run.exposures.retry(ids):
+            run.reporter.event("retry", image=image_id, name=run.exposures.names.get(image_id, ""))
+
+
+def recheckWaiting(run: Run) -> None:
+    """Look again at exposures that were not ready, a bounded number of them."""
+    for image_id in run.exposures.chooseDue(max(1, int(setting("checks")) // 2)):
+        params = run.exposures.waits[image_id].params
+        if params is None or checkReady(run, image_id, params):
+            run.exposures.ready(image_id)
+
+
+def checkReady(run: Run, image_id: int, params: Any) -> bool:
+    """Whether the input of one exposure is ready; if not, it waits or has failed afterwards."""
+    try:
+        run.step.checkReady(params)
+    except NotReady as failure:
+        noteWait(run, image_id, failure, None if isinstance(failure, Outdated) else params)
+    except Exception as error:
+        noteUnfit(run, image_id, error)
+    else:
+        return True
+    return False
+
+
+def noteUnfit(run: Run, image_id: int, error: Exception) -> None:
+    """Note what keeps an exposure from the workers; a wrong option or reference may do the same to all of them."""
+    failure = classifyException(error, os.uname().nodename)
+    noteFailure(run, image_id, failure)
+    if isinstance(failure, ConfigurationFailure):
+        run.suspect = run.suspect or failure
+
+
+def judgeSuspect(run: Run) -> None:
+    """Stop the run if its configuration has kept an exposure from the workers and none ever got to them."""
+    if run.suspect is not None and not run.working:
+        stopRun(run, run.suspect)
+    run.suspect = None
+
+
+def noteWait(run: Run, image_id: int, failure: NotReady, params: Any) -> None:
+    """Let an exposure wait; an event only if it waits for something else than before, not for each byte that came."""
+    name = run.exposures.names.get(image_id, "")
+    before = run.exposures.waits.get(image_id)
+    run.exposures.wait(image_id, failure.reason, params)
+    if before is None or calcReasonGroup(before.reason, name) != calcReasonGroup(failure.reason, name):
+        run.reporter.event("waiting", image=image_id, name=name, reason=failure.reason)
+
+
+def fillWindow(run: Run) -> bool:
+    """Hand out exposures until every worker has enough; returns whether there is more to look at right away.
+
+    The number of looks is bounded. As long as what is looked at is not ready, more is looked at each time, so that
+    thousands of missing movies are passed over in a few bulk queries.
+    """
+    if run.database.isPaused() or isSpaceLow(run):
+        return False
+    looks = int(setting("checks"))
+    while looks > 0 and run.suspect is None:
+        free = countFree(run)
+        number = min(max(free, run.crowd), looks)
+        only = run.taken if run.options.limit is not None and len(run.taken) >= run.options.limit else None
+        if free <= 0 or not (ids := run.exposures.chooseFresh(number, only)):
+            return False
+        looks -= len(ids)
+        try:
+            params = readParams(run, ids)
+            handed = sum(submitExposure(run, one, params.get(one)) for one in ids if isFree(run, one))
+        except DatabaseAway:
+            return False
+        finally:
+            run.exposures.putBack(ids)  # only those still queued
+        run.crowd = 0 if handed else 2 * number
+    return True
+
+
+def countFree(run: Run) -> int:
+    """How many exposures may still be handed out.
+
+    Without any worker there is room for what the first one takes; all else keeps its place in the line until there are
+    workers, so that the first to come does not get everything and the newest exposure is still the first. There is
+    none during a pause, and none after Dask was lost until what was out is settled.
+    """
+    if run.infrastructure.isPaused() or run.pool.isBroken():
+        return 0
+    workers = max(1, run.pool.countWorkers()) if run.pool.isAlive() else run.pool.planned
+    return int(workers * setting("window")) - len(run.pool.flights)
+
+
+def isFree(run: Run, image_id: int) -> bool:
+    """Whether this exposure may be handed out now: there is room, and the limit allows it or had it already."""
+    limit = run.options.limit
+    return countFree(run) > 0 and (limit is None or len(run.taken) < limit or image_id in run.taken)
+
+
+def isSpaceLow(run: Run) -> bool:
+    """Whether the run folder has too little space; said when it begins and when it ends.
+
+    Raises:
+        OSError: the file system does not answer.
+    """
+    needed = setting("free_space")
+    space = os.statvfs(run.rundir)
+    free = space.f_bavail * space.f_frsize / 1e9
+    reason = f"{run.rundir} has {free:.1f} GB free, less than {needed:g} GB" if free < needed else ""
+    if bool(reason) != bool(run.low_space):
+        logger.warning("%s", f"pausing: {reason}" if reason else "enough space again")
+        run.reporter.event("paused" if reason else "resumed", reason=reason or "enough space again")
+    run.low_space = reason
+    return bool(reason)
+
+
+def readParams(run: Run, ids: list[int]) -> dict[int, Any | Failure]:
+    """The parameters of chosen exposures in bulk; if that breaks, one by one, so that only the broken ones fail.
+
+    Raises:
+        DatabaseAway, or ConfigurationFailure when nothing was ever done and none of the first has parameters.
+    """
+    try:
+        params = askDatabase(run, run.step.retrieveParams, ids)
+    except (DatabaseAway, ConfigurationFailure):
+        raise
+    except Exception as error:
+        if len(ids) == 1:
+            return {ids[0]: classifyException(error, os.uname().nodename)}
+        return {image_id: value for one in ids for image_id, value in readParams(run, [one]).items()}
+    failures = [value for value in params.values() if isinstance(value, ConfigurationFailure)]
+    if failures and len(failures) == len(params) and not run.proven:
+        raise failures[0]
+    run.proven = run.proven or any(not isinstance(value, Failure) for value in params.values())
+    return params
+
+
+def submitExposure(run: Run, image_id: int, params: Any | Failure | None) -> bool:
+    """Hand one exposure to the workers; False if it is not ready, fails or is computed already."""
+    if params is None or isinstance(params, Failure):
+        noteFailure(run, image_id, params or Failure(f"image {image_id} is no longer in the database"))
+        return False
+    try:
+        if journalPath(run.rundir, image_id).exists():
+            noteRecovered(run, image_id)
+            return False
+        if not checkReady(run, image_id, params):
+            return False
+        params = askDatabase(run, run.step.prepare, params)
+        attempt = run.exposures.attempts.get(image_id)
+        number = 1 + (attempt.count if attempt else 0)
+        handOver(run, image_id, number, params)
+    except DatabaseAway:
+        raise
+    except NotReady as failure:
+        noteWait(run, image_id, failure, None)
+        return False
+    except Exception as error:
+        noteUnfit(run, image_id, error)
+        return False
+    run.working = True
+    run.exposures.submitted(image_id)
+    if run.options.limit is not None:
+        run.taken.add(image_id)
+    run.reporter.event("submitted", image=image_id, name=run.exposures.names.get(image_id, ""), attempt=number)
+    return True
+
+
+def noteRecovered(run: Run, image_id: int) -> None:
+    """A record is there of which no worker of this daemon told: it is stored, not computed again."""
+    run.exposures.computed(image_id)
+    run.to_store.append(image_id)
+    run.reporter.event("recovered", image=image_id, name=run.exposures.names.get(image_id, ""))
+
+
+def handOver(run: Run, image_id: int, number: int, params: Any) -> None:
+    """Submit attempt `number` of an exposure; whatever Dask does not like about it is not held against the exposure.
+
+    Raises:
+        InfrastructureFailure, ConfigurationFailure, or what pickling the parameters raises.
+    """
+    try:
+        run.pool.start()
+        journal = str(journalPath(run.rundir, image_id))
+        run.pool.submit(image_id, number, run.step.calc, params, journal)
+    except Exception as error:
+        alive = run.pool.isAlive()
+        of_dask = not alive or isinstance(error, (OSError, RuntimeError, TimeoutError, AssertionError))
+        if isinstance(error, Failure) or not of_dask:
+            raise
+        if not alive and not run.pool.flights:  # else they are settled first (see settleLost)
+            run.pool.close()
+        raise InfrastructureFailure(f"no worker could be asked: {type(error).__name__}: {error}") from error

@@ -1,0 +1,214 @@
+"""What the loop says about itself: events, status.json, a live line on a terminal, numbers in the log now and then."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import sys
+import time
+from collections import Counter, deque
+from collections.abc import Iterable
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, TextIO
+
+from appion.base.calc.pace import calcQuantile, calcRate, calcReasonGroup, calcTimeLeft, groupReasons, isFallingBehind
+from appion.base.config import setting
+from appion.base.controller.state import FINISHED, Exposures, Phase
+from appion.base.store.events import saveEvents
+from appion.base.store.metrics import constructMetrics, saveMetrics
+from appion.base.store.status import saveStatus
+
+logger = logging.getLogger(__name__)
+
+
+class Reporter:
+    """Keeps totals and the last few hundred times, nothing else; what it cannot write is said once and not fatal."""
+
+    def __init__(self, rundir: Path, program: str, commit: bool, stream: TextIO | None = None, session: str = ""):
+        self.rundir, self.stream = rundir, sys.stderr if stream is None else stream
+        self.live = self.stream.isatty()
+        self.finished: deque[float] = deque(maxlen=500)  # when results were stored
+        self.arrived: deque[float] = deque(maxlen=500)  # when new exposures were seen
+        self.seconds: deque[float] = deque(maxlen=50)  # what one took on its worker
+        self.happened: Counter[str] = Counter()  # events since the start
+        self.failed: Counter[str] = Counter()  # failed attempts since the start, by class
+        self.warnings: deque[str] = deque(maxlen=5)  # the latest of results
+        self.timed, self.spent = 0, 0.0  # how many exposures were computed in how many seconds of workers
+        self.metrics = ""  # as they were last written
+        self._unsaved: deque[dict[str, Any]] = deque(maxlen=10_000)  # events that could not be written so far
+        self._last_status = self._last_log = float("-inf")
+        self._last_line = ""
+        self._unwritable = ""
+        self._about = {
+            "program": program,
+            "session": session,
+            "version": readVersion(),
+            "host": os.uname().nodename,
+            "pid": os.getpid(),
+            "rundir": str(rundir),
+            "commit": commit,
+            "started": time.time(),
+        }
+
+    def event(self, what: str, **fields: Any) -> None:
+        """Append one event."""
+        self.events([{"what": what, **fields}])
+
+    def events(self, events: Iterable[dict[str, Any]]) -> None:
+        """Append several at once; while that is not possible they wait for the next status."""
+        stamped = [{"time": round(time.time(), 3), **event} for event in events]
+        self.happened.update(event["what"] for event in stamped)
+        self.failed.update(event["class"] for event in stamped if "class" in event)
+        waiting = bool(self._unsaved)
+        self._unsaved.extend(stamped)
+        if not waiting:
+            self._saveEvents()
+
+    def _saveEvents(self) -> None:
+        if self._unsaved and self._try("events", lambda: saveEvents(self.rundir, self._unsaved)):
+            self._unsaved.clear()
+
+    def addSeconds(self, seconds: float) -> None:
+        """Note what one exposure took on its worker."""
+        self.seconds.append(seconds)
+        self.timed += 1
+        self.spent += seconds
+
+    def _try(self, what: str, write: Any) -> bool:
+        """Write something; a full disk must not end a daemon that only wants to tell."""
+        try:
+            write()
+        except OSError as error:
+            if not self._unwritable:
+                logger.error("cannot write %s of %s: %s", what, self.rundir, error)
+            self._unwritable = str(error)
+            return False
+        self._unwritable = ""
+        return True
+
+    def update(self, exposures: Exposures, force: bool = False, **facts: Any) -> None:
+        """Rewrite the status and the live line, and log the numbers, each when it is time to."""
+        now = time.monotonic()
+        if not force and now - self._last_status < setting("status_interval"):
+            return
+        self._last_status = now
+        self._saveEvents()
+        status = self.calcStatus(exposures, now) | facts
+        if self._unwritable:
+            status["unwritable"] = self._unwritable
+        self.metrics = constructMetrics(status)
+        self._try("status.json", lambda: saveStatus(self.rundir, status))
+        self._try("metrics.prom", lambda: saveMetrics(self.rundir, self.metrics))
+        line = formatNumbers(status)
+        if self.live:
+            self.stream.write(f"\r\x1b[K{line[: shutil.get_terminal_size().columns - 1]}")
+            self.stream.flush()
+        interval = setting("log_interval") * (10 if self.live else 1)
+        if line != self._last_line and (force or now - self._last_log >= interval):
+            self._last_log, self._last_line = now, line
+            logger.info("%s", line)
+
+    def endLine(self) -> None:
+        """Leave the live line standing and go on below it."""
+        if self.live:
+            self.stream.write("\n")
+            self.stream.flush()
+
+    def calcStatus(self, exposures: Exposures, now: float) -> dict[str, Any]:
+        """Everything status.json holds that follows from the exposures."""
+        left = {phase: exposures.counts[phase] for phase in Phase if phase not in FINISHED}
+        rate, arriving = calcRate(list(self.finished), now), calcRate(list(self.arrived), now)
+        oldest = min(exposures.since.values(), default=None)
+        behind = sum(left.values())
+        return {
+            **self._about,
+            "heartbeat": time.time(),
+            "total": len(exposures.phase),
+            "counts": {phase.value: exposures.counts[phase] for phase in Phase},
+            "rate_per_hour": rate,
+            "arriving_per_hour": arriving,
+            "seconds_per_exposure": sum(self.seconds) / len(self.seconds) if self.seconds else None,
+            "seconds": {
+                "sum": self.spent, "count": self.timed,
+                "quantiles": {str(share): calcQuantile(self.seconds, share) for share in (0.5, 0.95)},
+            },
+            "events": dict(self.happened),
+            "failed_attempts": dict(self.failed),
+            "behind": {"count": behind, "minutes": (now - oldest) / 60 if oldest is not None else 0.0},
+            "time_left": calcTimeLeft(behind, rate, arriving),
+            "falling_behind": isFallingBehind(behind, rate, arriving),
+            "waiting_for": summarizeWaits(exposures),
+            "failures": summarizeFailures(exposures),
+            "warnings": list(self.warnings),
+        }  # fmt: skip
+
+
+def summarizeWaits(exposures: Exposures) -> list[dict[str, Any]]:
+    """Why exposures wait, grouped, at most ten groups; of each the newest images by id and name."""
+    waits = ((image_id, exposures.names.get(image_id, ""), wait.reason) for image_id, wait in exposures.waits.items())
+    return [
+        {"reason": reason, "count": len(ids), "image": ids[-1],
+         "images": [[image_id, exposures.names.get(image_id, "")] for image_id in sorted(ids)[-8:]]}
+        for reason, ids in groupReasons(waits)[:10]
+    ]  # fmt: skip
+
+
+def summarizeFailures(exposures: Exposures) -> list[dict[str, Any]]:
+    """What fails, grouped by class and reason, at most ten groups; rejected ones are left out."""
+    groups: dict[tuple[str, str], dict[str, Any]] = {}
+    for attempt in exposures.attempts.values():
+        if exposures.phase.get(attempt.image_id) in (None, Phase.REJECTED):
+            continue
+        key = attempt.kind, calcReasonGroup(attempt.reason, attempt.filename)
+        group = groups.setdefault(key, {"reason": attempt.reason, "class": attempt.kind, "remedy": attempt.remedy,
+                                        "count": 0, "set_aside": 0})  # fmt: skip
+        group["count"] += 1
+        group["set_aside"] += attempt.next_try is None
+    return sorted(groups.values(), key=lambda group: -group["count"])[:10]
+
+
+def formatNumbers(status: dict[str, Any]) -> str:
+    """The numbers of a status on one line."""
+    counts = status["counts"]
+    failing = counts[Phase.BACKING_OFF] + counts[Phase.SET_ASIDE]
+    rate = status["rate_per_hour"]
+    words = [
+        f"{counts[Phase.DONE]} of {status['total']} done",
+        f"{splitRunning(status)[0]} running",
+        f"{failing} failed",
+        f"{counts[Phase.WAITING]} waiting",
+        f"{rate:.0f}/h" if rate else "no rate yet",
+        f"behind by {status['behind']['count']} ({status['behind']['minutes']:.0f} min)",
+    ]
+    if status["time_left"] is not None:
+        words.append(f"{formatDuration(status['time_left'])} left")
+    for key, text in (("database", "database away"), ("paused", "paused"), ("polling", "polling fails")):
+        if status.get(key):
+            words.append(f"{text}: {status[key]['reason']}")
+    return ", ".join(words)
+
+
+def splitRunning(status: dict[str, Any]) -> tuple[int, int]:
+    """How many exposures that were handed out are being computed, and how many are next on a worker."""
+    handed_out = status["counts"][Phase.RUNNING]
+    running = min(handed_out, status.get("workers", {}).get("busy", handed_out))
+    return running, handed_out - running
+
+
+def formatDuration(seconds: float) -> str:
+    """A time span in the one or two units a person would use."""
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours >= 48:
+        return f"{hours // 24} d {hours % 24} h"
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min" if minutes >= 3 else f"{60 * minutes + seconds} s"
+
+
+def readVersion() -> str:
+    """The installed version of this package."""
+    try:
+        return version("appion")
+    except PackageNotFoundError:
+        return "unknown"

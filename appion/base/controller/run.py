@@ -1,0 +1,145 @@
+"""One run while it lasts: what its functions share, how they ask the database, and how a failure is noted."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from appion.base.calc.outage import Outage
+from appion.base.config import setting
+from appion.base.controller.report import Reporter
+from appion.base.controller.state import Exposures, Phase
+from appion.base.failures import ConfigurationFailure, Failure
+from appion.base.step import Step
+from appion.base.workers.pool import Pool
+
+logger = logging.getLogger(__name__)
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class LoopOptions:
+    """How to go through the exposures.
+
+    Attributes:
+        wait: go on when everything is done, for new exposures.
+        limit: end after this many exposures; those not ready do not count.
+        order: live (newest first, a share for the oldest), newest, oldest or shuffle.
+        commit: store results; without it they stay in the journal.
+        workers: workers on this machine; None: as the settings say.
+        gpus: ids of the GPUs to use; empty if the program needs none.
+        scratch: folder of the scratch folders if it is not the one in the run folder.
+        session: name of the session, for whoever watches.
+    """
+
+    wait: bool = True
+    limit: int | None = None
+    order: str = "live"
+    commit: bool = True
+    workers: int | None = None
+    gpus: tuple[int, ...] = ()
+    scratch: Path | None = None
+    session: str = ""
+
+
+class DatabaseAway(Exception):
+    """The database does not answer, or it is too early to ask it again."""
+
+
+def _pause(tolerance: int = 0, longest: float | None = None) -> Outage:
+    return Outage(setting("pause"), setting("pause_max") if longest is None else longest, tolerance)
+
+
+@dataclass
+class Run:
+    """Everything that the functions of the loop share."""
+
+    step: Step
+    rundir: Path
+    options: LoopOptions
+    exposures: Exposures
+    pool: Pool
+    reporter: Reporter
+    isDatabaseAway: Callable[[BaseException], bool]
+    reconnect: Callable[[], None]
+    database: Outage = field(default_factory=lambda: _pause(longest=30.0))
+    polling: Outage = field(default_factory=lambda: _pause(longest=60.0))
+    storage: Outage = field(default_factory=_pause)
+    infrastructure: Outage = field(default_factory=lambda: _pause(tolerance=int(setting("pause_after")) - 1))
+    folder: Outage = field(default_factory=lambda: _pause(longest=30.0))  # files that the daemon itself needs
+    to_store: deque[int] = field(default_factory=deque)
+    taken: set[int] = field(default_factory=set)  # ids handed out, kept only with a limit
+    next_poll: float = 0.0
+    next_full: float = 0.0
+    highest: int = 0
+    recovered: bool = False  # it is known what earlier daemons did
+    polled: bool = False
+    over: bool = False  # the session has been declared finished
+    proven: bool = False  # some exposure had parameters: a configuration failure of another is its own
+    working: bool = False  # some exposure got to a worker, now or earlier: what keeps another from it is its own
+    suspect: ConfigurationFailure | None = None  # kept an exposure from a worker and may be wrong for all of them
+    crowd: int = 0  # how many were looked at in vain in the last turn
+    low_space: str = ""
+    fatal: ConfigurationFailure | None = None
+    stops: int = 0
+    stop_deadline: float | None = None
+    idle_since: float | None = None
+    live_jobs: set[str] | None = None  # as last heard of
+
+    @property
+    def stopping(self) -> bool:
+        return self.stops > 0 or self.fatal is not None
+
+
+def askDatabase(run: Run, function: Callable[..., T], *arguments: Any) -> T:
+    """Call something that talks to the database.
+
+    Raises:
+        DatabaseAway: it does not answer; noted, and after a while tried again.
+    """
+    if run.database.isPaused():
+        raise DatabaseAway
+    try:
+        answer = function(*arguments)
+    except Exception as error:
+        if not run.isDatabaseAway(error):
+            raise
+        reason = f"{type(error).__name__}: {error}"
+        if run.database.fail(reason):
+            logger.warning("the database is away: %s; trying again", reason)
+            run.reporter.event("database away", reason=reason)
+        run.reconnect()
+        raise DatabaseAway from error
+    if run.database.clear():
+        logger.info("the database is back")
+        run.reporter.event("database back")
+    return answer
+
+
+def stopRun(run: Run, failure: ConfigurationFailure) -> None:
+    """Have the run end, with this failure as its reason, when what is on the workers is back."""
+    if run.fatal is None:
+        run.fatal = failure
+        logger.error("stopping: %s", failure)
+
+
+def noteFailure(run: Run, image_id: int, failure: Failure, **where: Any) -> None:
+    """Record one failure of one exposure and what becomes of it."""
+    name = run.exposures.names.get(image_id, "")
+    attempt = run.exposures.fail(image_id, failure)
+    aside = run.exposures.phase[image_id] is Phase.SET_ASIDE
+    delay = None if attempt.next_try is None else round(max(0.0, attempt.next_try - time.time()), 1)
+    run.reporter.event(
+        "set aside" if aside else "failed",
+        image=image_id, name=name, attempt=attempt.count, **{"class": failure.kind}, reason=failure.reason,
+        remedy=failure.remedy, command=failure.command, retry_in=delay, **({"host": failure.host} | where),
+    )  # fmt: skip
+    logger.warning("%s (image %d) failed%s: %s", name, image_id, ", set aside" if aside else "", failure)
+    if failure.kind == "infrastructure" and run.infrastructure.fail(failure.reason):
+        logger.warning("too many failures in a row, pausing: %s", failure.reason)
+        run.reporter.event("paused", reason=failure.reason)

@@ -1,0 +1,1 @@
+"""Running an external program so that it always ends, and whose fault it was when it failed."""

@@ -1,0 +1,1 @@
+"""Where workers come from, and what runs on them. Imported without Django."""

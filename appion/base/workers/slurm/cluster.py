@@ -1,0 +1,167 @@
+"""Workers that are jobs of Slurm.
+
+dask-jobqueue writes the script and calls sbatch; which jobs there should be is decided by the steward alone, in rounds.
+Where Dask or dask-jobqueue would act by themselves, they are held back here.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from dask_jobqueue import SLURMCluster
+from distributed.core import Status
+from distributed.deploy.cluster import Cluster
+
+from appion.base.config import setting
+from appion.base.workers.scaling import Demand
+from appion.base.workers.slurm.job import SlurmError, SlurmJob, callSlurm, describeError
+from appion.base.workers.slurm.reconcile import SQUEUE_FORMAT, Listed, Nodes, parseSqueue
+from appion.base.workers.slurm.script import calcJobName, constructDirectives, constructJobOptions, readJobqueue
+from appion.base.workers.slurm.steward import INTERVAL, Steward
+from appion.base.workers.supply import Supply
+
+logger = logging.getLogger(__name__)
+
+
+class SlurmCluster(Supply, SLURMCluster):
+    """One job, one worker, one thread, one exposure at a time.
+
+    Args:
+        rundir: logs go to its folder `logs`, and its name and path make the name of the jobs.
+        gpus: empty if the program needs none.
+    """
+
+    job_cls = SlurmJob
+
+    def __init__(self, rundir: Path, gpus: tuple[int, ...]):
+        self._rundir, self._gpus = rundir, gpus
+        self.nodes = Nodes(int(setting("slurm.node_failures")), setting("slurm.exclude_for"))
+        self._numbers: dict[str, str] = {}  # of all jobs, by the names of their workers
+        self.job_label = calcJobName(rundir)
+        (rundir / "logs").mkdir(parents=True, exist_ok=True)
+        dashboard = setting("dashboard")
+        options = {"dashboard": dashboard is not None, "dashboard_address": dashboard or ":0"}
+        super().__init__(
+            name="appion",
+            silence_logs=False,
+            scheduler_options={**options, **(readJobqueue().get("scheduler-options") or {})},
+            **constructJobOptions(rundir, gpus),
+        )
+        minimum, maximum = int(setting("slurm.minimum")), int(setting("slurm.maximum"))
+        self.steward: Steward = self.adapt(Adaptive=Steward, minimum=minimum, maximum=maximum, interval=f"{INTERVAL} s")
+
+    # -- what the daemon's thread calls ----------------------------------------------------------------------------
+
+    def tell(self, demand: Demand) -> None:
+        self.steward.demand = demand
+
+    def noteOutcome(self, node: str, trouble: str) -> None:
+        self.steward.outcomes.append((node, trouble))
+
+    def takeNews(self) -> list[dict[str, Any]]:
+        return [self.steward.news.popleft() for _ in range(len(self.steward.news))]
+
+    def describe(self) -> dict[str, Any]:
+        return {"planned": len(self.worker_spec), **self.steward.snapshot}
+
+    def findLiveJobs(self) -> set[str] | None:
+        return self.steward.live
+
+    def findPlace(self, name: Any) -> tuple[str, str]:
+        number = self._numbers.get(name, "")
+        return self.steward.findNode(number), number
+
+    # -- what the steward calls, in Dask's event loop --------------------------------------------------------------
+
+    def findWorkers(self) -> dict[str, Any]:
+        """Dask's states of the workers that are there, by name."""
+        return {worker.name: worker for worker in self.scheduler.workers.values()}  # type: ignore[union-attr]
+
+    async def listJobs(self) -> dict[str, Listed]:
+        """All our jobs that Slurm knows, by number, also those that have ended of late, with a single call.
+
+        Raises:
+            SlurmError, ValueError, OSError: they are not known.
+        """
+        ours = ("--states=all", f"--user={os.getuid()}", f"--name={self.job_label}")
+        return parseSqueue(await callSlurm("squeue", "--noheader", *ours, f"--format={SQUEUE_FORMAT}"))
+
+    async def submitJobs(self, number: int, excluded: Sequence[str]) -> list[SlurmJob]:
+        """Submit jobs that keep away from some nodes. Those that Slurm did not take are not kept, see their `error`."""
+        self.new_spec["options"]["job_extra_directives"] = constructDirectives(
+            self._rundir, self._gpus, readJobqueue(), excluded
+        )
+        before = set(self.workers)
+        for _ in range(number):
+            self.worker_spec.update(self.new_worker_spec())
+        await self._correct_state()
+        new = {name: job for name, job in self.workers.items() if name not in before}
+        for name, job in new.items():
+            if job.number:
+                self._numbers[name] = job.number
+            else:
+                self.forget(name)
+        return list(new.values())
+
+    async def retireWorkers(self, names: Sequence[str]) -> list[str]:
+        """Have workers end, and their jobs with them; returns their numbers."""
+        await self.scheduler.retire_workers(  # type: ignore[union-attr]
+            names=names, remove=True, close_workers=True
+        )
+        return [self.forget(name).number for name in names if name in self.workers]
+
+    def forget(self, name: str) -> SlurmJob:
+        """Take a job off the books: it does not count any more, whatever becomes of it."""
+        job = self.workers.pop(name)
+        self.worker_spec.pop(name, None)
+        job.status = Status.closed
+        return job
+
+    async def cancelJobs(self, numbers: Iterable[str]) -> None:
+        """Cancel jobs. Those for which it fails turn up again, as jobs that nobody knows."""
+        if numbers := [number for number in numbers if number]:
+            try:
+                await callSlurm("scancel", *numbers)
+            except (SlurmError, OSError) as error:
+                logger.warning("jobs %s were not cancelled: %s", ", ".join(numbers), describeError(error))
+
+    def readLog(self, job: SlurmJob) -> str:
+        """The last line that a job wrote, and where."""
+        path = self._rundir / "logs" / f"{self.job_label}-{job.number}.log"
+        try:
+            lines = path.read_bytes()[-4000:].decode(errors="replace").split("\n")
+        except OSError:
+            return "it left no log"
+        return f"{next((line.strip()[:300] for line in reversed(lines) if line.strip()), 'its log is empty')} ({path})"
+
+    # -- where Dask would act by itself ----------------------------------------------------------------------------
+
+    def new_worker_spec(self) -> dict[str, Any]:
+        """A name that was never used: the worker of a job given up may still turn up."""
+        self._i += 1
+        return {self._new_worker_name(self._i): self.new_spec}
+
+    def _update_worker_status(self, op: str, msg: Any) -> None:
+        """The book-keeping alone; which job is replaced is the steward's business."""
+        Cluster._update_worker_status(self, op, msg)
+        if op == "add":
+            self.onWorker()
+
+    async def _close(self) -> None:
+        """Cancel all jobs with one call, then close the rest."""
+        steward: Steward | None = getattr(self, "_adaptive", None)
+        if steward is not None:
+            await steward.retire()
+        numbers = [self.forget(name).number for name in list(self.workers)]
+        self.worker_spec.clear()
+        for job in self._created:
+            job.status = Status.closed
+        if steward is not None and (numbers := [*numbers, *steward.leaving]):
+            steward.leaving.clear()
+            steward.news.append({"what": "jobs cancelled", "jobs": numbers, "reason": "the workers are closed"})
+            await self.cancelJobs(numbers)
+        await super()._close()

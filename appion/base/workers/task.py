@@ -1,0 +1,52 @@
+"""What runs on a worker around a step's calc. Neither Django nor the daemon is imported there."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from appion.base.failures import Failure, classifyException
+from appion.base.workers.slurm import jobworker
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came back for one exposure: a result or a failure, where it was made and in how many seconds.
+
+    Neither: the result is in the journal; or, if `refused`, the worker has too little time left and took nothing.
+    """
+
+    result: Any = None
+    failure: Failure | None = None
+    host: str = ""
+    worker: str = ""
+    seconds: float = 0.0
+    address: str = ""  # of the worker, as Dask calls it
+    refused: bool = False
+
+
+def runTask(calc: Callable[[Any], Any], params: Any, journal: str = "", needed: float = 0.0) -> Outcome:
+    """Run `calc` and return its result or its failure, classified here where the traceback is at hand.
+
+    Dask runs a task again if its worker is lost before the result was fetched. If there is a record at the path
+    `journal` by then, nothing is computed and the result is None: it is in the record. A worker whose job ends in less
+    than `needed` seconds takes nothing and goes.
+    """
+    host, start = os.environ.get("SLURMD_NODENAME") or os.uname().nodename, time.monotonic()
+    worker = os.environ.get("SLURM_JOB_ID") or os.environ.get("APPION_WORKER", "")
+    result, failure = None, None
+    if journal and os.path.exists(journal):
+        return Outcome(host=host, worker=worker)
+    if not jobworker.hasTime(needed):
+        jobworker.retireSoon()
+        return Outcome(host=host, worker=worker, refused=True)
+    try:
+        result = calc(params)
+    except (Exception, SystemExit) as error:
+        failure = classifyException(error, host)
+        failure.host = failure.host or host
+    found = jobworker.findWorker()
+    return Outcome(result, failure, host, worker, time.monotonic() - start, found.address if found else "")
