@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from appion.base.failures import ConfigurationFailure
+from appion.base.records.runfolder import journalPath
 from appion.base.retrieve.attempts import readAttempts
 from appion.base.retrieve.events import readEvents
 from appion.base.retrieve.journal import UnreadableRecord, readResult
 from appion.base.retrieve.status import readStatus
-from appion.base.store.journal import journalPath
 from appion.base.store.scratch import OWNER, calcScratchRoot
 from appion.cli.failures import formatClock
 

@@ -13,13 +13,14 @@ import pytest
 from appion.base.controller import finish
 from appion.base.failures import ImageFailure, InfrastructureFailure, NotReady
 from appion.base.loop import LoopOptions
+from appion.base.records.runfolder import journalPath
 from appion.base.retrieve.attempts import readAttempts
 from appion.base.retrieve.events import readEvents
 from appion.base.retrieve.journal import retrieveResultIds
+from appion.base.retrieve.lock import readLockHolder
 from appion.base.retrieve.status import readStatus
 from appion.base.store.attempts import saveRetryRequest
-from appion.base.store.journal import journalPath, removeResult, saveResult
-from appion.base.store.lock import readLockHolder
+from appion.base.store.journal import removeResult, saveResult
 from tests.base.running import Away, run, stopWhen, whatHappened
 
 pytestmark = pytest.mark.usefixtures("fast", "inline")

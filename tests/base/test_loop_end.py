@@ -11,8 +11,9 @@ import pytest
 from appion.base.failures import ConfigurationFailure, NotReady
 from appion.base.loop import LoopOptions
 from appion.base.retrieve.attempts import readAttempts
+from appion.base.retrieve.lock import readLockHolder
 from appion.base.retrieve.status import readStatus
-from appion.base.store.lock import acquireLock, readLockHolder
+from appion.base.store.lock import acquireLock
 from tests.base.running import run
 
 pytestmark = pytest.mark.usefixtures("fast", "inline")

@@ -9,11 +9,11 @@ import sinedon
 from appion.base.failures import ConfigurationFailure, ImageFailure
 from appion.base.store.path import savePathData
 from appion.ctfestimation.records import CTFConfidence, CTFOptions, CTFResult, LocalRefinement, PhaseSearch
-from appion.ctfestimation.retrieve.done import constructRunParams, findCTFRun, retrieveDone
+from appion.ctfestimation.retrieve.done import retrieveDone
 from appion.ctfestimation.retrieve.micrographs import readCs
 from appion.ctfestimation.retrieve.params import retrieveParams
 from appion.ctfestimation.store.result import constructFields, storeResult
-from appion.ctfestimation.store.run import checkTables, saveCTFRun
+from appion.ctfestimation.store.run import checkTables, constructRunParams, findCTFRun, saveCTFRun
 from sinedon.models import appiondata
 from tests.ctfestimation.micrographs import makeParams
 from tests.ctfestimation.sessions import makeContext

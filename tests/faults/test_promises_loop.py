@@ -18,10 +18,11 @@ from appion.base.loop import LoopOptions, runLoop
 from appion.base.retrieve.attempts import readAttempts
 from appion.base.retrieve.events import readEvents
 from appion.base.retrieve.journal import retrieveResultIds
+from appion.base.retrieve.lock import readLockHolder
 from appion.base.retrieve.movies import readMovieHeader
 from appion.base.retrieve.settled import checkSettled
 from appion.base.retrieve.status import readStatus
-from appion.base.store.lock import acquireLock, readLockHolder
+from appion.base.store.lock import acquireLock
 from tests.base.fakes import fast, inline, lab
 
 __all__ = ["fast", "inline", "lab"]

@@ -10,7 +10,7 @@ import dask.config
 import pytest
 
 import sinedon
-from appion.base.store.runoptions import runOptionsPath
+from appion.base.records.runfolder import runOptionsPath
 from appion.ctfestimation.cli.main import mainGctf
 from appion.motioncorrection.cli.main import main as mainMotionCor
 from sinedon.models import appiondata

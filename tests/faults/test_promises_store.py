@@ -26,7 +26,7 @@ from appion.ctfestimation.calc.internal import encoding as ctfencoding
 from appion.ctfestimation.records import CTFOptions
 from appion.ctfestimation.retrieve import done as ctfdone
 from appion.ctfestimation.store import result as ctfstore
-from appion.ctfestimation.store.run import saveCTFRun
+from appion.ctfestimation.store.run import constructRunParams, saveCTFRun
 from appion.motioncorrection.calc.internal.encoding import decodeResult, encodeResult
 from appion.motioncorrection.retrieve.done import retrieveDone
 from appion.motioncorrection.store.result import storeResult
@@ -230,7 +230,7 @@ def makeEstimated(folder: Path, number: int) -> Computed:
     saveResult(folder / "run", made.image_ids[0], ctfencoding.encodeResult(result))
 
     def construct():
-        run = saveCTFRun(made.session_id, "run", path_id, ctfdone.constructRunParams(CTFOptions(), 2.7, False))
+        run = saveCTFRun(made.session_id, "run", path_id, constructRunParams(CTFOptions(), 2.7, False))
         return constructStep(
             made.image_ids[0], retrieveDone=lambda: ctfdone.retrieveDone(run.def_id),
             store=lambda result: ctfstore.storeResult(result, run),

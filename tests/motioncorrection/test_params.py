@@ -19,9 +19,10 @@ from appion.base.retrieve.paths import (
 )
 from appion.demo.writers import encodeMovie, writeMovie
 from appion.motioncorrection.records import Defects, Program
-from appion.motioncorrection.retrieve.done import findStackRun, retrieveDone
+from appion.motioncorrection.retrieve.done import retrieveDone
 from appion.motioncorrection.retrieve.params import ParamsContext, retrieveParams
 from appion.motioncorrection.retrieve.ready import checkReady
+from appion.motioncorrection.store.run import findStackRun
 from sinedon.models import appiondata, leginondata
 from tests.motioncorrection.exposures import loadExposures, readExposures
 from tests.motioncorrection.samples import makeOptions, makeParams

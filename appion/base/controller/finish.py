@@ -20,12 +20,13 @@ from appion.base.failures import (
     NotReady,
     classifyException,
 )
+from appion.base.records.runfolder import journalPath
 from appion.base.retrieve.attempts import readAttempts
 from appion.base.retrieve.events import readEvents
 from appion.base.retrieve.journal import UnreadableRecord, readResult, readResults
 from appion.base.store.attempts import saveAttempts
 from appion.base.store.files import removeTemporaries
-from appion.base.store.journal import journalPath, removeResult, saveResult, setResultAside
+from appion.base.store.journal import removeResult, saveResult, setResultAside
 from appion.base.store.scratch import calcScratchRoot, cleanScratch
 from appion.base.workers.task import Outcome
 

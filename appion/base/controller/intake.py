@@ -19,8 +19,8 @@ from appion.base.failures import (
     Outdated,
     classifyException,
 )
+from appion.base.records.runfolder import journalPath
 from appion.base.retrieve.attempts import takeRetryRequests
-from appion.base.store.journal import journalPath
 
 logger = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from appion.base.failures import ConfigurationFailure
 from appion.base.records.attempt import Attempt, decodeAttempt
-from appion.base.store.attempts import attemptsPath, retryFolder
+from appion.base.records.runfolder import attemptsPath, retryFolder
 
 
 def readAttempts(rundir: Path | str) -> dict[int, Attempt]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from appion.base.store.events import eventsPath
+from appion.base.records.runfolder import eventsPath
 
 
 def readEvents(rundir: Path | str, image_id: int | None = None) -> Iterator[dict[str, Any]]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from appion.base.store.journal import journalPath
+from appion.base.records.runfolder import journalPath
 
 
 class UnreadableRecord(ValueError):

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from appion.base.failures import ConfigurationFailure
-from appion.base.store.lock import readLockHolder
-from appion.base.store.status import statusPath
+from appion.base.records.runfolder import statusPath
+from appion.base.retrieve.lock import readLockHolder
 
 #: Seconds without a sign of life after which a daemon is taken to hang (or, on another host, to be gone).
 PATIENCE = 120.0

@@ -8,17 +8,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from appion.base.records.attempt import Attempt, encodeAttempt
+from appion.base.records.runfolder import attemptsPath, retryFolder
 from appion.base.store.files import writeAtomically
-
-
-def attemptsPath(rundir: Path | str) -> Path:
-    """Where the failures of a run are kept."""
-    return Path(rundir) / ".appion" / "attempts.json"
-
-
-def retryFolder(rundir: Path | str) -> Path:
-    """Where requests to try again wait for the daemon."""
-    return Path(rundir) / ".appion" / "retry"
 
 
 def saveAttempts(rundir: Path | str, attempts: Iterable[Attempt]) -> None:

@@ -9,10 +9,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-
-def eventsPath(rundir: Path | str) -> Path:
-    """Where the events of a run are kept."""
-    return Path(rundir) / ".appion" / "events.jsonl"
+from appion.base.records.runfolder import eventsPath
 
 
 def saveEvents(rundir: Path | str, events: Iterable[Mapping[str, Any]]) -> None:

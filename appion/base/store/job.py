@@ -9,7 +9,6 @@ import socket
 from collections.abc import Collection, Iterator
 
 import sinedon
-from appion.base.retrieve.host import readUserName
 from sinedon.models import appiondata
 
 logger = logging.getLogger(__name__)
@@ -24,18 +23,18 @@ SET_BY_USER = ("A", "I")
 
 
 def startJob(args: argparse.Namespace, session_id: int, path_id: int, program: str,
-             web_jobtypes: Collection[str] = ()) -> int | None:
+             web_jobtypes: Collection[str], user: str) -> int | None:
     """Return the id of this run's job row, its status set to R; None with ``--no-commit``, which has no job.
 
     With ``--jobid`` it is exactly that row, whose name and type stay as they are. Otherwise the newest row of the run
     folder whose type is this program, ``--jobtype`` or one of `web_jobtypes` (what the web pages call jobs of this
-    program); if there is none, one is inserted.
+    program); if there is none, one of `user` is inserted.
     """
     if not args.commit:
         return None
     job_id = findJob(args, path_id, {program.lower(), *web_jobtypes})
     if job_id is None:
-        return insertJob(args, session_id, path_id, program)
+        return insertJob(args, session_id, path_id, program, user)
     updateJobStatus(job_id, RUNNING)
     return job_id
 
@@ -53,10 +52,10 @@ def findJob(args: argparse.Namespace, path_id: int, jobtypes: set[str]) -> int |
     return rows.values_list("def_id", flat=True).first()
 
 
-def insertJob(args: argparse.Namespace, session_id: int, path_id: int, program: str) -> int:
+def insertJob(args: argparse.Namespace, session_id: int, path_id: int, program: str, user: str) -> int:
     row = sinedon.insertRow(appiondata.ApAppionJobData, path=path_id, clusterpath=path_id, session=session_id,
                             name=f"{args.runname}.appionsub.job", jobtype=args.jobtype or program.lower(),
-                            user=readUserName(), cluster=socket.gethostname(), status=RUNNING)
+                            user=user, cluster=socket.gethostname(), status=RUNNING)
     return row.def_id
 
 

@@ -6,12 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from appion.base.records.runfolder import journalPath
 from appion.base.store.files import writeAtomically
-
-
-def journalPath(rundir: Path | str, image_id: int) -> Path:
-    """Where the record of one image is kept."""
-    return Path(rundir) / ".appion" / "journal" / f"{image_id}.json"
 
 
 def saveResult(rundir: Path | str, image_id: int, record: dict[str, Any]) -> None:

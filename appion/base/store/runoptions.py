@@ -7,12 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from appion.base.records.runfolder import runOptionsPath
 from appion.base.store.files import writeAtomically
-
-
-def runOptionsPath(rundir: Path | str) -> Path:
-    """Where the options of a run are kept."""
-    return Path(rundir) / ".appion" / "options.json"
 
 
 def saveRunOptions(rundir: Path | str, program: str, options: Mapping[str, Any]) -> None:

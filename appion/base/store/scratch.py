@@ -14,6 +14,7 @@ from collections.abc import Container, Iterator
 from pathlib import Path
 
 from appion.base.failures import classifyException
+from appion.base.records.runfolder import scratchFolder
 from appion.base.store.files import writeAtomically
 
 OWNER = "owner.json"
@@ -25,7 +26,7 @@ def calcScratchRoot(rundir: Path | str, tempdir: Path | str | None = None) -> Pa
     """The folder under which all scratch folders of a run lie: in `tempdir`, or inside the run folder."""
     rundir = Path(rundir).absolute()
     if tempdir is None:
-        return rundir / ".appion" / "scratch"
+        return scratchFolder(rundir)
     return Path(tempdir) / f"appion-{hashlib.sha256(str(rundir).encode()).hexdigest()[:12]}"
 
 

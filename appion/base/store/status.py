@@ -6,12 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from appion.base.records.runfolder import statusPath
 from appion.base.store.files import writeAtomically
-
-
-def statusPath(rundir: Path | str) -> Path:
-    """Where the status of a run is kept."""
-    return Path(rundir) / ".appion" / "status.json"
 
 
 def saveStatus(rundir: Path | str, status: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""motioncor2.py, also named makeDDAlignMotionCor2_UCSF.py: from the command line to the loop and to a job status."""
+"""motioncor2.py, also named makeDDAlignMotionCor2_UCSF.py: what motion correction brings to a classic command."""
 
 from __future__ import annotations
 
@@ -8,29 +8,18 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 
-from appion.base.cli.command import createRundir, prepareRun, printConfig, runCommand
-from appion.base.cli.logs import logMessages, setupLogging
-from appion.base.cli.options import Parser, parseArguments
-from appion.base.config import checkSettings, setting
-from appion.base.failures import ConfigurationFailure
-from appion.base.loop import LoopOptions, runLoop
+from appion.base.cli.job import Call, Command, Job
+from appion.base.cli.options import Parser
+from appion.base.cli.wiring import runStep
+from appion.base.config import setting
 from appion.base.retrieve.images import constructSelection
-from appion.base.retrieve.runoptions import checkRunOptions, constructRunOptions
-from appion.base.retrieve.session import Session, isSessionDone
-from appion.base.step import Candidate, Step
-from appion.base.store.computed import setOthersAside
-from appion.base.store.job import failQueuedJob, finishJob, startJob
-from appion.base.store.lock import acquireLock
-from appion.base.store.path import savePathData
-from appion.base.store.runoptions import saveRunOptions
+from appion.base.retrieve.session import Session
 from appion.base.store.scratch import calcScratchRoot
-from appion.base.store.script import saveScriptRun
 from appion.motioncorrection.calc.external import calcMotionCorrection, checkProgram, findProgram
 from appion.motioncorrection.calc.internal.encoding import decodeResult, encodeResult
-from appion.motioncorrection.cli.dryrun import printDryRun
+from appion.motioncorrection.cli.dryrun import constructLine
 from appion.motioncorrection.cli.options import PROGRAM, constructMotionCorrectionParser, constructOptions
 from appion.motioncorrection.records import (
     INDIFFERENT_OPTIONS,
@@ -43,13 +32,9 @@ from appion.motioncorrection.retrieve.params import ParamsContext, retrieveParam
 from appion.motioncorrection.retrieve.ready import checkReady
 from appion.motioncorrection.store.references import checkGain, checkGainFile, saveReferences
 from appion.motioncorrection.store.result import storeResult
-from appion.motioncorrection.store.run import StackRun, saveStackRun
+from appion.motioncorrection.store.run import StackRun, findStackRun, saveStackRun
 
 log = logging.getLogger(__name__)
-
-#: What the web pages call jobs of this program.
-WEB_JOBTYPES = ("makeddrawframestack",)
-
 
 #: Options that not every program knows: field, option, and the programs that do not.
 PARTIAL_OPTIONS = {
@@ -66,99 +51,49 @@ PARTIAL_OPTIONS = {
 _warned: set[str] = set()
 
 
-@dataclass(frozen=True)
-class Job:
-    """What one call of the program works on."""
-
-    args: argparse.Namespace
-    session: Session
-    context: ParamsContext
-    retrieveCandidates: Callable[[int], Sequence[Candidate]]
-    retrieveRejected: Callable[[], set[int]]
-
-    @property
-    def gpus(self) -> tuple[int, ...]:
-        """GPUs to hand out; none where the program needs none."""
-        return () if self.context.program.kind == "motioncor-cpu" else self.context.options.gpuids
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the program and return its exit code: 0 done or stopped, 1 broken off, 2 something a person has to mend."""
-    argv = list(sys.argv[1:] if argv is None else argv)
-    parser = constructMotionCorrectionParser(os.path.basename(sys.argv[0]) or f"{PROGRAM}.py")
-    args = parseArguments(parser, argv)
-    return runCommand(lambda: failQueuedJob(args)(run)(parser, args, argv))
+    return runStep(MOTIONCOR_COMMAND, argv)
 
 
-def run(parser: Parser, args: argparse.Namespace, argv: Sequence[str]) -> int:
-    """Do what the options ask for; the exit code as in :func:`main`."""
-    checkSettings()
-    if args.print_config:
-        printConfig(parser, args)
-        return 0
-    job = prepareJob(parser, args)
-    if args.dry_run:
-        logMessages(parser.messages)
-        checkOptions(parser, args)
-        printDryRun(job.context, job.session, args, job.retrieveCandidates, job.retrieveRejected)
-        return 0
-    rundir = createRundir(args.rundir)
-    if args.tempdir:
-        createScratchRoot(job.context.scratch)
-    with acquireLock(rundir) as lock:
-        setupLogging(rundir, PROGRAM, argv, quiet=args.background)
-        logMessages(parser.messages)
-        program = job.context.program
-        log.info("%s %s (%s)", program.kind, program.version or "of unknown version", program.path)
-        checkOptions(parser, args)
-        path_id = savePathData(rundir)
-        job_id = startJob(args, job.session.def_id, path_id, PROGRAM, WEB_JOBTYPES)
-        succeeded = False
-        try:
-            saveScriptRun(args, parser, job_id, path_id, PROGRAM)
-            setOthersAside(
-                rundir, decodeResult, job.context.options, getattr(args, "continue"), INDIFFERENT_OPTIONS
-            )
-            if args.commit:
-                saveRunOptions(rundir, PROGRAM, constructRunOptions(args, parser))
-            step = constructStep(job, saveRun(job, path_id) if args.commit else None)
-            runLoop(step, rundir, constructLoopOptions(job), lock=lock)
-            succeeded = True
-        finally:
-            finishJob(job_id, succeeded)
-    return 0
-
-
-def prepareJob(parser: Parser, args: argparse.Namespace) -> Job:
-    """Check everything that can be wrong before anything is written, and find session, project and program.
+def readOptions(args: argparse.Namespace, parser: Parser) -> MotionCorrectionOptions:
+    """Return the record of the options; the path of the gain reference is made absolute in `args` too, and looked at.
 
     Raises:
-        ConfigurationFailure, sinedon.errors.ConfigurationError: naming the thing, its value and the remedy.
+        ConfigurationFailure: naming the option, its value and the remedy.
     """
     options = constructOptions(args, parser)
     args.gainfile = options.gainfile
     checkGainFile(args.gainfile)
-    session = prepareRun(args, PROGRAM)
+    return options
+
+
+def prepareJob(call: Call, options: MotionCorrectionOptions, session: Session) -> Job:
+    """Find the program, and say which options it does not know.
+
+    Raises:
+        ConfigurationFailure: naming the thing, its value and the remedy.
+    """
+    args = call.args
     program = findProgram(setting("motioncorrection.executable") or "")
     checkProgram(program, options)
     for option in listIneffective(options, program.kind):
         log.warning("%s has no effect with %s (%s)", option, program.kind, program.path)
+    scratch = calcScratchRoot(args.rundir, args.tempdir and os.path.abspath(args.tempdir))
     context = ParamsContext(
         rundir=args.rundir,
-        scratch=str(calcScratchRoot(args.rundir, args.tempdir and os.path.abspath(args.tempdir))),
+        scratch=str(scratch),
         options=options,
         program=program,
         framepath=os.path.abspath(args.framepath) if args.framepath else "",
         timeout=setting("motioncorrection.timeout"),
         undo_eer_flip=setting("motioncorrection.undo_eer_flip"),
     )
-    return Job(args, session, context, *constructSelection(args, session))
-
-
-def checkOptions(parser: Parser, args: argparse.Namespace) -> None:
-    """Raise ConfigurationFailure if the run has results of other options; ``--no-continue`` begins afresh."""
-    if args.commit and getattr(args, "continue") and hasResults(args.runname, args.rundir):
-        checkRunOptions(args, parser, PROGRAM)
+    candidates, rejected = constructSelection(args, session)
+    return Job(
+        call=call, session=session, context=context, retrieveCandidates=candidates, retrieveRejected=rejected,
+        gpus=() if program.kind == "motioncor-cpu" else options.gpuids, scratch=scratch if args.tempdir else None,
+    )  # fmt: skip
 
 
 def listIneffective(options: MotionCorrectionOptions, kind: str) -> list[str]:
@@ -171,14 +106,10 @@ def listIneffective(options: MotionCorrectionOptions, kind: str) -> list[str]:
     ]
 
 
-def createScratchRoot(folder: str) -> None:
-    """Make the folder of the scratch folders inside --tempdir. Raises ConfigurationFailure if it cannot be used."""
-    try:
-        os.makedirs(folder, exist_ok=True)
-    except OSError as error:
-        raise ConfigurationFailure(f"--tempdir: {folder} cannot be made: {error}", "give another --tempdir") from error
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise ConfigurationFailure(f"--tempdir: {folder} cannot be written to", "give another --tempdir")
+def findRun(job: Job) -> int | None:
+    args = job.args
+    bin = job.context.options.bin
+    return findStackRun(job.session.def_id, args.runname, args.rundir, args.preset, args.align, bin)
 
 
 def saveRun(job: Job, path_id: int) -> StackRun:
@@ -188,58 +119,18 @@ def saveRun(job: Job, path_id: int) -> StackRun:
     )
 
 
-def constructLoopOptions(job: Job) -> LoopOptions:
-    """Return how to go through the exposures: newest first with a share for the oldest unless an order is asked for."""
-    args = job.args
-    return LoopOptions(
-        wait=args.wait and not args.mrcnames,
-        limit=args.limit,
-        order="shuffle" if args.shuffle else "newest" if args.reverse else "live",
-        commit=args.commit,
-        gpus=job.gpus,
-        scratch=Path(job.context.scratch) if args.tempdir else None,
-        session=job.session.name,
-    )
+def readDone(job: Job, run_id: int | None) -> set[int]:
+    """Return what this run has stored completely; nothing with ``--no-continue``."""
+    if not getattr(job.args, "continue"):
+        return set()
+    return retrieveDone(run_id, job.session.def_id, job.context.options)
 
 
-def constructStep(job: Job, stack_run: StackRun | None) -> Step:
-    """Return the functions of motion correction for the loop; without a run (``--no-commit``) nothing is stored."""
-    settle, checks = setting("motioncorrection.settle"), int(setting("motioncorrection.check_orientation"))
+def constructPreparation() -> Callable[[MotionCorrectionParams], MotionCorrectionParams]:
+    """Return what writes the references of an exposure; the first few have their orientation checked."""
+    checks = int(setting("motioncorrection.check_orientation"))
     submitted = itertools.count()
-
-    def checkInputs(params: MotionCorrectionParams) -> None:
-        checkReady(params, settle)
-        checkGain(params)
-
-    def prepare(params: MotionCorrectionParams) -> MotionCorrectionParams:
-        return replace(saveReferences(params), check_orientation=next(submitted) < checks)
-
-    def readDone() -> set[int]:
-        if stack_run is None or not getattr(job.args, "continue"):
-            return set()
-        return retrieveDone(stack_run.def_id, job.session.def_id, job.context.options)
-
-    def store(result: MotionCorrectionResult) -> tuple[str, ...]:
-        if stack_run is None:
-            raise ConfigurationFailure("without --commit nothing is stored", "use --commit")
-        return storeResult(result, stack_run)
-
-    return Step(
-        name="motioncorrection",
-        retrieveCandidates=job.retrieveCandidates,
-        retrieveRejected=job.retrieveRejected,
-        retrieveDone=readDone,
-        retrieveParams=lambda ids: retrieveParams(ids, job.context),
-        checkReady=checkInputs,
-        prepare=prepare,
-        calc=calcMotionCorrection,
-        store=store,
-        encode=encodeResult,
-        decode=decodeResult,
-        report=reportResult,
-        timeout=setting("motioncorrection.timeout"),
-        isOver=lambda: isSessionDone(job.session.def_id),
-    )
+    return lambda params: replace(saveReferences(params), check_orientation=next(submitted) < checks)
 
 
 def reportResult(result: MotionCorrectionResult) -> str:
@@ -260,6 +151,34 @@ def reportResult(result: MotionCorrectionResult) -> str:
     if found:
         log.info("%s: %s", name, found)
     return "; ".join(filter(None, (*result.warnings, found)))
+
+
+MOTIONCOR_COMMAND = Command(
+    names=("motioncor2.py", f"{PROGRAM}.py"),
+    program=PROGRAM,
+    step="motioncorrection",
+    folder=PROGRAM,
+    jobtype=PROGRAM,
+    other_jobtypes=("makeddrawframestack",),  # what the web pages call them
+    indifferent=INDIFFERENT_OPTIONS,
+    constructParser=constructMotionCorrectionParser,
+    constructOptions=readOptions,
+    prepareJob=prepareJob,
+    hasResults=hasResults,
+    findRun=findRun,
+    saveRun=saveRun,
+    retrieveDone=readDone,
+    retrieveParams=retrieveParams,
+    checkReady=checkReady,
+    checkReferences=checkGain,
+    constructPreparation=constructPreparation,
+    calc=calcMotionCorrection,
+    store=storeResult,
+    encode=encodeResult,
+    decode=decodeResult,
+    report=reportResult,
+    constructLine=constructLine,
+)
 
 
 if __name__ == "__main__":

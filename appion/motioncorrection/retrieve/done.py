@@ -40,19 +40,3 @@ def hasResults(runname: str, rundir: str) -> bool:
     """Return whether anything is stored of runs of this name in this folder, whatever their settings."""
     pairs = appiondata.ApDDAlignImagePairData.objects
     return pairs.filter(ddstackrun__runname=runname, ddstackrun__path__path=rundir).exists()
-
-
-def findStackRun(
-    session_id: int, runname: str, rundir: str, preset: str | None, align: bool, bin: float
-) -> int | None:
-    """Return the id of the newest run of this name, session, folder and settings, or None if there is none yet.
-
-    Settings are the preset (None: any), whether frames are aligned, and the binning as a whole number (1.5 counts as
-    1).
-    """
-    runs = appiondata.ApDDStackRunData.objects.filter(
-        runname=runname, session_id=session_id, path__path=rundir, params__align=align, params__bin=int(bin)
-    )
-    if preset:
-        runs = runs.filter(params__preset=preset)
-    return runs.order_by("-def_id").values_list("def_id", flat=True).first()

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import sinedon
-from appion.motioncorrection.retrieve.done import findStackRun
 from sinedon.models.appiondata import ApDDStackParamsData, ApDDStackRunData, ApPathData
 
 
@@ -46,3 +45,19 @@ def saveStackRun(
             ApDDStackRunData, runname=runname, params_id=params.def_id, session_id=session_id, path_id=path_id
         ).def_id
     return StackRun(run_id, runname, session_id, path_id)
+
+
+def findStackRun(
+    session_id: int, runname: str, rundir: str, preset: str | None, align: bool, bin: float
+) -> int | None:
+    """Return the id of the newest run of this name, session, folder and settings, or None if there is none yet.
+
+    Settings are the preset (None: any), whether frames are aligned, and the binning as a whole number (1.5 counts as
+    1).
+    """
+    runs = ApDDStackRunData.objects.filter(
+        runname=runname, session_id=session_id, path__path=rundir, params__align=align, params__bin=int(bin)
+    )
+    if preset:
+        runs = runs.filter(params__preset=preset)
+    return runs.order_by("-def_id").values_list("def_id", flat=True).first()

@@ -11,14 +11,16 @@ import time
 import pytest
 
 from appion.base.failures import ConfigurationFailure
+from appion.base.records.runfolder import attemptsPath, eventsPath, journalPath, lockPath, retryFolder
 from appion.base.retrieve.attempts import readAttempts, takeRetryRequests
 from appion.base.retrieve.events import readEvents
 from appion.base.retrieve.journal import UnreadableRecord, readResult, readResults
-from appion.base.store.attempts import attemptsPath, retryFolder, saveRetryRequest
-from appion.base.store.events import eventsPath, saveEvents
+from appion.base.retrieve.lock import readLockHolder
+from appion.base.store.attempts import saveRetryRequest
+from appion.base.store.events import saveEvents
 from appion.base.store.files import placeFile, removeTemporaries, writeAtomically
-from appion.base.store.journal import journalPath, removeResult, saveResult, setResultAside
-from appion.base.store.lock import acquireLock, lockPath, readLockHolder
+from appion.base.store.journal import removeResult, saveResult, setResultAside
+from appion.base.store.lock import acquireLock
 from appion.base.store.scratch import (
     OWNER,
     calcScratchRoot,

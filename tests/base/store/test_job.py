@@ -21,7 +21,7 @@ jobs = appiondata.ApAppionJobData.objects
 
 def start(*words, path="/r/ddstack1"):
     args = parseArguments(constructParser(PROGRAM), ["--runname=ddstack1", *words])
-    return startJob(args, 3, savePathData(path), PROGRAM, [WEB_JOBTYPE])
+    return startJob(args, 3, savePathData(path), PROGRAM, [WEB_JOBTYPE], readUserName())
 
 
 def makeWebJob(path="/r/ddstack1", **fields):
@@ -41,7 +41,7 @@ def test_a_new_job_row_column_by_column():
     made = makeSession(images=0)
     args = parseArguments(constructParser(PROGRAM), ["--runname=ddstack1"])
     path_id = savePathData("/r/ddstack1/")
-    job_id = startJob(args, made.session_id, path_id, PROGRAM, [WEB_JOBTYPE])
+    job_id = startJob(args, made.session_id, path_id, PROGRAM, [WEB_JOBTYPE], readUserName())
     row = jobs.values().get()
     row.pop("def_timestamp")
     assert row == {

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 import sinedon
 from appion.base.cli.options import constructParser, parseArguments, readVersion
+from appion.base.cli.script import constructParameters, constructScriptRun, constructUsage
 from appion.base.retrieve import host
 from appion.base.store.path import savePathData
-from appion.base.store.script import constructParameters, constructUsage, saveScriptRun
+from appion.base.store.script import saveScriptRun
 from appion.motioncorrection.cli.options import PROGRAM, constructMotionCorrectionParser
 from sinedon.models import appiondata
 
@@ -26,7 +27,7 @@ WORDS = ("--session=26mar19a", "--projectid=1", "--runname=run1", "--rundir=/r/r
 def save(job_id=None, words=WORDS):
     parser = constructMotionCorrectionParser("motioncor2.py")
     args = parseArguments(parser, words)
-    return saveScriptRun(args, parser, job_id, savePathData("/r/run1"), PROGRAM)
+    return saveScriptRun(constructScriptRun(args, parser, PROGRAM), job_id, savePathData("/r/run1"))
 
 
 def readOnly(model):
@@ -37,9 +38,9 @@ def readOnly(model):
 
 @pytest.fixture
 def user(monkeypatch):
-    monkeypatch.setattr("appion.base.store.script.readUser",
+    monkeypatch.setattr("appion.base.cli.script.readUser",
                         lambda: {"name": "ada", "uid": 7, "gid": 8, "fullname": "Ada"})
-    monkeypatch.setattr("appion.base.store.script.readShell", lambda: "bash")
+    monkeypatch.setattr("appion.base.cli.script.readShell", lambda: "bash")
 
 
 @pytest.mark.usefixtures("anydatabase", "user")

@@ -10,13 +10,14 @@ import asyncio
 import logging
 import time
 from collections import deque
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from distributed.deploy.adaptive import Adaptive
 
 from appion.base.calc.outage import Outage
 from appion.base.config import setting
 from appion.base.workers.scaling import Bounds, Demand, Hold, calcChange, calcNeed
+from appion.base.workers.slurm.estate import Estate
 from appion.base.workers.slurm.job import SlurmError, SlurmJob, describeError
 from appion.base.workers.slurm.reconcile import (
     Facts,
@@ -28,9 +29,6 @@ from appion.base.workers.slurm.reconcile import (
     findStrangers,
     isAlive,
 )
-
-if TYPE_CHECKING:
-    from appion.base.workers.slurm.cluster import SlurmCluster
 
 logger = logging.getLogger(__name__)
 
@@ -47,9 +45,8 @@ class Steward(Adaptive):
         leaving: jobs that were retired or cancelled and may still run, and until when they may.
     """
 
-    cluster: SlurmCluster
-
-    def __init__(self, cluster: SlurmCluster, **options: Any):
+    def __init__(self, cluster: Any, **options: Any):
+        self.estate: Estate = cluster
         self.demand = Demand()
         self.outcomes: deque[tuple[str, str]] = deque(maxlen=10000)
         self.news: deque[dict[str, Any]] = deque(maxlen=10000)
@@ -103,24 +100,24 @@ class Steward(Adaptive):
     def _noteNodes(self) -> None:
         """Take in what came back from which node."""
         now = time.monotonic()
-        for node in self.cluster.nodes.expire(now):
+        for node in self.estate.nodes.expire(now):
             self._tell("node admitted", host=node)
         while self.outcomes:
             node, trouble = self.outcomes.popleft()
             if trouble:
                 self._blame(node, trouble)
             else:
-                self.cluster.nodes.succeed(node, now)
+                self.estate.nodes.succeed(node, now)
 
     def _blame(self, node: str, reason: str) -> None:
-        if self.cluster.nodes.fail(node, reason, time.monotonic()):
+        if self.estate.nodes.fail(node, reason, time.monotonic()):
             logger.warning("node %s fails again and again and is not used for now: %s", node, reason)
             self._tell("node excluded", host=node, reason=reason)
 
     def _noteWorkers(self) -> None:
         """Take in which jobs have a worker."""
-        now, there = time.monotonic(), self.cluster.findWorkers()
-        for name, job in self.cluster.workers.items():
+        now, there = time.monotonic(), self.estate.findWorkers()
+        for name, job in self.estate.workers.items():
             job.registered = name in there
             if job.registered:
                 if not job.seen:
@@ -133,13 +130,13 @@ class Steward(Adaptive):
 
     async def _reconcile(self) -> None:
         """Ask Slurm about our jobs, when it is time to, and give up those that are lost; nothing if it does not say."""
-        now, cluster = time.monotonic(), self.cluster
-        nobody = self.live is not None and not cluster.workers and not self.leaving
+        now, estate = time.monotonic(), self.estate
+        nobody = self.live is not None and not estate.workers and not self.leaving
         if now < self._next_listing or nobody:
             return
         self._next_listing = now + self._poll
         try:
-            listed = await cluster.listJobs()
+            listed = await estate.listJobs()
         except (SlurmError, ValueError, OSError) as error:
             if self._asking.fail(describeError(error)):
                 logger.warning("Slurm does not say how jobs are, all is left as it is: %s", self._asking.reason)
@@ -148,7 +145,7 @@ class Steward(Adaptive):
         if self._asking.clear():
             self._tell("squeue answers again")
         self._listed = listed
-        losses = {name: self._judge(job, listed.get(job.number)) for name, job in cluster.workers.items()}
+        losses = {name: self._judge(job, listed.get(job.number)) for name, job in estate.workers.items()}
         await self._giveUp({name: loss for name, loss in losses.items() if loss})
         await self._cancelStrangers(listed)
 
@@ -165,8 +162,8 @@ class Steward(Adaptive):
     async def _giveUp(self, losses: dict[str, Loss]) -> None:
         """Forget lost jobs, so that others take their place; those that may still run are cancelled."""
         for name, loss in losses.items():
-            job = self.cluster.forget(name)
-            why = f"{loss.why}: {self.cluster.readLog(job)}" if loss.early and loss.node else loss.why
+            job = self.estate.forget(name)
+            why = f"{loss.why}: {self.estate.readLog(job)}" if loss.early and loss.node else loss.why
             logger.warning("job %s is lost: %s", job.number, why)
             self._tell("job lost", job=job.number, host=loss.node, reason=why)
             if loss.early and self._starting.fail(f"job {job.number} on {loss.node or 'no node'}: {why}"):
@@ -181,7 +178,7 @@ class Steward(Adaptive):
         now = time.monotonic()
         alive = {number for number, job in listed.items() if isAlive(job)}
         self.leaving = {number: until for number, until in self.leaving.items() if number in alive and until > now}
-        known = {job.number for job in self.cluster.workers.values()} | set(self.leaving)
+        known = {job.number for job in self.estate.workers.values()} | set(self.leaving)
         strangers = findStrangers(listed, known)
         if strangers:
             await self._end(strangers)
@@ -191,7 +188,7 @@ class Steward(Adaptive):
     async def _end(self, numbers: list[str]) -> None:
         """Cancel jobs; they count until Slurm does not list them as alive any more."""
         self._keep(numbers, INTERVAL)
-        await self.cluster.cancelJobs(numbers)
+        await self.estate.cancelJobs(numbers)
 
     def _keep(self, numbers: list[str], seconds: float) -> None:
         """Jobs off the books may run on for so long; Slurm is asked soon what became of them."""
@@ -205,21 +202,21 @@ class Steward(Adaptive):
 
     async def _bringTo(self, target: int) -> None:
         """Submit, retire or cancel."""
-        cluster = self.cluster
-        sick = [name for name, job in cluster.workers.items() if self.findNode(job.number) in cluster.nodes.excluded]
+        estate = self.estate
+        sick = [name for name, job in estate.workers.items() if self.findNode(job.number) in estate.nodes.excluded]
         if sick:  # what they have in flight is computed elsewhere
             await self._cancel(sick, "their node is excluded")
-        there = cluster.findWorkers()
-        idle = [name for name in cluster.workers if name in there and isIdle(there[name])]
-        waiting = [name for name, job in cluster.workers.items() if not job.seen]
+        there = estate.findWorkers()
+        idle = [name for name in estate.workers if name in there and isIdle(there[name])]
+        waiting = [name for name, job in estate.workers.items() if not job.seen]
         change = calcChange(
-            target, len(cluster.workers), len(idle), len(waiting), self._calcBurst(len(waiting)),
+            target, len(estate.workers), len(idle), len(waiting), self._calcBurst(len(waiting)),
             dormant=target <= self._bounds.minimum,
         )  # fmt: skip
         if change.submit:
             await self._submit(change.submit)
         if change.retire:
-            numbers = await cluster.retireWorkers(idle[: change.retire])
+            numbers = await estate.retireWorkers(idle[: change.retire])
             self._keep(numbers, self._patience.back)
             self._tell("jobs retired", jobs=numbers)
         if change.cancel:
@@ -232,14 +229,14 @@ class Steward(Adaptive):
         """
         if self._submitting.isPaused() or self._starting.isPaused() or self._broken or self.live is None:
             return 0
-        room = max(0, self._bounds.maximum - len(self.cluster.workers) - len(self.leaving))
+        room = max(0, self._bounds.maximum - len(self.estate.workers) - len(self.leaving))
         if self._starting.failures:
             return 0 if waiting else min(room, 1)
         return min(room, 1 if self._submitting.failures else BURST)
 
     async def _submit(self, number: int) -> None:
         """Submit jobs, and take in what Slurm said."""
-        jobs = await self.cluster.submitJobs(number, sorted(self.cluster.nodes.excluded))
+        jobs = await self.estate.submitJobs(number, sorted(self.estate.nodes.excluded))
         for job in jobs:
             if job.number:
                 self._tell("job submitted", job=job.number)
@@ -257,7 +254,7 @@ class Steward(Adaptive):
                 self._tell("submitting fails", reason=errors[0])
 
     async def _cancel(self, names: list[str], reason: str) -> None:
-        numbers = [self.cluster.forget(name).number for name in names]
+        numbers = [self.estate.forget(name).number for name in names]
         await self._end(numbers)
         self._tell("jobs cancelled", jobs=numbers, reason=reason)
 
@@ -267,7 +264,7 @@ class Steward(Adaptive):
 
     def _describe(self) -> dict[str, Any]:
         """For the status: jobs there are, why they wait, and what a person should know."""
-        nodes = self.cluster.nodes
+        nodes = self.estate.nodes
         outages = {
             "sbatch": (self._submitting, "Slurm does not take jobs"),
             "jobs": (self._starting, "jobs end before they work"),
@@ -280,7 +277,7 @@ class Steward(Adaptive):
         ]
         trouble += [f"looking after the jobs fails: {self._broken}"] if self._broken else []
         trouble += [f"node {node} is not used: {nodes.reasons[node]}" for node in sorted(nodes.excluded)]
-        ours = {job.number: job.registered for job in list(self.cluster.workers.values())}
+        ours = {job.number: job.registered for job in list(self.estate.workers.values())}
         jobs, pending = countJobs(self._listed, ours)
         return {
             "jobs": jobs,

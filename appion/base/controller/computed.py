@@ -1,4 +1,4 @@
-"""Results that are in the journal but must not be stored for this run."""
+"""Results that are in the journal but must not be stored for this run: they are set aside before its loop begins."""
 
 from __future__ import annotations
 

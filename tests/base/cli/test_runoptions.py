@@ -6,10 +6,12 @@ import json
 import pytest
 
 from appion.base.cli.options import constructParser, parseArguments
+from appion.base.cli.runoptions import checkRunOptions, constructRunOptions
+from appion.base.cli.script import constructScriptRun
 from appion.base.failures import ConfigurationFailure
-from appion.base.retrieve.runoptions import checkRunOptions, constructRunOptions
+from appion.base.records.runfolder import runOptionsPath
 from appion.base.store.path import savePathData
-from appion.base.store.runoptions import runOptionsPath, saveRunOptions
+from appion.base.store.runoptions import saveRunOptions
 from appion.base.store.script import saveScriptRun
 from appion.ctfestimation.cli import options as ctf
 from appion.motioncorrection.cli import options as motion
@@ -74,7 +76,7 @@ def constructOptions(room, args, parser):
 def start(tmp_path, *words, job=5, program="motioncor2.py"):
     """Record a start in the database alone, as classic does."""
     parser, args = parse(program, f"--rundir={tmp_path}", f"--runname={tmp_path.name}", *words)
-    saveScriptRun(args, parser, job, savePathData(tmp_path), program)
+    saveScriptRun(constructScriptRun(args, parser, program), job, savePathData(tmp_path))
 
 
 def check(tmp_path, *words, program="motioncor2.py"):

@@ -1,0 +1,124 @@
+"""What a step brings to make classic commands of it, and what one call of a command works on."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic, Protocol, TypeVar
+
+from appion.base.cli.options import Parser
+from appion.base.failures import Failure
+from appion.base.retrieve.session import Session
+from appion.base.step import Candidate
+
+
+class SavedRun(Protocol):
+    """The row of a run, which results are stored for."""
+
+    @property
+    def def_id(self) -> int: ...
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call of a command.
+
+    Attributes:
+        name: by which the user called it, without folder and ``.py``.
+        program: under which it is recorded, see :class:`Command`.
+        parser, args, argv: the options, and the words in which they were given.
+    """
+
+    name: str
+    program: str
+    parser: Parser
+    args: argparse.Namespace
+    argv: Sequence[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """What one call of a command works on, everything being checked. A step may add to it.
+
+    Attributes:
+        context: what the parameters of an image need beyond its rows; with `rundir`, `options` and the `program`, which
+            has a `kind`, a `version` and a `path`.
+        retrieveCandidates, retrieveRejected: see :class:`appion.base.step.Step`.
+        gpus: GPUs to hand out; none where the program needs none.
+        scratch: folder of the scratch folders if it is not the one in the run folder.
+    """
+
+    call: Call
+    session: Session
+    context: Any
+    retrieveCandidates: Callable[[int], Sequence[Candidate]]
+    retrieveRejected: Callable[[], set[int]]
+    gpus: tuple[int, ...] = ()
+    scratch: Path | None = None
+
+    @property
+    def args(self) -> argparse.Namespace:
+        return self.call.args
+
+
+J = TypeVar("J", bound=Job)
+R = TypeVar("R", bound=SavedRun)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Command(Generic[J, R]):
+    """A classic command: everything in which one differs from the others.
+
+    Attributes:
+        names: by which users call it; the first one counts where it is called by none of them.
+        program: under which runs, scripts and options are recorded, whatever name it was called by.
+        step: of the settings, and of :class:`appion.base.step.Step`.
+        folder: of the session's folder in which run folders are by default.
+        jobtype: of job rows that are made; other_jobtypes: what jobs of this command may be called as well.
+        indifferent: names of options that make no difference to a result.
+
+        constructParser: makes the parser, given the name that it was called by.
+        constructOptions: makes the record of the options; raises ConfigurationFailure.
+        prepareJob: checks everything that can be wrong before anything is written, session and project being known.
+        hasResults: whether anything is stored of runs of this name in this folder.
+        findRun: the id of the run's row if there is one. saveRun: that row, found or made; given the path's row.
+        retrieveDone: what is not to be done again, given the id of the run's row or None.
+
+        retrieveParams: the parameters of images, given the context; see :class:`appion.base.step.Step`.
+        checkReady: raises NotReady while the image's file is not there, given the seconds that a file has to rest.
+        checkReferences: the same for what else has to be there; a dry run does not ask.
+        constructPreparation: makes the last thing that is done before submission.
+        calc, store, encode, decode, report: see :class:`appion.base.step.Step`; `store` is given the run's row.
+        reportRun: what is to be said at the end of a run that stores.
+        constructLine: what a dry run prints of an image, beside its id.
+    """
+
+    names: tuple[str, ...]
+    program: str
+    step: str
+    folder: str
+    jobtype: str
+    other_jobtypes: tuple[str, ...] = ()
+    indifferent: Collection[str] = ()
+
+    constructParser: Callable[[str], Parser]
+    constructOptions: Callable[[argparse.Namespace, Parser], Any]
+    prepareJob: Callable[[Call, Any, Session], J]
+    hasResults: Callable[[str, str], bool]
+    findRun: Callable[[J], int | None]
+    saveRun: Callable[[J, int], R]
+    retrieveDone: Callable[[J, int | None], set[int]]
+
+    retrieveParams: Callable[[Sequence[int], Any], dict[int, Any | Failure]]
+    checkReady: Callable[[Any, float], None]
+    checkReferences: Callable[[Any], None] = lambda _params: None
+    constructPreparation: Callable[[], Callable[[Any], Any]] = lambda: lambda params: params
+    calc: Callable[[Any], Any]
+    store: Callable[[Any, R], Sequence[str]]
+    encode: Callable[[Any], dict[str, Any]]
+    decode: Callable[[dict[str, Any]], Any]
+    report: Callable[[Any], str] = lambda _result: ""
+    reportRun: Callable[[R], None] = lambda _run: None
+    constructLine: Callable[[Any, J], Mapping[str, object]]

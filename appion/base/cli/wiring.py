@@ -1,0 +1,163 @@
+"""The story of a classic command, told once: from its command line to the loop and to a job status."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from appion.base.cli.command import createRundir, prepareRun, printConfig, runCommand
+from appion.base.cli.dryrun import printDryRun
+from appion.base.cli.job import Call, Command, J, Job, R
+from appion.base.cli.logs import logMessages, setupLogging
+from appion.base.cli.options import parseArguments
+from appion.base.cli.runoptions import checkRunOptions, constructRunOptions
+from appion.base.cli.script import constructScriptRun
+from appion.base.config import checkSettings, setting
+from appion.base.controller.computed import setOthersAside
+from appion.base.failures import ConfigurationFailure
+from appion.base.loop import LoopOptions, runLoop
+from appion.base.retrieve.host import readUserName
+from appion.base.retrieve.session import isSessionDone
+from appion.base.step import Step
+from appion.base.store.job import failQueuedJob, finishJob, startJob
+from appion.base.store.lock import RunLock, acquireLock
+from appion.base.store.path import savePathData
+from appion.base.store.runoptions import saveRunOptions
+from appion.base.store.script import saveScriptRun
+
+log = logging.getLogger(__name__)
+
+
+def runStep(command: Command[J, R], argv: Sequence[str] | None = None) -> int:
+    """Run a command with these words (`sys.argv[1:]` unless given) and return its exit code.
+
+    0 done or stopped, 1 broken off, 2 something a person has to mend.
+    """
+    argv = list(sys.argv[1:] if argv is None else argv)
+    name = chooseName(command.names, sys.argv[0])
+    parser = command.constructParser(name)
+    args = parseArguments(parser, argv)
+    call = Call(name.removesuffix(".py"), command.program, parser, args, argv)
+    return runCommand(lambda: followCall(command, call))
+
+
+def chooseName(names: Sequence[str], path: str) -> str:
+    """Return the name that the user called, given the path of the script; the first one if it is none of them."""
+    called = os.path.basename(path)
+    return called if called in names else names[0]
+
+
+def followCall(command: Command[J, R], call: Call) -> int:
+    """Do what the options ask for; the exit code as in :func:`runStep`."""
+    args, messages = call.args, call.parser.messages
+    with failQueuedJob(args):
+        checkSettings()
+        if args.print_config:
+            printConfig(call.parser, args)
+            return 0
+        options = command.constructOptions(args, call.parser)
+        job = command.prepareJob(call, options, prepareRun(args, command.folder))
+        if args.dry_run:
+            logMessages(messages)
+            checkOptions(command, call)
+            printDryRun(command, job)
+            return 0
+        rundir = createRundir(args.rundir)
+        if job.scratch is not None:
+            createScratchRoot(job.scratch)
+        with acquireLock(rundir) as lock:
+            setupLogging(rundir, command.program, call.argv, quiet=args.background)
+            logMessages(messages)
+            program = job.context.program
+            log.info("%s %s (%s)", program.kind, program.version or "of unknown version", program.path)
+            checkOptions(command, call)
+            workOn(command, job, rundir, lock)
+    return 0
+
+
+def workOn(command: Command[J, R], job: J, rundir: Path, lock: RunLock) -> None:
+    """Work on the run, whose lock is held, and keep its job row up to date."""
+    call, args = job.call, job.args
+    path_id = savePathData(rundir)
+    job_id = startJob(args, job.session.def_id, path_id, command.jobtype, command.other_jobtypes, readUserName())
+    succeeded = False
+    try:
+        saveScriptRun(constructScriptRun(args, call.parser, command.program), job_id, path_id)
+        # Before the options are noted: a start that dies in between must not leave results that pass for theirs.
+        setOthersAside(rundir, command.decode, job.context.options, getattr(args, "continue"), command.indifferent)
+        run = None
+        if args.commit:
+            saveRunOptions(rundir, command.program, constructRunOptions(args, call.parser))
+            run = command.saveRun(job, path_id)
+        runLoop(constructStep(command, job, run), rundir, constructLoopOptions(job), lock=lock)
+        succeeded = True
+        if run is not None:
+            command.reportRun(run)
+    finally:
+        finishJob(job_id, succeeded)
+
+
+def checkOptions(command: Command[J, R], call: Call) -> None:
+    """Raise ConfigurationFailure if the run has results of other options; ``--no-continue`` begins afresh."""
+    args = call.args
+    if args.commit and getattr(args, "continue") and command.hasResults(args.runname, args.rundir):
+        checkRunOptions(args, call.parser, command.program)
+
+
+def createScratchRoot(folder: Path) -> None:
+    """Make the folder of the scratch folders inside --tempdir. Raises ConfigurationFailure if it cannot be used."""
+    try:
+        os.makedirs(folder, exist_ok=True)
+    except OSError as error:
+        raise ConfigurationFailure(f"--tempdir: {folder} cannot be made: {error}", "give another --tempdir") from error
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise ConfigurationFailure(f"--tempdir: {folder} cannot be written to", "give another --tempdir")
+
+
+def constructLoopOptions(job: Job) -> LoopOptions:
+    """Return how to go through the images: newest first with a share for the oldest unless an order is asked for."""
+    args = job.args
+    return LoopOptions(
+        wait=args.wait and not args.mrcnames,
+        limit=args.limit,
+        order="shuffle" if args.shuffle else "newest" if args.reverse else "live",
+        commit=args.commit,
+        gpus=job.gpus,
+        scratch=job.scratch,
+        session=job.session.name,
+    )
+
+
+def constructStep(command: Command[J, R], job: J, run: R | None) -> Step:
+    """Return the functions of a step for the loop; without a run (``--no-commit``) nothing is stored."""
+    settle = setting(f"{command.step}.settle")
+
+    def checkReady(params: Any) -> None:
+        command.checkReady(params, settle)
+        command.checkReferences(params)
+
+    def store(result: Any) -> Sequence[str]:
+        if run is None:
+            raise ConfigurationFailure("without --commit nothing is stored", "use --commit")
+        return command.store(result, run)
+
+    return Step(
+        name=command.step,
+        retrieveCandidates=job.retrieveCandidates,
+        retrieveRejected=job.retrieveRejected,
+        retrieveDone=lambda: command.retrieveDone(job, None if run is None else run.def_id),
+        retrieveParams=lambda ids: command.retrieveParams(ids, job.context),
+        checkReady=checkReady,
+        prepare=command.constructPreparation(),
+        calc=command.calc,
+        store=store,
+        encode=command.encode,
+        decode=command.decode,
+        report=command.report,
+        timeout=setting(f"{command.step}.timeout"),
+        isOver=lambda: isSessionDone(job.session.def_id),
+    )

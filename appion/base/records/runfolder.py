@@ -1,0 +1,47 @@
+"""Where everything lies in the folder `.appion` of a run: for those who write it and those who read it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+FOLDER = ".appion"
+
+
+def lockPath(rundir: Path | str) -> Path:
+    """The lock file of a run. It stays when nobody holds it: the lock is on the file, not the file itself."""
+    return Path(rundir) / FOLDER / "lock"
+
+
+def statusPath(rundir: Path | str) -> Path:
+    """Where the status of a run is kept."""
+    return Path(rundir) / FOLDER / "status.json"
+
+
+def eventsPath(rundir: Path | str) -> Path:
+    """Where the events of a run are kept."""
+    return Path(rundir) / FOLDER / "events.jsonl"
+
+
+def journalPath(rundir: Path | str, image_id: int) -> Path:
+    """Where the record of one image is kept."""
+    return Path(rundir) / FOLDER / "journal" / f"{image_id}.json"
+
+
+def attemptsPath(rundir: Path | str) -> Path:
+    """Where the failures of a run are kept."""
+    return Path(rundir) / FOLDER / "attempts.json"
+
+
+def retryFolder(rundir: Path | str) -> Path:
+    """Where requests to try again wait for the daemon."""
+    return Path(rundir) / FOLDER / "retry"
+
+
+def runOptionsPath(rundir: Path | str) -> Path:
+    """Where the options of a run are kept."""
+    return Path(rundir) / FOLDER / "options.json"
+
+
+def scratchFolder(rundir: Path | str) -> Path:
+    """Where the scratch folders of a run are unless they lie elsewhere."""
+    return Path(rundir) / FOLDER / "scratch"
