@@ -1,6 +1,6 @@
 # make demo   a simulated microscope beside the real daemons: about a minute, then a table and demo/demo.png
 # make test   every test; those that need a MariaDB server start one of their own
-# make lint   ruff and mypy
+# make lint   ruff, mypy, and what may import what
 # make bench  every benchmark, one after another
 #
 # The first of them builds .venv; all it needs is Python 3.11 or later with its venv module.
@@ -31,9 +31,10 @@ test: $(VENV)/.ready
 lint: $(VENV)/.ready
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
 
 bench: $(VENV)/.ready
 	@set -e; for bench in benchmarks/[a-z]*.py; do echo "== $$bench"; $(BIN)/python $$bench; done
 
 clean:
-	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

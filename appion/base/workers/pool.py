@@ -19,9 +19,9 @@ from distributed.core import Status
 
 from appion.base.failures import InfrastructureFailure
 from appion.base.workers.fetch import fetchAll
+from appion.base.workers.nodes import Nodes
 from appion.base.workers.scaling import Demand
 from appion.base.workers.slurm import jobworker
-from appion.base.workers.slurm.reconcile import Nodes
 from appion.base.workers.task import Outcome, runTask
 
 if TYPE_CHECKING:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from appion.base.workers.nodes import Nodes
 from appion.base.workers.scaling import Demand
-from appion.base.workers.slurm.reconcile import Nodes
 
 
 class Supply:

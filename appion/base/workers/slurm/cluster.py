@@ -10,16 +10,18 @@ import logging
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dask_jobqueue import SLURMCluster
 from distributed.core import Status
 from distributed.deploy.cluster import Cluster
 
 from appion.base.config import setting
+from appion.base.workers.nodes import Nodes
 from appion.base.workers.scaling import Demand
+from appion.base.workers.slurm.estate import Estate
 from appion.base.workers.slurm.job import SlurmError, SlurmJob, callSlurm, describeError
-from appion.base.workers.slurm.reconcile import SQUEUE_FORMAT, Listed, Nodes, parseSqueue
+from appion.base.workers.slurm.reconcile import SQUEUE_FORMAT, Listed, parseSqueue
 from appion.base.workers.slurm.script import calcJobName, constructDirectives, constructJobOptions, readJobqueue
 from appion.base.workers.slurm.steward import INTERVAL, Steward
 from appion.base.workers.supply import Supply
@@ -165,3 +167,7 @@ class SlurmCluster(Supply, SLURMCluster):
             steward.news.append({"what": "jobs cancelled", "jobs": numbers, "reason": "the workers are closed"})
             await self.cancelJobs(numbers)
         await super()._close()
+
+
+if TYPE_CHECKING:
+    _estate: type[Estate] = SlurmCluster  # the steward finds what it asks for

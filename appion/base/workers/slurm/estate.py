@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 
+from appion.base.workers.nodes import Nodes
 from appion.base.workers.slurm.job import SlurmJob
-from appion.base.workers.slurm.reconcile import Listed, Nodes
+from appion.base.workers.slurm.reconcile import Listed
 
 
 class Estate(Protocol):

@@ -1,12 +1,11 @@
-"""Pure decisions about jobs: what Slurm says of them, which are lost, and which nodes are sick."""
+"""Pure decisions about jobs: what Slurm says of them, and which are lost."""
 
 from __future__ import annotations
 
-import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 #: States in which a job runs no more. A state that is not known counts as alive.
 ENDED = frozenset(
@@ -132,49 +131,3 @@ def countJobs(
     states = Counter("working" if ours[key] else words.get(job.state, "unknown") for key, job in found.items())
     reasons = Counter(job.reason for key, job in found.items() if job.state == "PENDING" and not ours[key])
     return {"working": 0, "starting": 0, "pending": 0, "unknown": 0} | states, reasons.most_common()
-
-
-@dataclass
-class Nodes:
-    """Which nodes fail again and again while others do not; times are monotonic seconds.
-
-    A node is excluded after `limit` failures in a row. A second one only if meanwhile another node got something done:
-    when everything fails everywhere, it is not the nodes. After `term` seconds a node gets another chance, and a single
-    failure then suffices.
-    """
-
-    limit: int
-    term: float
-    excluded: dict[str, float] = field(default_factory=dict)  # node -> until when
-    reasons: dict[str, str] = field(default_factory=dict)
-    _rows: dict[str, list[float]] = field(default_factory=dict)  # times of failures since the last success
-    _successes: dict[str, float] = field(default_factory=dict)  # when a node last got something done
-
-    def succeed(self, node: str, now: float) -> None:
-        """Something was computed on a node."""
-        self._rows.pop(node, None)
-        self._successes[node] = now
-
-    def fail(self, node: str, reason: str, now: float) -> bool:
-        """Something failed on a node and it is not the image's fault; returns whether the node is excluded by this."""
-        if not node or self.limit <= 0 or node in self.excluded:
-            return False
-        row = self._rows.setdefault(node, [])
-        row.append(now)
-        del row[: -self.limit]
-        if len(row) < self.limit:
-            return False
-        well = any(when >= row[0] for other, when in self._successes.items() if other != node)
-        alone = not self.excluded and not any(other != node for other in self._rows)
-        if not (well or alone):
-            return False
-        self.excluded[node], self.reasons[node] = now + self.term, reason
-        return True
-
-    def expire(self, now: float) -> list[str]:
-        """Nodes whose term is over, which may be used again."""
-        over = [node for node, until in self.excluded.items() if until <= now]
-        for node in over:
-            del self.excluded[node]
-            self._rows[node] = [-math.inf] * (self.limit - 1)
-        return over
