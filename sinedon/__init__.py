@@ -3,7 +3,7 @@
 Importing the package configures Django without any database; :func:`setup` reads `sinedon.cfg` and registers the
 databases ``leginondata``, ``projectdata`` and, with a project, ``appiondata``. The tables belong to Leginon and
 classic Appion: they are read as they are found and never altered, except for what is missing in an Appion database
-(`python -m sinedon init`).
+(`sinedon init`).
 """
 
 import django

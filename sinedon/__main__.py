@@ -1,10 +1,12 @@
-"""``python -m sinedon check`` and ``python -m sinedon init``."""
+"""``sinedon check`` and ``sinedon init``; ``python -m sinedon`` is the same."""
 
 from __future__ import annotations
 
 import argparse
+import io
 import sys
 from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
 
 from django.db.utils import Error as DjangoDatabaseError
 
@@ -15,7 +17,8 @@ from sinedon.errors import SinedonError
 
 def constructParser() -> argparse.ArgumentParser:
     """Return the parser of the two commands."""
-    parser = argparse.ArgumentParser(prog="python -m sinedon", description="Looks after the databases of sinedon.cfg")
+    parser = argparse.ArgumentParser(prog="sinedon", description="Looks after the databases of sinedon.cfg")
+    parser.add_argument("--version", action="version", version=f"sinedon {readVersion()}")
     commands = parser.add_subparsers(dest="command", required=True)
     check = commands.add_parser("check", help="say what the databases lack (exit: 0 nothing, 1 this, 2 unknown)")
     check.add_argument("--project", type=int, metavar="N", help="only the Appion database of this project")
@@ -31,8 +34,19 @@ def constructParser() -> argparse.ArgumentParser:
     return parser
 
 
+def readVersion() -> str:
+    """Return the version of the package that this one comes with."""
+    try:
+        return version("appion")
+    except PackageNotFoundError:
+        return "unknown"
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; return 0 for well, 1 for something missing, 2 for a database or setting that cannot be used."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a name of a table must not end the command where only ASCII is shown
     args = constructParser().parse_args(argv)
     try:
         if args.command == "check":

@@ -1,4 +1,4 @@
-"""`python -m sinedon check`: says in words what the live databases lack."""
+"""`sinedon check`: says in words what the live databases lack."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from sinedon.setup import findAppionDatabase, openAppionDatabase, setup
 CONSEQUENCES = {
     "leginondata": "what is missing reads as empty, and Leginon adds it when it first needs it",
     "projectdata": "what is missing reads as empty, and the project's web pages add it when they are updated",
-    "appiondata": "run: python -m sinedon init --appiondb {name}",
+    "appiondata": "run: sinedon init --appiondb {name}",
 }
 
 
@@ -35,7 +35,7 @@ def checkDatabases(projectid: int | None = None) -> tuple[list[str], bool]:
         lines += found
     names = [findAppionDatabase(projectid)] if projectid is not None else _listAppionDatabases()
     if not names:
-        lines.append("no project has an Appion database; run: python -m sinedon init --project N --appiondb NAME")
+        lines.append("no project has an Appion database; run: sinedon init --project N --appiondb NAME")
         complete = False
     section = readConfig()["appiondata"]
     for name in names:

@@ -1,4 +1,4 @@
-"""`python -m sinedon init`: creates what is missing."""
+"""`sinedon init`: creates what is missing."""
 
 from __future__ import annotations
 

@@ -153,7 +153,7 @@ def _refuseColumn(alias: str, table: str, column: str) -> None:
 
 def _describeRemedy(alias: str) -> str:
     """Return the command that completes a database."""
-    return f"run: python -m sinedon init --appiondb {Path(connections.settings[alias]['NAME']).stem}"
+    return f"run: sinedon init --appiondb {Path(connections.settings[alias]['NAME']).stem}"
 
 
 def _findOrInsert(model: Any, values: dict[str, Any], compared: Collection[str] = ()) -> int:

@@ -79,7 +79,7 @@ def openDatabase(alias: str, section: Section) -> None:
     name = database["NAME"]
     if section.engine == "sqlite" and not Path(name).exists():
         option = f" --appiondb {Path(name).stem}" if alias == "appiondata" else ""
-        remedy = f"create it with: python -m sinedon init{option}"
+        remedy = f"create it with: sinedon init{option}"
         raise ConnectionFailure(f"[{alias}] database {name} does not exist; {remedy}")
     try:
         readLiveTables(alias)
@@ -98,7 +98,7 @@ def _describeRemedy(alias: str, name: str, error: DjangoDatabaseError) -> str:
     number = error.args[0] if error.args else None
     if number == UNKNOWN_DATABASE:
         if alias == "appiondata":
-            return f"Create it with: python -m sinedon init --appiondb {name}"
+            return f"Create it with: sinedon init --appiondb {name}"
         return f"Correct 'db' of [{alias}] in {read}"
     if isinstance(error, NotSupportedError):
         return "Update the server"

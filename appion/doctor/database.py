@@ -33,7 +33,7 @@ def checkDatabases(projectid: int | None) -> Iterator[Finding]:
     yield checkClock()
     projectid = findNewestProject() if projectid is None else projectid
     if projectid is None:
-        remedy = "make one on the project's web page, or: python -m sinedon init --project N --appiondb NAME"
+        remedy = "make one on the project's web page, or: sinedon init --project N --appiondb NAME"
         yield Finding(TODO, "database", "no project has an Appion database", remedy)
         return
     openAppionDatabase(findAppionDatabase(projectid), readConfig()["appiondata"])
@@ -67,7 +67,7 @@ def describeDatabase(alias: str, whose: str = "") -> Iterator[Finding]:
     if alias == "appiondata":
         yield Finding(TODO, "database", text, consequence)
     else:
-        yield Finding(NOTE, "database", f"{text} ({consequence}; python -m sinedon check lists them)")
+        yield Finding(NOTE, "database", f"{text} ({consequence}; sinedon check lists them)")
 
 
 def findNewestProject() -> int | None:

@@ -92,7 +92,7 @@ def testAnOldInstallationOnMyISAM(consult, mariadb):
     assert re.search(r"^note   database    leginondb: 127.0.0.1:\d+, server \S+, \d+ tables MyISAM; older than this "
                      r"package: \d+ tables and \d+ columns are missing \(what is missing reads as empty", text, re.M)
     assert re.search(r"^TO DO  database    ap1 of project 1: .*: 0 tables and 1 columns are missing\n"
-                     r" +-> run: python -m sinedon init --appiondb ap1$", text, re.M)
+                     r" +-> run: sinedon init --appiondb ap1$", text, re.M)
     assert re.search(r"^well   clock       within 5 s of the database server's$", text, re.M)
     code, lines = consult("--projectid=77")
     assert code == 1

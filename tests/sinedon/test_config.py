@@ -97,7 +97,7 @@ def testWrongFilesAreExplained(places, text, message):
 
 def testMissingSQLiteDatabaseSaysHowToCreateIt(places):
     (places[3] / "sinedon.cfg").write_text(f"[global]\nengine: sqlite\ndir: {places[3]}\n")
-    with pytest.raises(ConnectionFailure, match="does not exist; create it with: python -m sinedon init"):
+    with pytest.raises(ConnectionFailure, match="does not exist; create it with: sinedon init"):
         sinedon.setup(1)
     assert not list(places[3].glob("*.sqlite3"))
 

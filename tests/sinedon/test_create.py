@@ -55,7 +55,7 @@ def testSQLiteColumnsAreAdded(config, tmp_path, capsys):
     out = capsys.readouterr().out
     assert "missing: table ApCtfData\n" in out
     assert "missing: column REF|ApPathData|path of table ApDDStackRunData\n" in out
-    assert "python -m sinedon init" in out
+    assert "sinedon init" in out
     assert main(["init", "--appiondb", "ap1"]) == 0
     assert main(["check"]) == 0
 

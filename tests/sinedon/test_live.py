@@ -61,7 +61,7 @@ def testAppionTableThatLacksAColumnSaysWhatToDo(mariadb, classicdatabase):
     assert classicdatabase.engine == "classic"
     mariadb.loadClassicSchema()
     sinedon.setup(1)
-    with pytest.raises(SchemaError, match="ApDDStackParamsData has no column 'align'; run: python -m sinedon init"):
+    with pytest.raises(SchemaError, match="ApDDStackParamsData has no column 'align'; run: sinedon init"):
         sinedon.insertRow(appiondata.ApDDStackParamsData, preset="enn", align=True)
     with pytest.raises(SchemaError, match=r"no table ApDDAlignImagePairData; run: .* --appiondb ap1$"):
         sinedon.insertRow(appiondata.ApDDAlignImagePairData, source=1, result=2)
@@ -86,7 +86,7 @@ def testTablesThatLeginonCreatesLaterAreSeen(mariadb, classicdatabase, monkeypat
 def testAppionDatabaseThatIsGone(mariadb, classicdatabase, capsys):
     assert classicdatabase.projectid == 1
     mariadb.execute("DROP DATABASE ap1")
-    with pytest.raises(ConnectionFailure, match="Create it with: python -m sinedon init --appiondb ap1"):
+    with pytest.raises(ConnectionFailure, match="Create it with: sinedon init --appiondb ap1"):
         sinedon.setup(1)
     assert main(["check"]) == 1
     assert "init --appiondb ap1" in capsys.readouterr().out

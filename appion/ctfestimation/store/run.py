@@ -115,7 +115,7 @@ def formatValue(value: Any) -> str:
 
 def checkTables() -> None:
     """Raise ConfigurationFailure if a table or column is missing that results need, or web pages to show them."""
-    remedy = "complete the Appion database: python -m sinedon init"
+    remedy = "complete the Appion database: sinedon init"
     for model in (ApCtfFind4ParamsData, ApAceRunData, ApCtfData):
         name = model.__name__
         if not sinedon.hasTable(model):
