@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import argparse
-import io
 import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from appion.base.cli.screen import replaceUnshowable
+from appion.base.cli.suggest import CommandParser
 from appion.base.controller.report import readVersion
 from appion.base.failures import Failure
 
 
 def constructParser() -> argparse.ArgumentParser:
     """The command's options; each sub-command names the function that does it."""
-    parser = argparse.ArgumentParser(prog="appion", description="Look after processing runs.")
+    parser = CommandParser(prog="appion", description="Look after processing runs.")
     parser.add_argument("--version", action="version", version=f"appion {readVersion()}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
 
@@ -53,14 +54,12 @@ def addDoctorOptions(parser: argparse.ArgumentParser) -> None:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit code."""
     argv = list(sys.argv[1:] if argv is None else argv)
+    replaceUnshowable()
     if argv[:1] == ["demo"]:
         from appion.demo.main import main as demo  # only here: it needs much that the others do not
 
         return demo(argv[1:]) or 0
     args = constructParser().parse_args(argv)
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")  # a file name must not end the command on a plain terminal
     try:
         return dispatch(args)
     except Failure as failure:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from appion.base.cli.suggest import CommandParser
 from appion.demo.commands import constructCtfCommand, constructEnvironment, constructMotionCorCommand, findCommand
 from appion.demo.plan import PROJECT, Plan, constructPlan
 from appion.demo.processes import DemoError, Process, startProcess, stopProcesses
@@ -24,7 +25,7 @@ STALL_TIMEOUT = 120.0
 
 def constructParser() -> argparse.ArgumentParser:
     """The options of `appion demo`."""
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog="appion demo",
         description="Takes simulated exposures, has motion correction and CTF estimation follow them, and compares what"
         " was stored with the truth.",

@@ -19,7 +19,9 @@ from typing import TextIO
 import sinedon
 from appion.base.cli.command import createRundir
 from appion.base.cli.logs import closeLogging, setupLogging
+from appion.base.cli.options import readVersion
 from appion.base.cli.patience import callWithin
+from appion.base.cli.screen import replaceUnshowable
 from appion.base.config import setting
 from appion.base.failures import Failure
 from appion.runjob.command import PROGRAMS, JobRequest, readRequest
@@ -35,6 +37,7 @@ usage: runJob.py [WRAPPER] PROGRAM --rundir=DIR [options of PROGRAM]
 
 Submits a program to Slurm and prints the number of the job. The script is made from a template (setting
 appion.runjob.template) and kept as DIR/<run name>.appionsub.job; DIR/run_commands.log has every command line.
+Alone on the line: --version, --help.
 """
 
 #: Seconds for the database to answer, once before the job and once after it.
@@ -45,8 +48,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Submit a job; return 0, or 1 if there is no job. Only the job's number is written to standard output."""
     argv = list(sys.argv[1:] if argv is None else argv)
     out = sys.stdout
+    replaceUnshowable()
     if argv in (["--help"], ["-h"]):
         print(USAGE, end="")
+        return 0
+    if argv == ["--version"]:
+        print(f"runJob.py {readVersion()}")
         return 0
     setupLogging(None, quiet=True)
     with contextlib.redirect_stdout(sys.stderr):

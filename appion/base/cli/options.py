@@ -15,6 +15,9 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, NoReturn
 
+from appion.base.cli.screen import replaceUnshowable
+from appion.base.cli.suggest import suggestNearest
+
 TILT_ANGLES = ("notilt", "hightilt", "lowtilt", "minustilt", "plustilt", "all")
 
 
@@ -198,8 +201,10 @@ def parseArguments(parser: Parser, argv: Sequence[str] | None = None) -> argpars
     ``--key=value`` and ``--key value`` are the same, a unique beginning of a name stands for it. An option may be
     repeated with the same value; ``--commit`` and ``--no-commit`` override each other, the last one counts. Everything
     else that is wrong ends the program with one line and exit code 2: unknown options, left-over arguments, values of
-    the wrong type, two values for one option. Without options the help is shown, with exit code 2.
+    the wrong type, two values for one option. Without options the help is shown, with exit code 2. What the screen
+    cannot show is replaced from here on.
     """
+    replaceUnshowable()
     argv = list(sys.argv[1:] if argv is None else argv)
     if all(token.startswith("--jobtype=") for token in argv):
         parser.print_help(sys.stderr)
@@ -236,9 +241,10 @@ def splitArguments(parser: Parser, argv: Sequence[str]) -> Iterator[GivenOption]
 
 def splitShortOptions(parser: Parser, token: str, tokens: Iterator[str]) -> Iterator[GivenOption]:
     letters = token[1:]
+    meant = f"-{token.partition('=')[0]}" if len(letters) > 1 else ""  # an option of which one dash is missing
     while letters:
         name, letters = f"-{letters[0]}", letters[1:]
-        action = findOption(parser, name)
+        action = findOption(parser, name, meant)
         if action.nargs == 0:
             yield GivenOption(action, name, None)
         else:
@@ -255,8 +261,11 @@ def takeValue(parser: Parser, action: argparse.Action, name: str, text: str | No
     return GivenOption(action, f"{name}={text}", text)
 
 
-def findOption(parser: Parser, name: str) -> argparse.Action:
-    """Return the action of an option written in full or abbreviated; exit code 2 if there is none or more than one."""
+def findOption(parser: Parser, name: str, meant: str = "") -> argparse.Action:
+    """Return the action of an option written in full or abbreviated; exit code 2 if there is none or more than one.
+
+    An unknown one is answered with the option nearest to it, or to what else may have been `meant`.
+    """
     known = {option: action for action in parser.actions for option in action.option_strings}
     if name in known:
         return known[name]
@@ -264,7 +273,7 @@ def findOption(parser: Parser, name: str) -> argparse.Action:
     if len({id(known[option]) for option in found}) > 1:
         found = [option for option in found if known[option].dest not in parser.extensions] or found
     if not found:
-        parser.error(f"unknown option {name}")
+        parser.error(f"unknown option {name}{suggestNearest(meant or name, known)}")
     if len({id(known[option]) for option in found}) > 1:
         parser.error(f"{name} could be any of {', '.join(sorted(found))}")
     return known[found[0]]

@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from appion.base.cli.screen import replaceUnshowable
 from appion.base.failures import Failure
 from appion.ctfestimation.cli.ctffindquestions import Answers, WrongAnswer, askQuestions, isInteractive
 
@@ -38,6 +39,7 @@ Of CTFFIND's others, those for old-style input and for ready-made spectra are no
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the program; return its exit code."""
     argv = sys.argv[1:] if argv is None else list(argv)
+    replaceUnshowable()
     if argv in (["--help"], ["-h"]):
         print(HELP)
         return 0

@@ -16,6 +16,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from appion.base.cli.screen import replaceUnshowable
 from appion.base.failures import ConfigurationFailure, Failure, ImageFailure, InfrastructureFailure, NotReady
 from appion.motioncorrection.cli.motioncortags import CommandLine, formatHelp, formatValues, parseCommandLine
 
@@ -37,6 +38,7 @@ class OutputFailure(InfrastructureFailure):
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the program; return its exit code."""
     argv = sys.argv[1:] if argv is None else list(argv)
+    replaceUnshowable()
     if [word.lower() for word in argv] == ["--version"]:
         print(f"motioncor-cpu version {readVersion()}")
         return 0

@@ -152,6 +152,22 @@ def test_wrong_folders_and_versions(tmp_path, capsys):
     assert capsys.readouterr().out.startswith("appion ")
 
 
+@pytest.mark.parametrize(("words", "error"), [
+    ("statsu run1", "appion: error: unknown command 'statsu'; did you mean status?"),
+    ("zebra", "appion: error: unknown command 'zebra'"),
+    ("--verson", "appion: error: unknown option --verson; did you mean --version?"),
+    ("status run1 --jsn", "appion status: error: unknown option --jsn; did you mean --json?"),
+    ("status run1 run2", "appion status: error: unknown argument 'run2'"),
+    ("doctor --sise", "appion doctor: error: unknown option --sise; did you mean --size?"),
+    ("demo --exposure-time=2", "appion demo: error: unknown option --exposure-time; did you mean --exposures?"),
+])  # fmt: skip
+def test_the_nearest_command_or_option_is_named(capsys, words, error):
+    with pytest.raises(SystemExit) as end:
+        main(words.split())
+    assert end.value.code == 2
+    assert capsys.readouterr().err.splitlines()[-1] == error
+
+
 def test_as_a_program_with_a_plain_terminal(ended):
     env = os.environ | {"PYTHONIOENCODING": "ascii"}
     command = [sys.executable, "-m", "appion.cli", "explain", str(ended.rundir), "img00001"]

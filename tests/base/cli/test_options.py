@@ -96,6 +96,17 @@ def test_what_is_wrong_is_named(parser, capsys, line, words):
     assert words in refuse(parser, capsys, line)
 
 
+@pytest.mark.parametrize(("line", "hint"), [
+    ("--sesion=s", "unknown option --sesion; did you mean --session? (see program.py --help)"),
+    ("--no-comit --session=s", "unknown option --no-comit; did you mean --no-commit?"),
+    ("-runname=r", "unknown option -r; did you mean --runname?"),
+    ("--zebra=3", "unknown option --zebra (see program.py --help)"),
+    ("-q", "unknown option -q (see program.py --help)"),
+])
+def test_the_nearest_option_is_named(parser, capsys, line, hint):
+    assert refuse(parser, capsys, line).startswith(f"error: {hint}")
+
+
 @pytest.mark.parametrize("line", ["", "--jobtype=makeddrawframestack"])
 def test_no_options_shows_the_help(parser, capsys, line):
     assert "--startimgid" in refuse(parser, capsys, line)
