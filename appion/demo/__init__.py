@@ -1,0 +1,1 @@
+"""`appion demo`: a simulated microscope with the daemons beside it."""
