@@ -294,7 +294,7 @@ def drawFrames(top: float) -> Iterator[str]:
     yield f'<rect class="house" x="320" y="{top:g}" width="440" height="570" rx="10"/>'
     yield f'<text class="title" x="540" y="{top + 24:g}" text-anchor="middle">base/</text>'
     notes = ("An arrow says: imports. Not drawn are those that", "follow from others, and those to the lowest row",
-             "of base, which every room uses. Red: upwards.")  # fmt: skip
+             "of base, which every room uses.")  # fmt: skip
     for number, line in enumerate(notes):
         yield f'<text class="note" x="24" y="{top + 526 + 16 * number:g}">{line}</text>'
 

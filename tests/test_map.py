@@ -18,6 +18,7 @@ def testTheDrawingShowsTheImportsAsTheyAre():
     script = runpy.run_path(str(ROOT / "docs" / "architecture.py"))
     drawn = (ROOT / "docs" / "architecture.svg").read_text(encoding="utf-8")
     same = drawn == script["draw"]()
+    assert 'class="wrong"' not in drawn
     assert same, "imports changed; type: python docs/architecture.py, and look at the drawing"
 
 

@@ -91,6 +91,8 @@ def testProductionGetsWhatItNeedsAndNothingForTests():
 def testDevelopmentAddsToProduction():
     lines = [line for line in (ROOT / "requirements-dev.lock").read_text().splitlines() if not line.startswith("#")]
     assert lines[0] == "-r requirements.lock"
+    tools = [text for texts in PROJECT["optional-dependencies"].values() for text in texts]
+    assert set(readLock(*LOCKS)) == set(iterateNeeds([*PROJECT["dependencies"], *tools, "setuptools"]))
     assert not set(readLock("requirements-dev.lock")) & set(readLock("requirements.lock")), "locked twice"
 
 
