@@ -24,9 +24,9 @@ from appion.base.cli.patience import callWithin
 from appion.base.cli.screen import replaceUnshowable
 from appion.base.config import setting
 from appion.base.failures import Failure
-from appion.runjob.command import PROGRAMS, JobRequest, readRequest
-from appion.runjob.row import insertJobRow, updateJobRow
-from appion.runjob.script import constructScript, saveScript
+from appion.runjob.command import PROGRAMS, JobRequest, readRequest, splitOptions
+from appion.runjob.row import failJobRow, insertJobRow, updateJobRow
+from appion.runjob.script import NOT_STARTED, constructScript, saveScript
 from appion.runjob.submit import submitScript
 
 logger = logging.getLogger(__name__)
@@ -58,7 +58,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     setupLogging(None, quiet=True)
     with contextlib.redirect_stdout(sys.stderr):
         try:
-            runJob(argv, out)
+            if argv[:1] == [NOT_STARTED]:
+                giveUp(argv[1:])
+            else:
+                runJob(argv, out)
         except (Failure, sinedon.errors.SinedonError, OSError) as error:
             logger.error("%s", error)
             return 1
@@ -82,12 +85,19 @@ def runJob(argv: Sequence[str], out: TextIO) -> None:
     noteCommand(request, argv)
     jobid = request.jobid if request.jobid is not None else makeJobRow(request)
     ours = request.program in PROGRAMS and request.jobid is None
-    script = saveScript(request, constructScript(request, template, jobid if ours else None))
+    script = saveScript(request, constructScript(request, template, jobid, ours))
     clusterjobid = submitScript(script, timeout)
     out.write(f"{clusterjobid}\n")
     out.flush()
     if jobid is not None:
         noteSubmission(request, jobid, clusterjobid)
+
+
+def giveUp(words: Sequence[str]) -> None:
+    """Called by the script of a job whose program cannot be started: its row becomes E."""
+    options = {name: value for name, value, _ in splitOptions(words) if name}
+    if failJobRow(options):
+        logger.error("the program never began: the row of job %s says E now", options["jobid"])
 
 
 def noteCommand(request: JobRequest, argv: Sequence[str]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import socket
+from collections.abc import Mapping
 
 import sinedon
 from appion.base.retrieve.host import readUserName
@@ -13,7 +14,7 @@ from appion.base.store.path import savePathData
 from appion.runjob.command import JobRequest
 from sinedon.models import appiondata
 
-QUEUED = "Q"
+QUEUED, FAILED = "Q", "E"
 
 
 def insertJobRow(request: JobRequest) -> int:
@@ -23,7 +24,7 @@ def insertJobRow(request: JobRequest) -> int:
         ConfigurationFailure, sinedon.errors.ConfigurationError: session or project are not known, or the database
             cannot be reached.
     """
-    session_id = openProject(request)
+    session_id = openProject(request.options)
     path_id = savePathData(request.rundir)
     row = sinedon.insertRow(
         appiondata.ApAppionJobData, path=path_id, clusterpath=path_id, session=session_id,
@@ -43,17 +44,34 @@ def updateJobRow(request: JobRequest, jobid: int, clusterjobid: int) -> None:
     if "projectid" in request.options:
         sinedon.setup(int(request.options["projectid"]))
     else:
-        openProject(request)
+        openProject(request.options)
     sinedon.updateRow(appiondata.ApAppionJobData, jobid, clusterjobid=clusterjobid)
     rows = appiondata.ApAppionJobData.objects.filter(def_id=jobid)
     (rows.filter(status=None) | rows.filter(status="")).update(status=QUEUED)
 
 
-def openProject(request: JobRequest) -> int:
-    """Connect to the databases of the request's project and return the id of its session."""
+def failJobRow(options: Mapping[str, str]) -> bool:
+    """Set the row of ``jobid`` to E if it still says Q or nothing; returns whether it did.
+
+    Args:
+        options: of the job's command line: ``jobid``, and what tells the project.
+
+    Raises:
+        ConfigurationFailure, sinedon.errors.ConfigurationError: as for :func:`insertJobRow`.
+    """
+    if "projectid" in options:
+        sinedon.setup(int(options["projectid"]))
+    else:
+        openProject(options)
+    rows = appiondata.ApAppionJobData.objects.filter(def_id=int(options["jobid"]))
+    return bool((rows.filter(status__in=(QUEUED, "")) | rows.filter(status=None)).update(status=FAILED))
+
+
+def openProject(options: Mapping[str, str]) -> int:
+    """Connect to the databases of the project that the options tell, and return the id of its session."""
     sinedon.setup()
-    number = {name: int(request.options[name]) if name in request.options else None for name in ("expid", "projectid")}
-    args = argparse.Namespace(**number, sessionname=request.options.get("session"), mrcnames=None)
+    number = {name: int(options[name]) if name in options else None for name in ("expid", "projectid")}
+    args = argparse.Namespace(**number, sessionname=options.get("session"), mrcnames=None)
     session = readSession(args)
     setupProject(args, session)
     return session.def_id

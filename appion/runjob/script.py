@@ -18,6 +18,9 @@ from appion.runjob.command import PROGRAMS, JobRequest
 #: ``{{ name }}``: unlike ``$name`` it cannot be mistaken for a variable of the shell.
 PLACEHOLDER = re.compile(r"\{\{\s*(\w+)\s*\}\}")
 
+#: First word of a call of runJob.py by the script of a job whose program cannot be started.
+NOT_STARTED = "--not-started"
+
 #: Options of sbatch by option of the command line: how it is written, which values it takes, and what those are.
 NUMBER = re.compile(r"[1-9]\d*", re.ASCII)
 DIRECTIVES: dict[str, tuple[str, re.Pattern[str], str]] = {
@@ -29,27 +32,39 @@ DIRECTIVES: dict[str, tuple[str, re.Pattern[str], str]] = {
 }
 
 
-def constructScript(request: JobRequest, template: str | None, jobid: int | None) -> str:
+def constructScript(request: JobRequest, template: str | None, jobid: int | None, tell: bool = True) -> str:
     """Return the text of the script.
 
     Args:
         template: path of the site's own template; None for the one that ships.
-        jobid: a job row for the program to keep up to date, if the request names none.
+        jobid: the job's row, if there is one.
+        tell: whether the program is told of the row, because the request does not name it already.
 
     Raises:
         ConfigurationFailure: the template cannot be read or names something that does not exist, or an option for the
             scheduler has a value that it cannot have.
     """
-    command = [*request.command, *([f"--jobid={jobid}"] if jobid is not None else [])]
+    command = [*request.command, *([f"--jobid={jobid}"] if tell and jobid is not None else [])]
     values = {
         "command": shlex.join(command),
         "directives": "\n".join(constructDirectives(request.options)),
+        "give_up": constructGiveUp(request, jobid),
         "job_name": re.sub(r"[^A-Za-z0-9_.-]", "_", request.runname),
         "log": shlex.quote(str(request.rundir / f"{request.runname}.appionsub.log")),
         "path": shlex.quote(findCommands()),
         "rundir": shlex.quote(str(request.rundir)),
     }
     return fillTemplate(readTemplate(template), values, template or "slurm.sh")
+
+
+def constructGiveUp(request: JobRequest, jobid: int | None) -> str:
+    """Return the command that says E in the job's row, for when the program cannot be started; `:` without a row."""
+    row = request.jobid if request.jobid is not None else jobid
+    if row is None:
+        return ":"
+    places = [f"--{name}={request.options[name]}" for name in ("projectid", "expid", "session") if name in
+              request.options]  # fmt: skip
+    return shlex.join(["runJob.py", NOT_STARTED, f"--jobid={row}", *places])
 
 
 def constructDirectives(options: Mapping[str, str]) -> list[str]:

@@ -29,7 +29,7 @@ __all__ = ["slurmdaemon"]
 MAXIMUM = 3  # as in the settings of `slurmdaemon`
 REFUSAL = "Batch job submission failed: Socket timed out on send/recv operation"
 REFUSE = f'echo "sbatch: error: {REFUSAL}" >&2; exit 1'
-DIE = """sed -i 's|^exec .*|echo "no disk here"; exit 1|' "$1" """
+DIE = """for script; do :; done; sed -i 's|^exec .*|echo "no disk here"; exit 1|' "$script" """
 
 
 class Flaky:
@@ -286,3 +286,29 @@ def test_P18_no_job_is_left_when_idle_and_a_second_burst_has_them_again(flaky, s
     assert flaky.count("scancel") == 0, "each of them worked until it was idle"
     assert daemon.events("job lost") == []
     daemon.finish()
+
+
+def test_jobs_that_are_held_are_no_well_run(flaky, slurmdaemon, watched):
+    """The first line of the status says TROUBLE, since when and why, until somebody has done something."""
+    flaky.rule("sbatch", 'set -- --hold "$@"')
+    daemon = watched(10)
+    daemon.waitForTrouble("no job can start before somebody does something since", "JobHeldUser", "scontrol release")
+    for job in slurmdaemon.listJobs():
+        slurmdaemon.run("scontrol", "release", str(job))
+    flaky.heal("sbatch")
+    daemon.waitForWorkers(MAXIMUM)
+    daemon.finish()
+    assert len(daemon.events("jobs are stuck")) == len(daemon.events("jobs can start again")) == 1
+
+
+def test_a_wrapper_that_prints_a_number_first_harms_nobody(flaky, slurmdaemon, watched):
+    """The number in the banner is another job of the same user, which must outlive the daemon."""
+    other = slurmdaemon.submit("sleep 300", "--job-name=somebody")
+    flaky.rule("sbatch", f'echo "Welcome, job {other} of yours runs"; echo; "$REAL" "$@"; echo "--> {other} OK"; exit')
+    daemon = watched(10)
+    daemon.waitForWorkers(MAXIMUM)
+    daemon.finish()
+    waitFor(lambda: set(slurmdaemon.listJobs()) == {other})
+    jobs = [event["job"] for event in daemon.events("job submitted")]
+    assert str(other) not in jobs
+    assert len(jobs) == MAXIMUM

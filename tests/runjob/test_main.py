@@ -63,6 +63,13 @@ def fakeSbatch(site, text):
     (site / "sbatch").chmod(0o755)
 
 
+def shadow(slurm, site, program, script):
+    """Put a program of that name, which may fall back on `$REAL`, before the real one."""
+    real = slurm.run("sh", "-c", f"command -v {program}").stdout.strip()
+    (site / program).write_text(f"#!/bin/sh\nREAL={real}\n{script}\n")
+    (site / program).chmod(0o755)
+
+
 def parseOutput(output):
     """As the web pages do."""
     return int(re.search(r"([0-9]+)$", output.removesuffix("\n"))[1])
@@ -203,7 +210,8 @@ def testAControllerThatIsDown(slurmcluster, call, tmp_path):
     ("script", "words"),
     [
         ("exec sleep 60", "did not answer within 0.3 s"),
-        ("echo Submitted", "gave no job id but 'Submitted'"),
+        ("echo Submitted", "printed no number of a job: 'Submitted'"),
+        ("echo 12; echo 13", "printed more than one number (12, 13)"),
         ("echo 12; echo no >&2; exit 3", "not accepted: no"),
         ("exit 3", "sbatch ended with 3"),
     ],
@@ -215,6 +223,82 @@ def testAnSbatchThatMisbehaves(site, call, monkeypatch, tmp_path, script, words)
     code, output, errors = call(PROGRAM, f"--rundir={tmp_path / 'd1'}", "--no-commit")
     assert (code, output) == (1, "")
     assert words in errors
+
+
+BANNER = """echo "Welcome to the Lonestar 5 Supercomputer"; echo "--> Verifying valid submit host (login1)...OK" """
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        f"{BANNER}; $REAL \"$@\"; echo 'Have a nice day, 5 jobs run'",
+        "$REAL \"$@\" | sed 's/^/[2026-11-26 12:00:05] /'",
+        "shift; $REAL \"$@\" | sed 's/$/ on cluster lab/'; echo 'Loading cuda/12.1'",
+    ],
+)
+@pytest.mark.usefixtures("site")
+def testAWrapperThatPrintsMore(slurmcluster, site, call, tmp_path, script):
+    shadow(slurmcluster, site, "sbatch", script)
+    code, output, errors = call(PROGRAM, f"--rundir={tmp_path / 'd1'}", "--no-commit")
+    assert (code, errors) == (0, "")
+    assert [int(output)] == list(slurmcluster.listJobs()) or slurmcluster.awaitJob(int(output)) == "COMPLETED"
+    assert slurmcluster.readJob(int(output))["JobName"] == "d1"
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        '$REAL "$@" > /dev/null; echo "Batch job submission failed: Socket timed out on send/recv" >&2; exit 1',
+        "$REAL \"$@\" > /dev/null; echo 'thank you, job taken'",
+        "$REAL \"$@\" > /dev/null; exec sleep 60",
+    ],
+)
+@pytest.mark.usefixtures("site")
+def testAJobWhoseNumberWasLostIsFound(slurmcluster, site, call, tmp_path, monkeypatch, script):
+    """Also beside another job of the same name and folder; what is not there is not made up."""
+    slurmcluster.submit("sleep 60", "--job-name=d1", f"--chdir={tmp_path}", "--hold")
+    monkeypatch.setattr(runjob, "setting", lambda key: {"runjob.timeout": 1 if "sleep" in script else 30}.get(key))
+    shadow(slurmcluster, site, "sbatch", script)
+    code, output, errors = call(PROGRAM, f"--rundir={tmp_path / 'd1'}", "--no-commit")
+    assert (code, errors) == (0, "")
+    assert f"Command={tmp_path}/d1/d1.appionsub.job appion-" in slurmcluster.run("scontrol", "show", "job",
+                                                                                output.strip()).stdout  # fmt: skip
+    shadow(slurmcluster, site, "sbatch", script.replace('$REAL "$@" > /dev/null', ":"))
+    code, output, errors = call(PROGRAM, f"--rundir={tmp_path / 'd1'}", "--no-commit")
+    assert (code, output) == (1, "")
+    shadow(slurmcluster, site, "squeue", "exit 3")
+    errors = call(PROGRAM, f"--rundir={tmp_path / 'd1'}", "--no-commit")[2]
+    assert "squeue does not say whether the job is there" in errors
+
+
+@pytest.mark.usefixtures("sqlitedatabase")
+@pytest.mark.parametrize("reason", ["wrapper", "folder", "log"])
+def testAProgramThatNeverStartsLeavesE(slurmcluster, site, call, tmp_path, reason):
+    rundir = tmp_path / "ddstack1"
+    row, words = makeCall(rundir)
+    (site / "runJob.py").write_text(f'#!/bin/sh\nexec {sys.executable} {ROOT}/bin/runJob.py "$@"\n')
+    (site / "runJob.py").chmod(0o755)
+    wrapper = "nowrapper" if reason == "wrapper" else "memcappion"
+    harm = {"wrapper": ":", "folder": f"mv {rundir} {rundir}.away; mkdir {tmp_path}/logs",
+            "log": f"rm -f {rundir}/*.log; mkdir {rundir}/ddstack1.appionsub.log"}[reason]  # fmt: skip
+    template = tmp_path / "template.sh"
+    shipped = (ROOT / "appion" / "runjob" / "slurm.sh").read_text()
+    template.write_text(shipped.replace("giveUp() {", f"{harm}\ngiveUp() {{"))
+    (tmp_path / "out").mkdir()
+    template.write_text(template.read_text().replace("{{ directives }}", f"#SBATCH --output={tmp_path}/out/%j"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(runjob, "setting", {"runjob.template": str(template), "runjob.timeout": 30}.get)
+        code, output, errors = call(wrapper, *words[2:])
+    assert (code, errors) == (0, "")
+    assert slurmcluster.awaitJob(int(output)) == "FAILED"
+    assert jobs.get(def_id=row.def_id).status == "E"
+    log = rundir / "ddstack1.appionsub.log" if reason == "wrapper" else tmp_path / "out" / output.strip()
+    told = {"wrapper": "nowrapper: not found", "folder": "No such file", "log": "Is a directory"}[reason]
+    assert told in log.read_text()
+    assert "says E now" in log.read_text()
+    jobs.update(status="R")
+    assert call("--not-started", f"--jobid={row.def_id}", "--projectid=1") == (0, "", "")
+    assert jobs.get(def_id=row.def_id).status == "R"
 
 
 def testWithoutSbatchOrAPlaceToWrite(call, tmp_path, monkeypatch):

@@ -6,8 +6,11 @@ Where Dask or dask-jobqueue would act by themselves, they are held back here.
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import logging
 import os
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,14 +22,21 @@ from distributed.deploy.cluster import Cluster
 from appion.base.config import setting
 from appion.base.workers.nodes import Nodes
 from appion.base.workers.scaling import Demand
+from appion.base.workers.slurm.answer import SlurmError
 from appion.base.workers.slurm.estate import Estate
-from appion.base.workers.slurm.job import SlurmError, SlurmJob, callSlurm, describeError
-from appion.base.workers.slurm.reconcile import SQUEUE_FORMAT, Listed, parseSqueue
+from appion.base.workers.slurm.job import SlurmJob, callSlurm, describeError
+from appion.base.workers.slurm.reconcile import SQUEUE_FORMAT, Listed, isAlive, parseSqueue
 from appion.base.workers.slurm.script import calcJobName, constructDirectives, constructJobOptions, readJobqueue
 from appion.base.workers.slurm.steward import INTERVAL, Steward
 from appion.base.workers.supply import Supply
 
 logger = logging.getLogger(__name__)
+
+#: What scancel says of jobs that ended before it could do anything.
+ENDED_MEANWHILE = re.compile(r"scancel: (?:scancel: error: .*(?:Invalid job id|already).*\n?)+ \(exit code 1\)")
+
+#: Seconds for squeue to answer once more before the jobs are cancelled at the end.
+FAREWELL = 5.0
 
 
 class SlurmCluster(Supply, SLURMCluster):
@@ -87,10 +97,14 @@ class SlurmCluster(Supply, SLURMCluster):
         """All our jobs that Slurm knows, by number, also those that have ended of late, with a single call.
 
         Raises:
-            SlurmError, ValueError, OSError: they are not known.
+            SlurmError, OSError: they are not known.
         """
-        ours = ("--states=all", f"--user={os.getuid()}", f"--name={self.job_label}")
-        return parseSqueue(await callSlurm("squeue", "--noheader", *ours, f"--format={SQUEUE_FORMAT}"))
+        command = ("squeue", "--states=all", *self._selectOurs(), f"--format={SQUEUE_FORMAT}")
+        return parseSqueue(await callSlurm(*command), self.job_label)
+
+    def _selectOurs(self) -> tuple[str, str]:
+        """What keeps Slurm's commands to the jobs of this run."""
+        return f"--user={os.getuid()}", f"--name={self.job_label}"
 
     async def submitJobs(self, number: int, excluded: Sequence[str]) -> list[SlurmJob]:
         """Submit jobs that keep away from some nodes. Those that Slurm did not take are not kept, see their `error`."""
@@ -124,12 +138,16 @@ class SlurmCluster(Supply, SLURMCluster):
         return job
 
     async def cancelJobs(self, numbers: Iterable[str]) -> None:
-        """Cancel jobs. Those for which it fails turn up again, as jobs that nobody knows."""
+        """Cancel jobs that squeue has shown as ours; scancel looks at their name once more.
+
+        Those for which it fails turn up again, as jobs that nobody knows. One that has ended meanwhile is no failure.
+        """
         if numbers := [number for number in numbers if number]:
             try:
-                await callSlurm("scancel", *numbers)
+                await callSlurm("scancel", *self._selectOurs(), *numbers)
             except (SlurmError, OSError) as error:
-                logger.warning("jobs %s were not cancelled: %s", ", ".join(numbers), describeError(error))
+                if not ENDED_MEANWHILE.fullmatch(str(error)):
+                    logger.warning("jobs %s were not cancelled: %s", ", ".join(numbers), describeError(error))
 
     def readLog(self, job: SlurmJob) -> str:
         """The last line that a job wrote, and where."""
@@ -158,15 +176,32 @@ class SlurmCluster(Supply, SLURMCluster):
         steward: Steward | None = getattr(self, "_adaptive", None)
         if steward is not None:
             await steward.retire()
-        numbers = [self.forget(name).number for name in list(self.workers)]
+        numbers = {self.forget(name).number for name in list(self.workers)} - {""}
         self.worker_spec.clear()
         for job in self._created:
             job.status = Status.closed
-        if steward is not None and (numbers := [*numbers, *steward.leaving]):
-            steward.leaving.clear()
-            steward.news.append({"what": "jobs cancelled", "jobs": numbers, "reason": "the workers are closed"})
-            await self.cancelJobs(numbers)
+        if steward is not None:
+            await self._cancelAll(steward, numbers | set(steward.leaving))
         await super()._close()
+
+    async def _cancelAll(self, steward: Steward, numbers: set[str]) -> None:
+        """Cancel these jobs and whatever else has our name; what squeue never showed may be anybody's and is left."""
+        steward.leaving.clear()
+        shown = set(steward.shown)
+        if steward.live is None or numbers - shown:
+            with contextlib.suppress(SlurmError, OSError, TimeoutError):
+                listed = await asyncio.wait_for(self.listJobs(), FAREWELL)
+                numbers |= {number for number, job in listed.items() if isAlive(job)}
+                shown |= set(listed)
+        if left := sorted(numbers - shown, key=int):
+            logger.warning(
+                "jobs %s are not cancelled, as squeue never showed them as ours; look with squeue --name=%s (without "
+                "a daemon their workers end by themselves, and the next start cancels them)",
+                ", ".join(left), self.job_label,
+            )  # fmt: skip
+        if ours := sorted(numbers & shown, key=int):
+            steward.news.append({"what": "jobs cancelled", "jobs": ours, "reason": "the workers are closed"})
+            await self.cancelJobs(ours)
 
 
 if TYPE_CHECKING:

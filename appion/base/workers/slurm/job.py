@@ -11,6 +11,7 @@ from typing import Any
 from dask_jobqueue.slurm import SLURMJob
 from distributed.core import Status
 
+from appion.base.workers.slurm.answer import SlurmError, readJobNumber
 from appion.base.workers.slurm.script import constructSubmitEnvironment
 
 #: Seconds that a command of Slurm may take.
@@ -26,6 +27,8 @@ class SlurmJob(SLURMJob):
         missing: how many times in a row squeue did not list it.
         silent_since: since when it runs without a worker, by the monotonic clock.
     """
+
+    submit_command = "sbatch --parsable"
 
     def __init__(self, *arguments: Any, **options: Any):
         super().__init__(*arguments, **options)
@@ -48,6 +51,9 @@ class SlurmJob(SLURMJob):
         self.submitted = time.monotonic()
         self.status = Status.running
 
+    def _job_id_from_submit_output(self, out: str) -> str:
+        return readJobNumber(out)
+
     async def close(self) -> None:
         self.status = Status.closed
 
@@ -56,12 +62,8 @@ class SlurmJob(SLURMJob):
         return await callSlurm(*cmd)
 
 
-class SlurmError(RuntimeError):
-    """A command of Slurm failed; the text is what it printed."""
-
-
 async def callSlurm(*command: str) -> str:
-    """Run a command of Slurm and return what it printed.
+    """Run a command of Slurm and return what it printed on standard output.
 
     Raises:
         SlurmError: it failed or did not end in time.

@@ -7,6 +7,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from appion.base.workers.slurm.answer import SlurmError, constructFormat, quote, readListing
+
 #: States in which a job runs no more. A state that is not known counts as alive.
 ENDED = frozenset(
     {"BOOT_FAIL", "CANCELLED", "COMPLETED", "DEADLINE", "FAILED", "NODE_FAIL", "OUT_OF_MEMORY", "PREEMPTED", "REVOKED",
@@ -16,8 +18,18 @@ ENDED = frozenset(
 #: States that say something about the node.
 NODE_TROUBLE = frozenset({"BOOT_FAIL", "FAILED", "NODE_FAIL"})
 
-#: What is asked of squeue about each job: id, state, nodes, reason.
-SQUEUE_FORMAT = "%i|%T|%N|%r"
+#: What is asked of squeue about each job: id, state, nodes, name, reason.
+SQUEUE_FORMAT = constructFormat("%i", "%T", "%N", "%j", "%r")
+
+#: States in which a job waits for a person.
+HELD = frozenset({"REQUEUE_HOLD", "RESV_DEL_HOLD", "SPECIAL_EXIT", "STOPPED", "SUSPENDED"})
+
+#: Reasons of Slurm's for which a job waits until a person does something, as far as can be told from here: it is held,
+#: asks for what there is not, or has no right to it. Waiting for one's turn (Priority, Resources) is none of them.
+STUCK = re.compile(
+    r"hold|held|invalid|never|notallowed|notpermitted|badconstraints|reqnodenotavail|nodedown|reservationdeleted|"
+    r"userenv|^partition|^assoc|^qos|^account|^max|frontenddown|down,drained|launchfail"
+)
 
 
 @dataclass(frozen=True)
@@ -68,21 +80,49 @@ class Loss:
     blamed: bool = False
 
 
-def parseSqueue(text: str) -> dict[str, Listed]:
-    """Jobs by id from what squeue printed in :data:`SQUEUE_FORMAT`.
+def parseSqueue(text: str, name: str) -> dict[str, Listed]:
+    """Jobs of this name by id from what squeue printed in :data:`SQUEUE_FORMAT`; other jobs are none of ours.
 
     Raises:
-        ValueError: a line is something else; then nothing of it is to be believed.
+        SlurmError: it is cut off or something else; then nothing of it is to be believed.
     """
     jobs = {}
-    for line in text.splitlines():
-        if not line.strip():
+    for number, state, node, job_name, reason in readListing(text, 5):
+        if job_name != name:
             continue
-        match = re.fullmatch(r"(\d+)\|([A-Z_]+)\|([^|]*)\|(.*)", line.strip())
-        if match is None:
-            raise ValueError(f"squeue printed {line[:200]!r}")
-        jobs[match[1]] = Listed(match[2], re.sub(r"^\(.*\)$", "", match[3]), match[4])
+        if not (re.fullmatch(r"[1-9][0-9]*", number) and re.fullmatch("[A-Z_]+", state)):
+            raise SlurmError(f"squeue printed {quote(f'{number}|{state}')} for number and state of job {name}")
+        jobs[number] = Listed(state, re.sub(r"^\(.*\)$", "", node), reason)
     return jobs
+
+
+def isStuck(job: Listed) -> bool:
+    """Whether a job will not start unless a person does something."""
+    if job.state in HELD:
+        return True
+    return job.state == "PENDING" and STUCK.search(re.sub(r"[\s_]+", "", job.reason.lower())) is not None
+
+
+def describeStuck(listing: Mapping[str, Listed], ours: Mapping[str, bool]) -> str:
+    """Why none of our jobs can start, with their numbers and what to type; empty if one works or may yet.
+
+    Args:
+        ours: number of each job -> whether its worker is there.
+    """
+    there = {key: listing[key] for key in ours if key in listing and isAlive(listing[key])}
+    if any(ours.values()) or not there or not all(isStuck(job) for job in there.values()):
+        return ""
+    groups: dict[str, list[str]] = {}
+    for key, job in there.items():
+        groups.setdefault(job.reason if job.reason not in ("", "None") else job.state, []).append(key)
+    parts = []
+    for reason, numbers in sorted(groups.items(), key=lambda group: -len(group[1])):
+        keys = sorted(numbers, key=int)
+        some = ", ".join(keys[:5]) + (", …" if len(keys) > 5 else "")
+        held = re.search("held|jobhold|_hold", reason.lower())
+        remedy = f"release with: scontrol release {','.join(keys)}" if held else f"see: scontrol show job {keys[0]}"
+        parts.append(f"{reason} (job{'s' * (len(keys) > 1)} {some}; {remedy})")
+    return "; ".join(parts)
 
 
 def findLoss(facts: Facts, listed: Listed | None, patience: Patience) -> Loss | None:
@@ -129,5 +169,6 @@ def countJobs(
     words = {"PENDING": "pending", "CONFIGURING": "starting", "RUNNING": "starting"}
     found = {key: listing.get(key, Listed("", "", "")) for key in ours}
     states = Counter("working" if ours[key] else words.get(job.state, "unknown") for key, job in found.items())
-    reasons = Counter(job.reason for key, job in found.items() if job.state == "PENDING" and not ours[key])
+    waiting = (job for key, job in found.items() if (job.state == "PENDING" or job.state in HELD) and not ours[key])
+    reasons = Counter(job.reason if job.state == "PENDING" else job.state for job in waiting)
     return {"working": 0, "starting": 0, "pending": 0, "unknown": 0} | states, reasons.most_common()

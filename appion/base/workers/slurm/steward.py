@@ -17,14 +17,16 @@ from distributed.deploy.adaptive import Adaptive
 from appion.base.calc.outage import Outage
 from appion.base.config import setting
 from appion.base.workers.scaling import Bounds, Demand, Hold, calcChange, calcNeed
+from appion.base.workers.slurm.answer import SlurmError
 from appion.base.workers.slurm.estate import Estate
-from appion.base.workers.slurm.job import SlurmError, SlurmJob, describeError
+from appion.base.workers.slurm.job import SlurmJob, describeError
 from appion.base.workers.slurm.reconcile import (
     Facts,
     Listed,
     Loss,
     Patience,
     countJobs,
+    describeStuck,
     findLoss,
     findStrangers,
     isAlive,
@@ -43,6 +45,7 @@ class Steward(Adaptive):
         demand, outcomes: what the daemon's thread says: how much there is to do, and (node, trouble or empty).
         news, snapshot, live: what it may read: events, facts for the status, jobs that may still run (None: not known).
         leaving: jobs that were retired or cancelled and may still run, and until when they may.
+        shown: jobs that squeue has shown under the name of this run: no other is ever cancelled.
     """
 
     def __init__(self, cluster: Any, **options: Any):
@@ -53,11 +56,13 @@ class Steward(Adaptive):
         self.snapshot: dict[str, Any] = {}
         self.live: set[str] | None = None
         self.leaving: dict[str, float] = {}
+        self.shown: set[str] = set()
         self._bounds = readBounds()
         self._hold = Hold(self._bounds.hold)
         self._patience = Patience(start=setting("slurm.start_timeout"))
         first, longest = setting("pause"), setting("pause_max")
         self._submitting, self._starting, self._asking = (Outage(first, longest) for _ in range(3))
+        self._stuck = Outage(0.0, 0.0)  # no job can start unless a person does something
         self._poll = setting("slurm.poll")
         self._next_listing = 0.0
         self._listed: dict[str, Listed] = {}
@@ -137,7 +142,7 @@ class Steward(Adaptive):
         self._next_listing = now + self._poll
         try:
             listed = await estate.listJobs()
-        except (SlurmError, ValueError, OSError) as error:
+        except (SlurmError, OSError) as error:
             if self._asking.fail(describeError(error)):
                 logger.warning("Slurm does not say how jobs are, all is left as it is: %s", self._asking.reason)
                 self._tell("squeue fails", reason=self._asking.reason)
@@ -145,9 +150,29 @@ class Steward(Adaptive):
         if self._asking.clear():
             self._tell("squeue answers again")
         self._listed = listed
+        self._noteShown(listed)
         losses = {name: self._judge(job, listed.get(job.number)) for name, job in estate.workers.items()}
         await self._giveUp({name: loss for name, loss in losses.items() if loss})
         await self._cancelStrangers(listed)
+        self._noteStuck()
+
+    def _noteShown(self, listed: dict[str, Listed]) -> None:
+        """Take in which jobs are ours because squeue says so; those that are over and done with are forgotten."""
+        ours = {job.number for job in self.estate.workers.values()} | set(self.leaving)
+        alive = {number for number, job in listed.items() if isAlive(job)}
+        self.shown = alive | (ours & (self.shown | set(listed)))
+
+    def _noteStuck(self) -> None:
+        """Say once that all jobs wait for a person, and once that they do no more."""
+        ours = {job.number: job.registered for job in self.estate.workers.values()}
+        reason = describeStuck(self._listed, ours)
+        if not reason:
+            if self._stuck.clear():
+                logger.info("jobs can start again")
+                self._tell("jobs can start again")
+        elif self._stuck.fail(reason):
+            logger.warning("no job can start before somebody does something: %s", reason)
+            self._tell("jobs are stuck", reason=reason)
 
     def _judge(self, job: SlurmJob, found: Listed | None) -> Loss | None:
         """Whether a job is lost."""
@@ -186,9 +211,12 @@ class Steward(Adaptive):
         self.live = (alive | known) - set(strangers)
 
     async def _end(self, numbers: list[str]) -> None:
-        """Cancel jobs; they count until Slurm does not list them as alive any more."""
+        """Cancel jobs; they count until Slurm does not list them as alive any more.
+
+        One that squeue has not shown is not cancelled: if it is ours after all, it turns up as one that nobody knows.
+        """
         self._keep(numbers, INTERVAL)
-        await self.estate.cancelJobs(numbers)
+        await self.estate.cancelJobs([number for number in numbers if number in self.shown])
 
     def _keep(self, numbers: list[str], seconds: float) -> None:
         """Jobs off the books may run on for so long; Slurm is asked soon what became of them."""
@@ -209,6 +237,7 @@ class Steward(Adaptive):
         there = estate.findWorkers()
         idle = [name for name in estate.workers if name in there and isIdle(there[name])]
         waiting = [name for name, job in estate.workers.items() if not job.seen]
+        known = [name for name in waiting if estate.workers[name].number in self.shown]
         change = calcChange(
             target, len(estate.workers), len(idle), len(waiting), self._calcBurst(len(waiting)),
             dormant=target <= self._bounds.minimum,
@@ -219,8 +248,8 @@ class Steward(Adaptive):
             numbers = await estate.retireWorkers(idle[: change.retire])
             self._keep(numbers, self._patience.back)
             self._tell("jobs retired", jobs=numbers)
-        if change.cancel:
-            await self._cancel(waiting[-change.cancel :], "nothing to do")
+        if change.cancel and known:
+            await self._cancel(known[-change.cancel :], "nothing to do")
 
     def _calcBurst(self, waiting: int) -> int:
         """How many jobs may be submitted now: after failures one at a time, after pauses that grow.
@@ -269,6 +298,7 @@ class Steward(Adaptive):
             "sbatch": (self._submitting, "Slurm does not take jobs"),
             "jobs": (self._starting, "jobs end before they work"),
             "squeue": (self._asking, "Slurm does not say how jobs are"),
+            "stuck": (self._stuck, "no job can start before somebody does something"),
         }
         trouble = [
             f"{text} since {time.strftime('%H:%M:%S', time.localtime(outage.began))}: {outage.reason}"

@@ -282,3 +282,93 @@ def test_jobs_of_a_killed_daemon_go_and_a_lost_scheduler_is_replaced(lab):
     assert other in lab.slurm.listJobs()
     lab.pool.close()
     lab.wait(lambda: set(lab.slurm.listJobs()) == {other})
+
+
+BANNER = 'echo "Welcome to the Lonestar 5 Supercomputer"; echo "--> Verifying job request: {0}...OK"; echo {0}; '
+
+
+def test_wrappers_that_print_more_than_slurm_harm_nobody(lab):
+    """Banners name another job of the same user, and time stamps stand before lines; the work gets done."""
+    other = lab.slurm.submit("sleep 300", "--job-name=somebody")
+    banner = BANNER.format(other)
+    lab.shadow("sbatch", f'{banner} "$REAL" "$@" | sed "s/^/Submitted batch job /"; echo "{other} jobs run"')
+    lab.shadow("squeue", f'{banner} echo "CLUSTER: lab"; "$REAL" "$@" | sed "s/^/$(date "+%F %T") /"; {banner}')
+    lab.shadow("scancel", f'{banner} "$REAL" "$@"; {banner}')
+    lab.start(2)
+    lab.submit(1, 2)
+    assert all(outcome.result for outcome in lab.collect(1, 2))
+    lab.wait(lambda: lab.pool.describe()["jobs"]["working"] == 2)
+    assert lab.count("job submitted") == 2
+    assert lab.pool.describe()["trouble"] == []
+    lab.slurm.run("scontrol", "hold", str(other))
+    lab.pool.close()
+    lab.wait(lambda: set(lab.slurm.listJobs()) == {other})
+
+
+@pytest.mark.parametrize("squeue", ["", "blind"])
+def test_a_number_that_is_misread_is_never_cancelled(lab, squeue):
+    """sbatch prints the number of somebody else's job, plainly: it is not ours, as squeue does not show it as ours."""
+    other = lab.slurm.submit("sleep 300", "--job-name=somebody")
+    lab.shadow("sbatch", f'"$REAL" "$@" > /dev/null; echo {other}')
+    calls = lab.folder / "cancelled"
+    lab.shadow("scancel", f'echo "$@" >> {calls}; exec "$REAL" "$@"')
+    if squeue:  # a wrapper that hands on no options but the format, and so lists everybody's jobs
+        lab.shadow("squeue", 'for word; do case $word in --format=*) exec "$REAL" --states=all "$word"; esac; done')
+    checkCluster((0,), 30)
+    lab.pool.start()
+    lab.tell(1)
+    lab.wait(lambda: lab.count("jobs cancelled"))  # the one that was really submitted is one that nobody knows
+    lab.pool.close()
+    lab.wait(lambda: set(lab.slurm.listJobs()) == {other})
+    assert str(other) not in calls.read_text().split()
+
+
+def test_an_answer_without_a_number_is_a_failed_submission_and_the_job_is_found(lab):
+    lab.shadow("sbatch", 'echo "Thank you, your 1 job is in queue 7"; "$REAL" "$@" > /dev/null')
+    checkCluster((0,), 30)
+    lab.pool.start()
+    lab.tell(1)
+    lab.wait(lambda: lab.count("submitting fails") and lab.count("jobs cancelled"))
+    trouble = lab.pool.describe()["trouble"][0]
+    assert "Slurm does not take jobs since" in trouble
+    assert "Thank you, your 1 job is in queue 7" in trouble
+    assert "sbatch --parsable" in trouble
+    lab.pool.close()
+    lab.wait(lambda: not lab.slurm.listJobs())
+
+
+@pytest.mark.parametrize("harm", ["sed '$d' | tr -d '\\n' | head -c -9", "grep -v JOBID", "cut -c 1-20"])
+def test_a_listing_that_is_cut_off_changes_nothing_and_says_what_to_do(lab, harm):
+    lab.start(2)
+    jobs = set(lab.slurm.listJobs())
+    broken = lab.folder / "broken"
+    lab.shadow("squeue", f'echo hello; [ -e {broken} ] || exec "$REAL" "$@"; "$REAL" "$@" | {harm}')
+    broken.touch()
+    lab.wait(lambda: lab.pool.describe()["trouble"])
+    assert "if it is a wrapper of the site, have it" in lab.pool.describe()["trouble"][0]
+    broken.unlink()
+    lab.wait(lambda: lab.count("squeue answers again"))
+    assert set(lab.slurm.listJobs()) == jobs
+    assert lab.count("job lost") == lab.count("jobs cancelled") == 0
+
+
+def test_jobs_that_only_a_person_can_start_are_told_of_once(lab, caplog):
+    held = {"jobqueue.slurm.job-extra-directives": ["--hold"]}
+    with dask.config.set(held):
+        checkCluster((0,), 30)
+        lab.pool.start()
+        lab.tell(2)
+        lab.wait(lambda: lab.pool.describe().get("pending") == [("JobHeldUser", 2)])
+        lab.wait(lambda: lab.pool.describe()["trouble"])
+        (trouble,) = lab.pool.describe()["trouble"]
+        assert trouble.startswith("no job can start before somebody does something since ")
+        assert "JobHeldUser (jobs " in trouble
+        assert f"scontrol release {','.join(map(str, sorted(lab.slurm.listJobs())))})" in trouble
+        time.sleep(1)
+        assert lab.count("jobs are stuck") == 1
+        for job in lab.slurm.listJobs():
+            lab.slurm.run("scontrol", "release", str(job))
+        lab.wait(lambda: lab.pool.countWorkers() == 2)
+        lab.wait(lambda: lab.pool.describe()["trouble"] == [])
+    assert lab.count("jobs are stuck") == lab.count("jobs can start again") == 1
+    assert sum("no job can start" in record.getMessage() for record in caplog.records) == 1
