@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import resources
 from typing import Any
 
-import dask.config
 import yaml  # type: ignore[import-untyped]
 
+from appion.base import sitefiles  # before Dask: it imports it whatever the site's files are like
 from appion.base.failures import ConfigurationFailure
+
+import dask.config  # isort: skip
 
 PREFIX = "DASK_APPION__"
 
@@ -61,8 +64,10 @@ def setting(key: str) -> Any:
     """The value of one setting, e.g. ``setting('poll')``.
 
     Raises:
-        ConfigurationFailure: unknown key, or a value of the wrong kind.
+        ConfigurationFailure: unknown key, or a value of the wrong kind, or a broken file of the site.
     """
+    if sitefiles.BROKEN is not None:
+        raise sitefiles.BROKEN
     if key not in DEFAULTS:
         raise _unknown(key, "the program")
     value = dask.config.get(f"appion.{key}")
@@ -83,6 +88,8 @@ def overrideSettings(values: Mapping[str, Any], option: str = "command line") ->
 
 def checkSettings() -> None:
     """Raise ConfigurationFailure for an unknown key anywhere, with a suggestion, or for a value of the wrong kind."""
+    if sitefiles.BROKEN is not None:
+        raise sitefiles.BROKEN
     for path, tree in _readFiles():
         for key in tree:
             if key not in DEFAULTS:
@@ -92,6 +99,7 @@ def checkSettings() -> None:
             raise _unknown(_keyOfVariable(name), f"environment variable {name}")
     for key in DEFAULTS:
         setting(key)
+    _checkSections()
 
 
 def describeSettings() -> list[Setting]:
@@ -101,6 +109,47 @@ def describeSettings() -> list[Setting]:
 
 def _keyOfVariable(name: str) -> str:
     return name.removeprefix(PREFIX).lower().replace("__", ".").replace("-", "_")
+
+
+def checkKeys(section: str, known: Iterable[str]) -> None:
+    """Check the keys right below a section of somebody else's, such as ``jobqueue.slurm``, wherever they are set.
+
+    Raises:
+        ConfigurationFailure: one is not known; with where it is and the nearest that is.
+    """
+    names = {name.replace("_", "-") for name in known}
+    for origin, key in _listKeys(section):
+        if key.replace("_", "-") not in names:
+            near = difflib.get_close_matches(key.replace("_", "-"), names, n=1)
+            hint = f"did you mean {section}.{near[0]}?" if near else f"there are {', '.join(sorted(names))}"
+            raise ConfigurationFailure(f"unknown setting {section}.{key} (from {origin})", hint)
+
+
+def _listKeys(section: str) -> Iterator[tuple[str, str]]:
+    """(origin, key) of everything that files and environment variables set right below a section ('': the top)."""
+    steps = section.split(".") if section else []
+    for tree, path in _collectYaml():
+        for step in steps:
+            tree = tree.get(step) if isinstance(tree, Mapping) else None
+        if isinstance(tree, Mapping):
+            yield from ((str(path), str(key)) for key in tree)
+        elif tree is not None:
+            raise ConfigurationFailure(f"{path}: the value of `{section}` is {tree!r}", "put settings below it")
+    for name in os.environ:
+        words = name.removeprefix("DASK_").lower().split("__")
+        if name.startswith("DASK_") and len(words) > max(1, len(steps)) and words[: len(steps)] == steps:
+            yield f"environment variable {name}", words[len(steps)]
+
+
+def _checkSections() -> None:
+    """Raise ConfigurationFailure for a section that nobody reads and whose name is nearly that of one of ours."""
+    for section, ours in (("", ("appion", "jobqueue")), ("jobqueue", ("slurm",))):
+        for origin, key in _listKeys(section):
+            word = re.sub(r"[\W_]", "", key.lower())
+            near = difflib.get_close_matches(word, ours, n=1, cutoff=0.75)
+            if near and key not in ours:
+                name = ".".join(filter(None, (section, near[0])))
+                raise ConfigurationFailure(f"unknown section {key} (from {origin})", f"did you mean {name}?")
 
 
 def _readFiles() -> list[tuple[str, dict[str, Any]]]:

@@ -10,8 +10,10 @@ from pathlib import Path
 
 import dask.config
 
+from appion.base import sitefiles
 from appion.base.config import checkSettings, describeSettings
 from appion.base.failures import ConfigurationFailure
+from appion.base.sitefiles import checkFiles
 from appion.doctor.database import checkDatabases
 from appion.doctor.finding import TODO, WELL, Finding, runCheck
 from appion.doctor.folder import checkFolder, checkRundir
@@ -27,6 +29,8 @@ def showDoctor(args: argparse.Namespace) -> int:
         return 0
     if args.config is not None:
         useConfig(args.config)
+    if sitefiles.BROKEN is not None:
+        raise sitefiles.BROKEN
     todo = 0
     for subject, check in listChecks(args.rundir, args.projectid):
         for finding in runCheck(subject, check):
@@ -59,10 +63,12 @@ def useConfig(folder: Path) -> None:
     """Read sinedon.cfg and the settings from this folder, too; it wins over the others.
 
     Raises:
-        ConfigurationFailure: it is no folder.
+        ConfigurationFailure: it is no folder, or a file in it or in another of Dask's folders is broken.
     """
     if not folder.is_dir():
         raise ConfigurationFailure(f"--config={folder} is not a folder", "give the one that sinedon.cfg is in")
+    checkFiles([os.fspath(folder)])
     os.environ["SINEDON_CFG_PATH"] = os.fspath(folder.absolute())
     dask.config.paths.append(os.fspath(folder.absolute()))
-    dask.config.refresh()
+    if sitefiles.BROKEN is None:
+        dask.config.refresh(paths=dask.config.paths)

@@ -70,6 +70,10 @@ def test_command_line_over_environment_over_file(site):
         ("appion:\n  cluster: 3\n", {}, "write text"),
         ("appion:\n  workers: many\n", {}, "or null"),
         ("appion: 3\n", {}, "the value of `appion` is 3"),
+        ("apion:\n  poll: 3\n", {}, r"unknown section apion \(from .*did you mean appion\?"),
+        ("job_queue:\n  slurm: {}\n", {}, "did you mean jobqueue"),
+        ("jobqueue:\n  slrum: {}\n", {}, r"did you mean jobqueue\.slurm\?"),
+        ("", {"DASK_APPOIN__POLL": "3"}, "DASK_APPOIN__POLL.*did you mean appion"),
     ],
 )
 def test_wrong_settings_name_key_value_origin_and_remedy(site, text, environment, message):

@@ -135,7 +135,9 @@ def testSlurmIsAskedWithTheSettingsOfTheWorkers(slurm, consult, commands, monkey
     dask.config.set({f"jobqueue.slurm.{key}": value for key, value in given.items()})
     assert re.match(r"well   Slurm       takes the job of a worker \(.*-p preprocessing.*-t 02:00:00.*\): "
                     r"Job \d+ to start at .* in partition preprocessing", look())  # fmt: skip
-    dask.config.set({"jobqueue.slurm.queue": "gpu"})
+    dask.config.set({"jobqueue.slurm.interface": "ib0"})
+    assert look().startswith("TO DO  Slurm       jobqueue.slurm.interface is 'ib0', which ")
+    dask.config.set({"jobqueue.slurm.interface": "lo", "jobqueue.slurm.queue": "gpu"})
     assert re.match(r"TO DO  Slurm       does not take the job of a worker: .*invalid partition", look())
     dask.config.set({"appion.cluster": "local"})
     assert look().startswith("well   Slurm       runJob.py can submit: Job ")
@@ -151,6 +153,20 @@ def testWrongSettingsAreFound(consult, commands, monkeypatch):
     assert code == 1
     assert lines[0].startswith("TO DO  settings    unknown setting appion.pol (from environment variable")
     assert main(["doctor", "--config=/nowhere"]) == 2
+
+
+def testASiteFileThatIsBroken(capsys, commands, tmp_path):
+    commands("none", "")
+    (tmp_path / "jobqueue.yaml").write_text("jobqueue:\n  slurm: [\n")
+    assert main(["doctor", f"--config={tmp_path}"]) == 2
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert f"{tmp_path}/jobqueue.yaml, line 3" in told.err
+    (tmp_path / "jobqueue.yaml").write_text("appion:\n  cluster: slurm\njobqueue:\n  slurm:\n    memroy: 1GB\n")
+    for program in ("sbatch", "squeue", "scancel"):
+        commands(program, "")
+    main(["doctor", f"--config={tmp_path}"])
+    assert "did you mean jobqueue.slurm.memory?" in capsys.readouterr().out
 
 
 def testAFolderThatCannotBeUsed(consult, commands, tmp_path):

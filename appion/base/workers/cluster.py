@@ -15,8 +15,9 @@ from distributed import Nanny, Scheduler, SpecCluster
 from distributed.deploy.cluster import Cluster
 
 from appion.base.config import setting
-from appion.base.failures import ConfigurationFailure
+from appion.base.failures import ConfigurationFailure, Failure
 from appion.base.workers.scaling import Demand
+from appion.base.workers.starting import constructStartFailure, ensureFiles
 from appion.base.workers.supply import Supply
 
 if TYPE_CHECKING:
@@ -49,15 +50,23 @@ def constructCluster(
         rundir: the run folder, which Slurm's jobs write their logs to.
 
     Raises:
-        ConfigurationFailure: an unknown kind of cluster.
+        ConfigurationFailure: an unknown kind of cluster, or a setting with which it cannot be started.
+        InfrastructureFailure: it cannot be started now.
     """
     kind = checkCluster()
-    with dask.config.set(DASK_SETTINGS):
-        if kind == "local":
-            return constructLocalCluster(gpus, calcWorkers(gpus, workers))
-        from appion.base.workers.slurm.cluster import SlurmCluster  # only here: dask-jobqueue takes a while to import
+    number = calcWorkers(gpus, workers) if kind == "local" else int(setting("slurm.maximum"))
+    ensureFiles(number)
+    try:
+        with dask.config.set(DASK_SETTINGS):
+            if kind == "local":
+                return constructLocalCluster(gpus, number)
+            from appion.base.workers.slurm.cluster import SlurmCluster  # here: dask-jobqueue takes a while to import
 
-        return SlurmCluster((rundir or Path.cwd()).absolute(), gpus)
+            return SlurmCluster((rundir or Path.cwd()).absolute(), gpus)
+    except Failure:
+        raise
+    except Exception as error:
+        raise constructStartFailure(error) from error
 
 
 def checkCluster(gpus: tuple[int, ...] = (), timeout: float | None = None) -> str:

@@ -13,10 +13,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import dask.config
-
 from appion.base.config import PREFIX, setting
 from appion.base.failures import ConfigurationFailure
+from appion.base.workers.slurm.options import checkOptions, readJobqueue
 
 #: Variables handed on besides our settings: what a worker needs to find this package, its programs and its settings.
 HANDED_ON = ("PATH", "LD_LIBRARY_PATH", "PYTHONPATH", "DASK_CONFIG", "DASK_ROOT_CONFIG")
@@ -41,8 +40,7 @@ def checkJobs(gpus: Sequence[int], timeout: float | None) -> None:
                 "start the daemon on a host from which jobs are submitted, or set appion.cluster to local",
             )
     options = readJobqueue()
-    if not options.get("memory") and not options.get("job-mem"):
-        raise ConfigurationFailure("jobqueue.slurm.memory is not set", "say how much a job may use, e.g. 32GB")
+    checkOptions(options)
     maximum, minimum = setting("slurm.maximum"), setting("slurm.minimum")
     if maximum < max(1, minimum):
         raise ConfigurationFailure(
@@ -121,14 +119,6 @@ def calcJobName(rundir: Path) -> str:
     """The name of all jobs of a run folder, by which squeue finds them and those that an earlier daemon left."""
     word = re.sub(r"[^A-Za-z0-9._-]", "_", rundir.name)[:32]
     return f"appion-{word}-{hashlib.sha256(str(rundir).encode()).hexdigest()[:8]}"
-
-
-def readJobqueue() -> dict[str, Any]:
-    """The settings of `jobqueue.slurm` as dask-jobqueue and the site's files give them."""
-    import dask_jobqueue  # noqa: F401 (registers its defaults; only here, as other clusters do not need it)
-
-    tree = dask.config.get("jobqueue.slurm")
-    return {str(key).replace("_", "-"): value for key, value in tree.items()}
 
 
 def parseWalltime(text: Any) -> float:

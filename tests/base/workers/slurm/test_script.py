@@ -12,9 +12,11 @@ from pathlib import Path
 import dask.config
 import pytest
 
+from appion.base.config import checkSettings
 from appion.base.failures import ConfigurationFailure
 from appion.base.workers.slurm import jobworker
 from appion.base.workers.slurm.job import SlurmJob
+from appion.base.workers.slurm.options import checkOptions, readJobqueue
 from appion.base.workers.slurm.script import (
     calcJobName,
     checkJobs,
@@ -23,7 +25,6 @@ from appion.base.workers.slurm.script import (
     constructJobOptions,
     constructSubmitEnvironment,
     parseWalltime,
-    readJobqueue,
 )
 from appion.base.workers.task import runTask
 
@@ -95,20 +96,61 @@ def test_what_a_job_lacks_is_said_before_the_first_one(monkeypatch, tmp_path):
         (tmp_path / program).write_text("#!/bin/sh\n")
         (tmp_path / program).chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
-    with dask.config.set(SITE):
+    site = SITE | {"jobqueue.slurm.interface": "lo"}
+    with dask.config.set(site):
         checkJobs((0,), 3600)
         with pytest.raises(ConfigurationFailure, match="more than 12:02:00"):
             checkJobs((0,), 12 * 3600)
     for key, value, words in (
         ("jobqueue.slurm.memory", None, "memory is not set"),
         ("jobqueue.slurm.walltime", "noon", "'noon'"),
+        ("jobqueue.slurm.memory", "much", "memory is 'much'"),
+        ("jobqueue.slurm.interface", "ib0", r"interface is 'ib0', which .* cannot be reached at.*'lo'"),
+        ("jobqueue.slurm.scheduler-options", {"interface": "ib1"}, r"scheduler-options\.interface is 'ib1'"),
+        ("jobqueue.slurm.scheduler-options", 3, "scheduler-options is 3"),
+        ("jobqueue.slurm.job-extra-directives", "--qos=live", "write a list of texts"),
+        ("jobqueue.slurm.job-extra-directives", {"--qos": "live"}, "write a list of texts"),
+        ("jobqueue.slurm.job-cpu", "four", "a number of processors"),
+        ("jobqueue.slurm.job-extra", ["--qos=live"], "job-extra has no effect .*job-extra-directives"),
         ("appion.slurm.maximum", 0, "maximum is 0"),
     ):
-        with dask.config.set({**SITE, key: value}), pytest.raises(ConfigurationFailure, match=words):
+        with dask.config.set({**site, key: value}), pytest.raises(ConfigurationFailure, match=words):
+            checkJobs((0,), None)
+    for options in ({"interface": "lo"}, {"host": "127.0.0.1"}):  # the nodes' has another name
+        with dask.config.set({**SITE, "jobqueue.slurm.scheduler-options": options}):
             checkJobs((0,), None)
     (tmp_path / "squeue").unlink()
-    with dask.config.set(SITE), pytest.raises(ConfigurationFailure, match="squeue is not in PATH"):
+    with dask.config.set(site), pytest.raises(ConfigurationFailure, match="squeue is not in PATH"):
         checkJobs((0,), None)
+
+
+@pytest.mark.parametrize(
+    ("text", "environment", "words"),
+    [
+        ("jobqueue:\n  slurm:\n    memroy: 3GB\n", {}, r"slurm\.memroy \(from .*\).*mean jobqueue\.slurm\.memory\?"),
+        ("jobqueue:\n  slurm:\n    job_extra_directive: []\n", {}, r"did you mean .*slurm\.job-extra-directives\?"),
+        ("jobqueue:\n  slurm:\n    gpus: 2\n", {}, r"unknown setting jobqueue\.slurm\.gpus .*there are account, "),
+        ("jobqueue:\n  slurm: 3\n", {}, "the value of `jobqueue.slurm` is 3"),
+        ("", {"DASK_JOBQUEUE__SLURM__WALLTIM": "1"}, "DASK_JOBQUEUE__SLURM__WALLTIM.*did you mean .*walltime"),
+    ],
+)
+def test_misspelt_settings_of_jobs(monkeypatch, tmp_path, text, environment, words):
+    (tmp_path / "x.yaml").write_text(text)
+    monkeypatch.setattr(dask.config, "paths", [str(tmp_path)])
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(ConfigurationFailure, match=words):
+        checkOptions({"memory": "1GB"})
+
+
+@pytest.mark.usefixtures("plain")
+def test_what_dask_jobqueue_knows_is_no_mistake(monkeypatch, tmp_path):
+    lines = "".join(f"    {key.replace('-', '_')}: null\n" for key in readJobqueue())
+    (tmp_path / "x.yaml").write_text(f"jobqueue:\n  pbs: {{}}\n  slurm:\n{lines}")
+    monkeypatch.setattr(dask.config, "paths", [str(tmp_path)])
+    monkeypatch.setenv("DASK_JOBQUEUE__SLURM__SCHEDULER_OPTIONS__PORT", "0")
+    checkOptions({"memory": "1GB"})
+    checkSettings()
 
 
 def test_a_daemon_that_is_a_job_itself_does_not_pass_on_what_it_was_given(monkeypatch):
