@@ -21,7 +21,7 @@ DRAWING = ROOT / "docs" / "architecture.svg"
 
 STEPS = ("motioncorrection", "ctfestimation")
 #: What everybody may use: drawn below all others, without arrows.
-GROUND = ("calc", "records", "step", "config", "failures")
+GROUND = ("calc", "records", "step", "config", "settings", "failures")
 #: From top to bottom, with what is in them. Arrows go down.
 BASE = {
     "cli": "from the line of a command to the loop",

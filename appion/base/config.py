@@ -12,8 +12,8 @@ from typing import Any
 
 import yaml  # type: ignore[import-untyped]
 
-from appion.base import sitefiles  # before Dask: it imports it whatever the site's files are like
 from appion.base.failures import ConfigurationFailure
+from appion.base.settings import files as sitefiles  # before Dask: it imports it whatever the site's files are like
 
 import dask.config  # isort: skip
 

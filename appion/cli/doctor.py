@@ -10,10 +10,10 @@ from pathlib import Path
 
 import dask.config
 
-from appion.base import sitefiles
 from appion.base.config import checkSettings, describeSettings
 from appion.base.failures import ConfigurationFailure
-from appion.base.sitefiles import checkFiles
+from appion.base.settings import files as sitefiles
+from appion.base.settings.files import checkFiles
 from appion.doctor.database import checkDatabases
 from appion.doctor.finding import TODO, WELL, Finding, runCheck
 from appion.doctor.folder import checkFolder, checkRundir

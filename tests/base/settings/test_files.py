@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from appion.base.failures import ConfigurationFailure
-from appion.base.sitefiles import checkFiles, listFiles, listFolders
+from appion.base.settings.files import checkFiles, listFiles, listFolders
 from tests.base.running import run as runOnce
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 BROKEN = {
     "a.yaml": (b"appion:\n  poll: 7\n bad: [1\n", 3),
@@ -52,7 +52,7 @@ def test_the_folders_are_those_that_dask_reads(monkeypatch, tmp_path):
     monkeypatch.setenv("DASK_CONFIG", str(tmp_path / "own.yaml"))
     (tmp_path / "own.yaml").write_text("a: 1")
     assert set(map(Path, listFiles(listFolders()))) >= {tmp_path / "own.yaml"}
-    check = "import dask.config as d; from appion.base.sitefiles import *; assert set(d.paths) == set(listFolders())"
+    check = "import dask.config as d, appion.base.settings.files as f; assert set(d.paths) == set(f.listFolders())"
     done = run(sys.executable, "-c", check, folder=tmp_path)
     assert done.returncode == 0, done.stderr
 

@@ -1,0 +1,1 @@
+"""The files in which a site keeps its settings."""
