@@ -131,8 +131,12 @@ def calcPicture(frames: np.ndarray, detector: Detector) -> np.ndarray:
     Args:
         frames: (n, rows, columns) as they left the camera.
     """
-    total = convertToLeginon(frames.sum(axis=0, dtype=np.float32), detector.frame_flip, detector.frame_rotate)
-    picture = total * detector.gain
+    return correctPicture(frames.sum(axis=0, dtype=np.float32), detector)
+
+
+def correctPicture(total: np.ndarray, detector: Detector) -> np.ndarray:
+    """Return the same of the sum of the frames, (rows, columns) as it left the camera."""
+    picture = convertToLeginon(total, detector.frame_flip, detector.frame_rotate) * detector.gain
     defects = calcDefectMask(detector)
     picture[defects] = picture[~defects].mean()
     return picture

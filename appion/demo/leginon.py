@@ -1,8 +1,6 @@
 """A simulated Leginon: rows, pictures and movies of a session appear one after another, as at a microscope.
 
-    python -m appion.demo.leginon FOLDER COUNT SECONDS
-
-runs beside the daemon; FOLDER holds the `sinedon.cfg` of prepared databases.
+It is a process of its own beside the daemons (`main`), started by `appion demo`.
 """
 
 from __future__ import annotations
@@ -10,6 +8,8 @@ from __future__ import annotations
 import logging
 import sys
 import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,17 +17,25 @@ import mrcfile
 import numpy as np
 
 import sinedon
-from appion.demo.detector import Detector, calcPicture
-from appion.demo.plan import PRESET, PROJECT, SESSION, Plan, Planned, constructPlan
-from appion.demo.simulate import growMovie, simulateMovie
-from appion.demo.writers import encodeMovie
+from appion.demo.detector import Detector, calcPicture, correctPicture
+from appion.demo.plan import PRESET, Plan, Planned
+from appion.demo.recipe import readRecipe
+from appion.demo.simulate import Exposure, simulateMovie
+from appion.demo.stock import Stock, constructStock
+from appion.demo.writers import encodeMovie, pourMovie
 from sinedon.models import leginondata, projectdata
 
 logger = logging.getLogger(__name__)
 
 MAGNIFICATION = 105000
-FRAME_TIME = 50.0  # ms
-CAMERA_NAME = "GatanK3"
+
+
+@dataclass(frozen=True)
+class Movie:
+    """A movie that has been exposed but not yet written: its bytes, and the pieces in which they come."""
+
+    size: int
+    iterate: Callable[[], Iterator[bytes]]
 
 
 def writeImage(path: Path, image: np.ndarray, pixelsize: float) -> None:
@@ -48,21 +56,14 @@ class Microscope:
     def __init__(self, plan: Plan) -> None:
         """Start the session: folders, project, instruments, calibration, presets, gain reference, bad pixels."""
         self.plan = plan
+        self.stocks: dict[int, Stock] = {}
         self.detector: Detector = plan.constructDetector()
         self.pixelsize = plan.exposures[0].exposure.pixelsize
         plan.image_path.mkdir(parents=True)
         plan.frame_path.mkdir(parents=True)
-        self.session = sinedon.insertRow(
-            leginondata.SessionData,
-            name=SESSION,
-            image_path=str(plan.image_path),
-            frame_path=str(plan.frame_path),
-            comment="simulated",
-            hidden=False,
-        )
-        sinedon.insertRow(projectdata.projectexperiments, project_id=PROJECT, session=self.session)
-        self.tem = sinedon.insertRow(leginondata.InstrumentData, name="SimTEM", hostname="demo", cs=2.7e-3)
-        self.ccd = sinedon.insertRow(leginondata.InstrumentData, name=CAMERA_NAME, hostname="demo")
+        self.session = insertSession(plan)
+        self.tem = insertInstrument(plan, "SimTEM", cs=2.7e-3)
+        self.ccd = insertInstrument(plan, plan.movie.camera)
         sinedon.insertRow(
             leginondata.PixelSizeCalibrationData,
             session=self.session,
@@ -91,23 +92,47 @@ class Microscope:
         writeImage(self.plan.image_path / f"{name}.mrc", rng.normal(100, 10, self.plan.shape), 10 * self.pixelsize)
         self._insertImage(name, "hln", self._insertCamera(planned, False), planned)
 
-    def takeExposure(self, planned: Planned) -> bytes:
-        """Expose: write Leginon's picture, insert the rows, return the bytes of the movie, which is not yet there."""
-        frames, _ = simulateMovie(planned.exposure, self.detector, threads=1)
-        data = encodeMovie(frames, "tif", planned.exposure.pixelsize)
-        picture = calcPicture(frames, self.detector)
+    def takeExposure(self, planned: Planned) -> Movie:
+        """Expose: write Leginon's picture, insert the rows, return the movie, which is not yet there."""
+        movie, picture = self._expose(planned.exposure)
         writeImage(self.plan.image_path / f"{planned.filename}.mrc", picture, self.pixelsize)
         camera = self._insertCamera(planned, True)
         self._insertImage(planned.filename, PRESET, camera, planned)
-        return data
+        return movie
 
-    def writeMovie(self, planned: Planned, data: bytes, seconds: float) -> None:
+    def _expose(self, exposure: Exposure) -> tuple[Movie, np.ndarray]:
+        """Return the movie of an exposure, and Leginon's picture of it."""
+        if self.plan.movie.specimens:
+            stock = self.prepareStock(exposure)
+            movie = Movie(stock.calcSize(exposure), lambda: stock.iterateMovie(exposure))
+            return movie, correctPicture(stock.calcSum(exposure), self.detector)
+        frames, _ = simulateMovie(exposure, self.detector, threads=1)
+        data = encodeMovie(frames, self.plan.movie.suffix, exposure.pixelsize)
+        pieces = [data[start : start + 2**20] for start in range(0, len(data), 2**20)]
+        return Movie(len(data), lambda: iter(pieces)), calcPicture(frames, self.detector)
+
+    def prepareStock(self, exposure: Exposure) -> Stock:
+        """Return the frames of the exposure's specimen, simulated when it is first asked for."""
+        if exposure.seed not in self.stocks:
+            number = len(self.stocks) + 1
+
+            def report(done: int, count: int) -> None:
+                logger.info("simulating specimen %d of %d: position %d of %d", number, self.plan.movie.specimens, done,
+                            count)  # fmt: skip
+
+            path = self.plan.frames / f"specimen{number}.stock"
+            self.stocks[exposure.seed] = constructStock(path, exposure, self.detector, self.plan.movie, report)
+        return self.stocks[exposure.seed]
+
+    def writeMovie(self, planned: Planned, movie: Movie, seconds: float) -> None:
         """Let the movie of an exposure arrive within `seconds`; half of the broken one never does."""
-        path = self.plan.frame_path / f"{planned.filename}.frames.tif"
-        growMovie(path, data, seconds, stop_at=0.5 if planned.kind == "broken" else 1.0)
+        path = self.plan.frame_path / f"{planned.filename}.frames.{self.plan.movie.suffix}"
+        pourMovie(path, movie.iterate(), movie.size, seconds, stop_at=0.5 if planned.kind == "broken" else 1.0)
 
     def _frameFields(self, planned: Planned, save_frames: bool) -> dict[str, Any]:
         rows, cols = self.plan.shape
+        frame_time = self.plan.movie.frame_time
+        nframes = planned.exposure.nframes * self.plan.movie.group
         return {
             "dimension_x": cols,
             "dimension_y": rows,
@@ -115,11 +140,11 @@ class Microscope:
             "binning_y": 1,
             "offset_x": 0,
             "offset_y": 0,
-            "exposure_time": planned.exposure.nframes * FRAME_TIME,
-            "frame_time": FRAME_TIME,
+            "exposure_time": nframes * frame_time,
+            "frame_time": frame_time,
             "save_frames": save_frames,
             "align_frames": save_frames and planned.kind == "camera-aligned",
-            "use_frames": tuple(range(planned.exposure.nframes)) if save_frames else None,
+            "use_frames": tuple(range(nframes)) if save_frames else None,
         }
 
     def _insertPreset(self, name: str, planned: Planned, save_frames: bool) -> Any:
@@ -145,11 +170,11 @@ class Microscope:
             system_time=time.time(),
             exposure_type="normal",
             inserted=True,
-            nframes=planned.exposure.nframes if save_frames else 1,
+            nframes=planned.exposure.nframes * self.plan.movie.group if save_frames else 1,
             frame_flip=self.detector.frame_flip,
             frame_rotate=self.detector.frame_rotate,
-            tiff_frames=save_frames,
-            eer_frames=False,
+            tiff_frames=save_frames and self.plan.movie.suffix == "tif",
+            eer_frames=save_frames and self.plan.movie.suffix == "eer",
             **self._frameFields(planned, save_frames),
         )
 
@@ -168,7 +193,7 @@ class Microscope:
         )
 
     def _insertNorm(self, planned: Planned) -> Any:
-        name = f"{SESSION}_norm_0"
+        name = f"{self.plan.session}_norm_0"
         writeImage(self.plan.image_path / f"{name}.mrc", self.detector.gain, self.pixelsize)
         return sinedon.insertRow(
             leginondata.NormImageData,
@@ -199,31 +224,65 @@ class Microscope:
         )
 
 
+def insertSession(plan: Plan) -> Any:
+    """Insert the row of the session and that which gives it to its project, or find them, and return the session's."""
+    session = insertSessionAlone(plan)
+    sinedon.insertRow(projectdata.projectexperiments, project_id=plan.projectid, session=session)
+    return session
+
+
+def insertSessionAlone(plan: Plan) -> Any:
+    """Insert the row of the session, or find it, and return it."""
+    return sinedon.insertRow(
+        leginondata.SessionData,
+        name=plan.session,
+        image_path=str(plan.image_path),
+        frame_path=str(plan.frame_path),
+        comment=plan.comment,
+        hidden=False,
+    )
+
+
+def insertInstrument(plan: Plan, name: str, **fields: Any) -> Any:
+    """Insert an instrument that no other session has: on a host that does not exist, hidden where people choose."""
+    for field, value in (("description", plan.comment), ("hidden", True)):
+        if sinedon.hasColumn(leginondata.InstrumentData, field):
+            fields[field] = value
+    return sinedon.insertRow(leginondata.InstrumentData, name=name, hostname=plan.hostname, **fields)
+
+
 def runSession(plan: Plan) -> None:
     """Take every exposure of `plan` in its time; the movie follows its row, the late one comes after all others."""
     microscope = Microscope(plan)
+    for planned in plan.exposures[: plan.movie.specimens]:
+        microscope.prepareStock(planned.exposure)
     microscope.takeHoleImage()
-    late: list[tuple[Planned, bytes]] = []
+    late: list[tuple[Planned, Movie]] = []
     start = time.monotonic()
     for i, planned in enumerate(plan.exposures):
         time.sleep(max(0.0, start + i * plan.seconds_between - time.monotonic()))
-        data = microscope.takeExposure(planned)
-        logger.info("exposure %d (%s)", planned.number, planned.kind)
+        behind = time.monotonic() - start - i * plan.seconds_between
+        movie = microscope.takeExposure(planned)
+        note = f", {behind:.0f} s later than planned" if behind > 1 else ""
+        logger.info("exposure %d (%s)%s", planned.number, planned.kind, note)
         if planned.kind == "late":
-            late.append((planned, data))
+            late.append((planned, movie))
         else:
-            microscope.writeMovie(planned, data, seconds=min(2.0, plan.seconds_between / 2))
-    for planned, data in late:
-        microscope.writeMovie(planned, data, seconds=1.0)
+            microscope.writeMovie(planned, movie, seconds=min(2.0, plan.seconds_between / 2))
+    for planned, movie in late:
+        microscope.writeMovie(planned, movie, seconds=1.0)
         logger.info("movie of exposure %d, late", planned.number)
 
 
 def main(argv: list[str] | None = None) -> int:
-    """FOLDER COUNT SECONDS: see above."""
-    folder, count, seconds = (sys.argv[1:] if argv is None else argv)[:3]
+    """Take the session whose plan lies in the folder that is named; the environment says where the databases are."""
+    (folder,) = sys.argv[1:] if argv is None else argv
     logging.basicConfig(level=logging.INFO, format="%(asctime)s microscope: %(message)s", datefmt="%H:%M:%S")
-    sinedon.setup(PROJECT)
-    runSession(constructPlan(Path(folder), int(count), float(seconds)))
+    plan = readRecipe(Path(folder)).constructPlan(Path(folder))
+    sinedon.setup()
+    runSession(plan)
+    for stock in plan.frames.glob("specimen*.stock"):
+        stock.unlink()
     return 0
 
 

@@ -7,54 +7,40 @@ import os
 import shutil
 import sys
 import sysconfig
-import time
-from collections.abc import Sequence
 from pathlib import Path
 
-from appion.base.cli.suggest import CommandParser
 from appion.demo.commands import constructCtfCommand, constructEnvironment, constructMotionCorCommand, findCommand
+from appion.demo.options import parseOptions
 from appion.demo.plan import PROJECT, Plan, constructPlan
-from appion.demo.processes import DemoError, Process, startProcess, stopProcesses
+from appion.demo.processes import DemoError, startProcess, stopProcesses
+from appion.demo.recipe import Recipe, saveRecipe
+from appion.demo.watch import startMicroscope, waitForSession, watch
 
 #: A folder with this file was made by the demo and may be made again.
 MARKER = "made-by-appion-demo.txt"
-#: Seconds that the daemons are given to stop, and in which something has to get done.
+#: Seconds that the daemons are given to stop.
 STOP_TIMEOUT = 60.0
-STALL_TIMEOUT = 120.0
-
-
-def constructParser() -> argparse.ArgumentParser:
-    """The options of `appion demo`."""
-    parser = CommandParser(
-        prog="appion demo",
-        description="Takes simulated exposures, has motion correction and CTF estimation follow them, and compares what"
-        " was stored with the truth.",
-    )
-    parser.add_argument("--dir", type=Path, default=Path("demo"), help="new or empty folder (default: %(default)s)")
-    parser.add_argument(
-        "--exposures", type=int, default=12, help="number of exposures, 5 or more (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--seconds-between", type=float, default=3.0, help="from one exposure to the next (default: %(default)s)"
-    )
-    parser.add_argument("--keep", action="store_true", help="keep the movies (about 7 MB each)")
-    return parser
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run the demo; 0 if every exposure became what it had to, 1 if not, 2 if it cannot start."""
-    parser = constructParser()
-    args = parser.parse_args(argv)
-    if args.exposures < 5:
-        parser.error(f"--exposures={args.exposures}: 5 or more are needed; one is broken, one late")
-    if args.seconds_between < 0:
-        parser.error(f"--seconds-between={args.seconds_between:g}: 0 or more")
-    plan = constructPlan(args.dir.resolve(), args.exposures, args.seconds_between)
+    args = parseOptions(argv)
+    if args.config is not None:
+        from appion.demo.rehearsal import rehearse
+
+        return rehearse(args)
+    return runBuiltIn(args)
+
+
+def runBuiltIn(args: argparse.Namespace) -> int:
+    """Run the demo on databases of its own, with this package's programs on this machine."""
+    plan = constructPlan((args.dir or Path("demo")).resolve(), args.exposures, args.every)
     try:
         prepareFolder(plan.folder)
     except DemoError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    saveRecipe(plan.folder, Recipe(args.exposures, args.every))
     try:
         passed = runDemo(plan)
     except DemoError as error:
@@ -102,11 +88,7 @@ def runDemo(plan: Plan) -> bool:
     programs = {name: findCommand(command) for name, command in commands.items()}
     print(f"{len(plan.exposures)} exposures, one every {plan.seconds_between:g} s; beside them")
     print("".join(f"  {' '.join(command)}\n" for command in commands.values()))
-    microscope = startProcess(
-        [sys.executable, "-m", "appion.demo.leginon", str(plan.folder), str(len(plan.exposures)),
-         str(plan.seconds_between)],
-        plan.folder / "microscope.log", environment, ends=True,
-    )  # fmt: skip
+    microscope = startMicroscope(plan, environment)
     processes = [microscope]
     try:
         waitForSession(plan, microscope)
@@ -119,56 +101,6 @@ def runDemo(plan: Plan) -> bool:
     finally:
         stopProcesses(processes, 0.5)
     return printReport(plan)
-
-
-def waitForSession(plan: Plan, microscope: Process, timeout: float = 60.0) -> None:
-    """Wait until the microscope has taken its first exposure."""
-    from appion.demo.report import readImageIds
-
-    end = time.monotonic() + timeout
-    while not readImageIds(plan):
-        microscope.checkRunning()
-        if time.monotonic() > end:
-            raise DemoError(f"no exposure after {timeout:g} s:\n{microscope.readTail()}")
-        time.sleep(0.2)
-
-
-def watch(plan: Plan, processes: Sequence[Process]) -> None:
-    """Show how far things are until the microscope is done and every exposure has its CTF or its reason is known.
-
-    Raises:
-        DemoError: a process failed, or nothing got done for two minutes.
-    """
-    from appion.demo.report import explainImage, readEstimated, readGivenUp, readImageIds, readStored
-
-    start = last = time.monotonic()
-    before = ""
-    while True:
-        ids, stored, estimated = readImageIds(plan), readStored(plan), readEstimated(plan)
-        done = estimated | readGivenUp(plan)
-        left = [p for p in plan.exposures if ids.get(p.filename, 0) not in done]
-        now = f"taken {len(ids)} of {len(plan.exposures)}   corrected {len(stored)}   CTF {len(estimated)}"
-        showProgress(f"{time.monotonic() - start:5.0f} s   {now}", news=now != before)
-        for process in processes:
-            process.checkRunning()
-        explained = all(not p.is_good and explainImage(plan.rundir, ids.get(p.filename, 0)) for p in left)
-        if processes[0].popen.poll() == 0 and explained:
-            showProgress("", news=True)
-            return
-        if now != before:
-            before, last = now, time.monotonic()
-        if time.monotonic() - last > STALL_TIMEOUT + plan.seconds_between:
-            tails = "\n".join(process.readTail() for process in processes)
-            raise DemoError(f"nothing got done for {STALL_TIMEOUT:g} s:\n{tails}")
-        time.sleep(0.5)
-
-
-def showProgress(line: str, news: bool) -> None:
-    """Rewrite the live line on a terminal; elsewhere print it when it has `news`."""
-    if sys.stdout.isatty():
-        print(f"\r\x1b[K{line}", end="", flush=True)
-    elif news:
-        print(line, flush=True)
 
 
 def shortenPath(path: Path) -> Path:

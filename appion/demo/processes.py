@@ -51,12 +51,12 @@ def startProcess(command: list[str], log: Path, environment: dict[str, str], end
     return Process(log.stem, popen, log, ends)
 
 
-def stopProcesses(processes: Sequence[Process], patience: float) -> None:
-    """End those that still run: SIGTERM, after `patience` seconds again, after ten more SIGKILL for their groups.
+def stopProcesses(processes: Sequence[Process], patience: float, grace: float = 10.0) -> None:
+    """End those that still run: SIGTERM, after `patience` seconds again, after `grace` more SIGKILL for their groups.
 
     A daemon finishes what runs at the first signal and ends its programs at the second.
     """
-    for seconds in (patience, 10.0):
+    for seconds in (patience, grace):
         running = [process.popen for process in processes if process.popen.poll() is None]
         for popen in running:
             popen.terminate()

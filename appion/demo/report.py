@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 
 import mrcfile
@@ -14,15 +16,22 @@ from appion.base.retrieve.events import readEvents
 from appion.demo.detector import convertToLeginon
 from appion.demo.outcome import Focus, Outcome, calcCorrelation, calcDriftError, calcTrueFocus
 from appion.demo.plan import Plan, Planned
-from appion.demo.simulate import calcTrueDrift, calcTrueImage
+from appion.demo.simulate import Exposure, calcTrueDrift, calcTrueImage
 from sinedon.models import appiondata, leginondata
+
+
+def readSessionId(plan: Plan) -> int | None:
+    """Return the id of the plan's session, or None if there is none so far."""
+    rows = leginondata.SessionData.objects.filter(name=plan.session, comment=plan.comment).order_by("-def_id")
+    return rows.values_list("def_id", flat=True).first()
 
 
 def readImageIds(plan: Plan) -> dict[str, int]:
     """Return the image ids of the plan's exposures that Leginon has inserted so far, by name."""
-    names = [planned.filename for planned in plan.exposures]
-    rows = leginondata.AcquisitionImageData.objects.filter(filename__in=names)
-    return {row.filename: row.def_id for row in rows}
+    names = {planned.filename for planned in plan.exposures}
+    # Names are not indexed, sessions are: a site has millions of images.
+    rows = leginondata.AcquisitionImageData.objects.filter(session_id=readSessionId(plan) or -1)
+    return {name: image_id for name, image_id in rows.values_list("filename", "def_id") if name in names}
 
 
 def readSources(plan: Plan) -> dict[int, int]:
@@ -64,10 +73,19 @@ def explainImage(rundir: Path, image_id: int) -> str:
     return next((str(reason) for reason in reversed(reasons) if reason), "")
 
 
-def readOutcomes(plan: Plan, explain: Callable[[Path, int], str] = explainImage) -> list[Outcome]:
-    """Return what became of every exposure; `explain` gives the reason why an image of a run folder is not stored."""
+def readOutcomes(
+    plan: Plan, explain: Callable[[Path, int], str] = explainImage, report: Callable[[int], None] = lambda _: None
+) -> list[Outcome]:
+    """Return what became of every exposure that was planned.
+
+    `explain` gives the reason why an image of a run folder is not stored; `report` is told how many are read.
+    """
     ids = readImageIds(plan)
-    return [readOutcome(plan, planned, ids.get(planned.filename, 0), explain) for planned in plan.exposures]
+    outcomes = []
+    for planned in plan.exposures:
+        outcomes.append(readOutcome(plan, planned, ids.get(planned.filename, 0), explain))
+        report(len(outcomes))
+    return outcomes
 
 
 def readOutcome(plan: Plan, planned: Planned, image_id: int, explain: Callable[[Path, int], str]) -> Outcome:
@@ -83,8 +101,7 @@ def readOutcome(plan: Plan, planned: Planned, image_id: int, explain: Callable[[
     trajectory = appiondata.ApDDFrameTrajectoryData.objects.filter(image_id__in=[row.def_id for row in rows]).first()
     positions = np.array([trajectory.pos_x, trajectory.pos_y]).T if trajectory else np.zeros((0, 2))
     image, pixelsize = readMicrograph(plan.image_path / f"{names[0]}.mrc")
-    middle = planned.exposure.nframes // 2
-    specimen = convertToLeginon(calcTrueImage(planned.exposure, middle), plan.frame_flip, plan.frame_rotate)
+    specimen = calcSpecimen(replace(planned.exposure, choice=0), plan.frame_flip, plan.frame_rotate)
     ctf = appiondata.ApCtfData.objects.filter(image_id=rows[0].def_id).order_by("-def_id").first()
     return Outcome(
         planned=planned,
@@ -102,6 +119,12 @@ def readOutcome(plan: Plan, planned: Planned, image_id: int, explain: Callable[[
         ctf_seconds=(ctf.def_timestamp - source.def_timestamp).total_seconds() if ctf else float("nan"),
         reason="" if ctf else explain(plan.ctf_rundir, rows[0].def_id),
     )
+
+
+@lru_cache(maxsize=4)
+def calcSpecimen(exposure: Exposure, frame_flip: bool, frame_rotate: int) -> np.ndarray:
+    """Return the image without noise in Leginon's orientation, somewhere along its path."""
+    return convertToLeginon(calcTrueImage(exposure, exposure.nframes // 2), frame_flip, frame_rotate)
 
 
 def readMicrograph(path: Path) -> tuple[np.ndarray, float]:

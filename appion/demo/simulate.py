@@ -6,6 +6,7 @@ radiation damage, no thickness of the specimen, no local motion.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
@@ -20,6 +21,8 @@ __all__ = ["Exposure", "Optics", "Truth", "calcTrueImage", "growMovie", "simulat
 
 #: Pixels of specimen beyond each edge of the frame, so that what drifts in was not there before.
 MARGIN = 64
+#: Rows whose counts are drawn at a time.
+BAND = 512
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,8 @@ class Exposure:
         drift_total, drift_decay, drift_jitter: see `calcDrift`.
         diameter: of the particles, Å.
         seed: of everything that is random.
+        spares: positions that the specimen takes beyond those of the movie; so many are left out.
+        choice: number of the choice of those.
     """
 
     shape: tuple[int, int] = (1024, 1024)
@@ -49,6 +54,8 @@ class Exposure:
     drift_jitter: float = 0.12
     diameter: float = 120.0
     seed: int = 0
+    spares: int = 0
+    choice: int = 0
 
 
 @dataclass(frozen=True)
@@ -79,7 +86,28 @@ def simulateMovie(
     Raises:
         ValueError: the detector's frames have another shape than the exposure's.
     """
-    drift = calcTrueDrift(exposure)
+    expose = constructExposer(exposure, detector, dtype)
+    frames: np.ndarray = np.empty((exposure.nframes, *exposure.shape), dtype)
+
+    def fill(i: int, position: int) -> None:
+        frames[i] = expose(position)
+
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(fill, range(exposure.nframes), calcKept(exposure)))
+    return frames, Truth(exposure, tuple((float(x), float(y)) for x, y in calcTrueDrift(exposure)))
+
+
+def constructExposer(
+    exposure: Exposure, detector: Detector | None = None, dtype: type = np.uint8
+) -> Callable[[int], np.ndarray]:
+    """Return the function that gives the frame (rows, columns) of any position of the path, spares included.
+
+    It may be called by several threads at a time.
+
+    Raises:
+        ValueError: the detector's frames have another shape than the exposure's.
+    """
+    path = calcPath(exposure)
     shape, spectrum = _calcSpectrum(exposure)
     electrons = exposure.dose * exposure.pixelsize**2
     if detector is None:
@@ -94,24 +122,41 @@ def simulateMovie(
         gain = convertToRaw(detector.gain, *turn)
         dead, hot = convertToRaw(calcDefectMask(detector), *turn), convertToRaw(calcHotMask(detector), *turn)
         rate = detector.hot_rate
-    frames: np.ndarray = np.empty((exposure.nframes, *exposure.shape), dtype)
     ceiling = np.iinfo(dtype).max if np.issubdtype(dtype, np.integer) else np.inf
 
-    def expose(i: int) -> None:
-        rng = np.random.default_rng([exposure.seed, 2, i])
-        image = _crop(calcShiftedImage(spectrum, shape, drift[i]), exposure.shape)
-        expected = calcExpectedCounts(electrons * (1 + image), gain, dead, hot, rate)
-        frames[i] = np.minimum(rng.poisson(expected), ceiling)
+    def expose(position: int) -> np.ndarray:
+        rng = np.random.default_rng([exposure.seed, 2, position])
+        image = _crop(calcShiftedImage(spectrum, shape, path[position]), exposure.shape)
+        frame: np.ndarray = np.empty(exposure.shape, dtype)
+        for start in range(0, len(frame), BAND):  # the generator makes 8 bytes a pixel
+            band = slice(start, start + BAND)
+            expected = calcExpectedCounts(electrons * (1 + image[band]), gain[band], dead[band], hot[band], rate)
+            frame[band] = np.minimum(rng.poisson(expected), ceiling)
+        return frame
 
-    with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(expose, range(exposure.nframes)))
-    return frames, Truth(exposure, tuple((float(x), float(y)) for x, y in drift))
+    return expose
+
+
+def calcPath(exposure: Exposure) -> np.ndarray:
+    """Return the (nframes + spares, 2) positions (x, y) of the specimen that the seed of `exposure` stands for."""
+    rng = np.random.default_rng([exposure.seed, 1])
+    count = exposure.nframes + exposure.spares
+    return calcDrift(count, rng, exposure.drift_total, exposure.drift_decay, exposure.drift_jitter)
+
+
+def calcKept(exposure: Exposure) -> list[int]:
+    """Return which positions of the path the movie shows, in order."""
+    count = exposure.nframes + exposure.spares
+    if not exposure.spares:
+        return list(range(count))
+    rng = np.random.default_rng([exposure.seed, 3, exposure.choice])
+    return sorted(int(i) for i in rng.choice(count, exposure.nframes, replace=False))
 
 
 def calcTrueDrift(exposure: Exposure) -> np.ndarray:
-    """Return the (nframes, 2) positions (x, y) of the specimen in pixels that the seed of `exposure` stands for."""
-    rng = np.random.default_rng([exposure.seed, 1])
-    return calcDrift(exposure.nframes, rng, exposure.drift_total, exposure.drift_decay, exposure.drift_jitter)
+    """Return the (nframes, 2) positions (x, y) of the specimen in the frames of the movie, the first one (0, 0)."""
+    path = calcPath(exposure)[calcKept(exposure)]
+    return path - path[0]
 
 
 def calcTrueImage(exposure: Exposure, frame: int) -> np.ndarray:

@@ -6,6 +6,8 @@ import io
 import os
 import struct
 import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import mrcfile
@@ -63,15 +65,29 @@ def growMovie(path: str | os.PathLike, data: bytes, seconds: float, steps: int =
     Args:
         stop_at: fraction of the data after which writing ends for good: below 1 the file stays truncated.
     """
-    data = data[: round(len(data) * stop_at)]
-    size = -(-len(data) // steps)
+    size = -(-round(len(data) * stop_at) // steps)
+    pieces = (data[start : start + size] for start in range(0, len(data), size))
+    pourMovie(path, pieces, len(data), seconds, steps, stop_at)
+
+
+def pourMovie(
+    path: str | os.PathLike, pieces: Iterable[bytes], size: int, seconds: float, steps: int = 8, stop_at: float = 1.0
+) -> None:
+    """Write a movie of `size` bytes in the pieces in which it comes, in about `seconds`; see `growMovie`."""
+    end, written, paused = round(size * stop_at), 0, 0
     with open(path, "wb") as f:
-        for start in range(0, len(data), size):
-            if start:
+        for piece in pieces:
+            if written >= end:
+                break
+            if written * steps // max(1, end) > paused:
+                paused = written * steps // end
+                f.flush()
+                os.fsync(f.fileno())
                 time.sleep(seconds / max(1, steps - 1))
-            f.write(data[start : start + size])
-            f.flush()
-            os.fsync(f.fileno())
+            f.write(piece[: end - written])
+            written += min(len(piece), end - written)
+        f.flush()
+        os.fsync(f.fileno())
 
 
 def _encodeMrc(frames: np.ndarray, pixelsize: float) -> bytes:
@@ -90,50 +106,117 @@ def _encodeMrc(frames: np.ndarray, pixelsize: float) -> bytes:
 
 
 def _encodeEer(frames: np.ndarray) -> bytes:
-    """A BigTIFF of one strip a frame, compression 65001: electrons as 7-bit distances and 4-bit sub-pixels.
+    strips = [encodeElectrons(np.flatnonzero(frame), frame.size) for frame in frames]
+    sizes = [len(strip) for strip in strips]
+    return b"".join(iterateTiff(sizes, (iter(strips)), frames.shape[1:], "eer"))
 
-    Layout after the description of the format by its maker (Thermo Fisher Scientific, "EER file format documentation").
+
+def iterateTiff(
+    sizes: Sequence[int], strips: Iterable[bytes], shape: tuple[int, ...], kind: str, pixelsize: float = 1.0
+) -> Iterator[bytes]:
+    """Yield a movie in pieces, a frame in each: a TIFF of one strip a frame, which is encoded already.
+
+    Args:
+        sizes: bytes of each strip. strips: they themselves, in order.
+        shape: (rows, columns).
+        kind: eer (a BigTIFF, compression 65001, after the description of the format by its maker, Thermo Fisher
+            Scientific, "EER file format documentation") or tif (LZW, 8 bits, as K3 cameras write it).
+        pixelsize: Å, for the header of tif.
     """
-    rows, cols = frames.shape[1:]
-    meta = b'<metadata><item name="numberOfFrames">%d</item></metadata>' % len(frames)
-    out = bytearray(struct.pack("<2sHHHQ", b"II", 43, 8, 0, 0))
-    link = 8
-    for i, frame in enumerate(frames):
-        strip = _encodeElectrons(frame)
-        offset = len(out)
-        out += strip
-        tags = [(256, 4, 1, cols), (257, 4, 1, rows), (258, 3, 1, 1), (259, 3, 1, 65001), (262, 3, 1, 1),
-                (273, 16, 1, offset), (277, 3, 1, 1), (278, 4, 1, rows), (279, 16, 1, len(strip))]  # fmt: skip
-        if i == 0:
-            tags.append((65001, 7, len(meta), len(out)))
-            out += meta
-        out += b"\0" * (-len(out) % 8)
-        struct.pack_into("<Q", out, link, len(out))
-        out += struct.pack("<Q", len(tags))
-        for tag in tags:
-            out += struct.pack("<HHQQ", *tag)
-        link = len(out)
-        out += struct.pack("<Q", 0)
-    return bytes(out)
+    yield from (_iterateEer if kind == "eer" else _iterateLzw)(sizes, strips, shape, pixelsize)
 
 
-def _encodeElectrons(frame: np.ndarray) -> bytes:
-    """One frame of 0 and 1: pixels passed over before each electron (127: as many, no electron yet) and its sub-pixel.
+def _iterateEer(sizes: Sequence[int], strips: Iterable[bytes], shape: tuple[int, ...], _: float) -> Iterator[bytes]:
+    meta = b'<metadata><item name="numberOfFrames">%d</item></metadata>' % len(sizes)
 
-    Padded with zeros to 8 bytes, which decoders never reach.
+    def list_tags(i: int, offset: int) -> list[tuple[int, int, int, int]]:
+        tags = [(256, 4, 1, shape[1]), (257, 4, 1, shape[0]), (258, 3, 1, 1), (259, 3, 1, 65001), (262, 3, 1, 1),
+                (273, 16, 1, offset), (277, 3, 1, 1), (278, 4, 1, shape[0]), (279, 16, 1, sizes[i])]  # fmt: skip
+        return [*tags, (65001, 7, len(meta), offset + sizes[i])] if i == 0 else tags
+
+    yield from _iteratePages(_BIG, sizes, strips, list_tags, meta)
+
+
+def _iterateLzw(
+    sizes: Sequence[int], strips: Iterable[bytes], shape: tuple[int, ...], pixelsize: float
+) -> Iterator[bytes]:
+    # A rational number takes 8 bytes, which do not fit into a tag of this kind: both lie behind the first strip.
+    resolution = struct.pack("<II", round(1e8 / pixelsize), 1)
+
+    def list_tags(i: int, offset: int) -> list[tuple[int, int, int, int]]:
+        at = 8 + sizes[0]
+        return [(256, 4, 1, shape[1]), (257, 4, 1, shape[0]), (258, 3, 1, 8), (259, 3, 1, 5), (262, 3, 1, 1),
+                (273, 4, 1, offset), (277, 3, 1, 1), (278, 4, 1, shape[0]), (279, 4, 1, sizes[i]),
+                (282, 5, 1, at), (283, 5, 1, at), (296, 3, 1, 3), (339, 3, 1, 1)]  # fmt: skip
+
+    yield from _iteratePages(_CLASSIC, sizes, strips, list_tags, resolution)
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """Of a TIFF: what it begins with, before the link to the first directory, and formats of its numbers."""
+
+    head: bytes
+    count: str
+    tag: str
+    link: str
+
+
+_CLASSIC = _Layout(struct.pack("<2sH", b"II", 42), "<H", "<HHII", "<I")
+_BIG = _Layout(struct.pack("<2sHHH", b"II", 43, 8, 0), "<Q", "<HHQQ", "<Q")
+
+
+def _iteratePages(
+    layout: _Layout, sizes: Sequence[int], strips: Iterable[bytes],
+    list_tags: Callable[[int, int], list[tuple[int, int, int, int]]], extra: bytes,
+) -> Iterator[bytes]:  # fmt: skip
+    """Yield strip and directory of each page, `extra` between those of the first; each links to the next."""
+    link_size = struct.calcsize(layout.link)
+    at = len(layout.head) + link_size
+
+    def plan(i: int, offset: int) -> tuple[int, int]:
+        """Where the directory of page i begins if its strip begins at `offset`, and where it ends."""
+        end = offset + sizes[i] + (len(extra) if i == 0 else 0)
+        start = end + -end % 8
+        length = struct.calcsize(layout.count) + len(list_tags(i, 0)) * struct.calcsize(layout.tag) + link_size
+        return start, start + length
+
+    start, end = plan(0, at)
+    piece = layout.head + struct.pack(layout.link, start)
+    for i, strip in enumerate(strips):
+        if len(strip) != sizes[i]:
+            raise ValueError(f"strip {i} has {len(strip)} bytes instead of {sizes[i]}")
+        tags = list_tags(i, at)
+        body = strip + (extra if i == 0 else b"")
+        directory = struct.pack(layout.count, len(tags)) + b"".join(struct.pack(layout.tag, *tag) for tag in tags)
+        following = plan(i + 1, end) if i + 1 < len(sizes) else (0, 0)
+        padding = b"\0" * (start - at - len(body))
+        yield piece + body + padding + directory + struct.pack(layout.link, following[0])
+        piece, at, (start, end) = b"", end, following
+
+
+def encodeElectrons(at: np.ndarray, size: int) -> bytes:
+    """One frame of an eer movie: 7 bits for the pixels passed over before each electron, 4 for its place in its pixel.
+
+    127 says: as many, and no electron yet. Padded with zeros to 8 bytes, which decoders never reach.
+
+    Args:
+        at: indices of the pixels that are hit, ascending, each once. size: pixels of the frame.
     """
-    at = np.flatnonzero(frame)
     skips = np.diff(at, prepend=-1) - 1
-    tail = frame.size - (at[-1] + 1 if len(at) else 0)
+    tail = size - (int(at[-1]) + 1 if len(at) else 0)
     overflows = np.append(skips // 127, tail // 127)
     ends = np.cumsum(overflows + 1) - 1
-    values = np.full(ends[-1] + 1, 127, np.uint16)
-    widths = np.full(ends[-1] + 1, 7)
+    values = np.full(int(ends[-1]) + 1, 127, np.uint64)
+    widths = np.full(len(values), 7)
     # Sub-pixel 2 of 4 in x and y is stored as 2 xor 2 = 0: four zero bits above the distance.
     values[ends[:-1]], widths[ends[:-1]] = skips % 127, 11
     values[ends[-1]] = tail % 127
     starts = np.cumsum(widths) - widths
-    bits = np.zeros(-(-(int(starts[-1]) + 11) // 64) * 64, np.uint8)
-    for bit in range(7):
-        bits[starts + bit] = values >> bit & 1
-    return np.packbits(bits, bitorder="little").tobytes()
+    words = np.zeros(-(-(int(starts[-1]) + 11) // 64) + 1, np.uint64)
+    word, bit = starts >> 6, (starts & 63).astype(np.uint64)
+    first = np.flatnonzero(np.diff(word, prepend=-1))
+    words[word[first]] = np.bitwise_or.reduceat(values << bit, first)
+    over = np.flatnonzero(bit > 57)  # ends in the next word
+    words[word[over] + 1] |= values[over] >> (np.uint64(64) - bit[over])
+    return words[:-1].astype("<u8").tobytes()

@@ -1,0 +1,105 @@
+"""How fast a run was, from its events: seconds by phase, exposures per hour of each worker, how far behind."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from appion.base.failures import ConfigurationFailure
+from appion.base.retrieve.events import readEvents
+from appion.doctor.size import describeSize
+
+#: Phases of an exposure, and what is counted in them.
+PHASES = {
+    "waiting": "from when the daemon first saw it until it was handed out: input not complete, or no worker free",
+    "queued": "handed out until its worker began, and on its way: Slurm, the worker's one before",
+    "computing": "on the worker: reading, program, checks",
+    "storing": "from the worker to the last row",
+}
+
+
+@dataclass
+class Pace:
+    """Of one run.
+
+    Attributes:
+        phases: seconds of each exposure that was stored, by phase.
+        workers: (exposures, seconds of work) by worker, "name on host".
+        seen, stored: seconds since 1970 at which each exposure was first seen and stored, by image id.
+    """
+
+    phases: dict[str, list[float]] = field(default_factory=lambda: {phase: [] for phase in PHASES})
+    workers: dict[str, tuple[int, float]] = field(default_factory=dict)
+    seen: dict[int, float] = field(default_factory=dict)
+    stored: dict[int, float] = field(default_factory=dict)
+
+    @property
+    def per_hour(self) -> float:
+        """Exposures stored per hour, from the first one seen to the last one stored; nan without any."""
+        if not self.stored:
+            return float("nan")
+        span = max(self.stored.values()) - min(self.seen[image] for image in self.stored)
+        return 3600 * len(self.stored) / span if span > 0 else float("nan")
+
+    def calcMostBehind(self) -> tuple[int, float]:
+        """Return how many exposures at most had been seen and not stored at a time, and the longest for one (s)."""
+        steps = [(self.seen[image], 1) for image in self.stored] + [(when, -1) for when in self.stored.values()]
+        most = now = 0
+        for _, step in sorted(steps):
+            now += step
+            most = max(most, now)
+        return most, max((when - self.seen[image] for image, when in self.stored.items()), default=0.0)
+
+
+def calcPace(events: Iterable[dict[str, Any]]) -> Pace:
+    """Return how fast a run was; what failed or was handed back counts from when it was handed out for good."""
+    pace = Pace()
+    handed: dict[int, float] = {}
+    computed: dict[int, tuple[float, float]] = {}
+    work: dict[str, list[float]] = defaultdict(list)
+    for event in events:
+        what, image, when = event.get("what"), event.get("image"), event.get("time")
+        if not isinstance(image, int) or not isinstance(when, int | float):
+            continue
+        pace.seen.setdefault(image, when)
+        if what == "submitted":
+            handed[image] = when
+        elif what == "computed":
+            seconds = float(event.get("seconds") or 0.0)
+            computed[image] = when, seconds
+            work[f"{event.get('worker')} on {event.get('host')}"].append(seconds)
+        elif what == "stored" and image in handed and image in computed and image not in pace.stored:
+            pace.stored[image] = when
+            back, seconds = computed[image]
+            spans = (handed[image] - pace.seen[image], back - handed[image] - seconds, seconds, when - back)
+            for phase, span in zip(PHASES, spans, strict=True):
+                pace.phases[phase].append(max(0.0, span))
+    pace.workers = {name: (len(seconds), sum(seconds)) for name, seconds in sorted(work.items())}
+    return pace
+
+
+def describePace(title: str, rundir: Path, arriving: float) -> list[str]:
+    """Return lines on how fast the run in `rundir` was, beside `arriving` exposures per hour."""
+    pace = calcPace(readEvents(rundir))
+    if not pace.stored:
+        return [f"{title}: nothing was stored"]
+    lines = [f"{title}: {len(pace.stored)} exposures stored, {pace.per_hour:.0f} per hour ({arriving:.0f} came)",
+             f"  {'seconds':<12}{'median':>9}{'mean':>9}{'95 %':>9}{'longest':>9}"]  # fmt: skip
+    for phase, spans in pace.phases.items():
+        numbers = (np.median(spans), np.mean(spans), np.quantile(spans, 0.95), max(spans))
+        lines.append(f"  {phase:<12}" + "".join(f"{number:>9.1f}" for number in numbers) + f"   {PHASES[phase]}")
+    for name, (count, seconds) in pace.workers.items():
+        rate = f"{3600 * count / seconds:.0f} per hour while it works" if seconds else "too fast to tell"
+        lines.append(f"  worker {name}: {count} exposures of {seconds / count:.1f} s, {rate}")
+    most, longest = pace.calcMostBehind()
+    lines.append(f"  at most {most} behind; the longest took {longest:.0f} s from when it was seen to its last row")
+    try:
+        lines += [f"  doctor --size: {line}" for line in describeSize(arriving, None, rundir)]
+    except ConfigurationFailure as failure:
+        lines.append(f"  doctor --size: {failure}")
+    return lines
