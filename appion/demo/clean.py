@@ -100,7 +100,7 @@ def describeRemoval(removal: Removal, home: Path | None) -> list[str]:
     for (alias, table), ids in removal.rows.items():
         lines.append(f"  {names[alias]:<12} {len(ids):>7} of {table}")
     if removal.appiondb:
-        lines.append(f"  {removal.appiondb} keeps what other sessions may use: {', '.join(SHARED)}")
+        lines.append(f"  {removal.appiondb} keeps what other sessions may use: {', '.join(SHARED)}, paths of programs")
     for table, count in removal.left.items():
         lines.append(f"  STAYS: {count} of {table}, which belong to something else, too")
     if home:

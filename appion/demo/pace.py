@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -10,9 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from appion.base.failures import ConfigurationFailure
 from appion.base.retrieve.events import readEvents
-from appion.doctor.size import describeSize
+from appion.doctor.size import calcWorkersNeeded, describeSize
 
 #: Phases of an exposure, and what is counted in them.
 PHASES = {
@@ -30,11 +31,13 @@ class Pace:
     Attributes:
         phases: seconds of each exposure that was stored, by phase.
         workers: (exposures, seconds of work) by worker, "name on host".
+        work: when each exposure's work began and ended, seconds since 1970.
         seen, stored: seconds since 1970 at which each exposure was first seen and stored, by image id.
     """
 
     phases: dict[str, list[float]] = field(default_factory=lambda: {phase: [] for phase in PHASES})
     workers: dict[str, tuple[int, float]] = field(default_factory=dict)
+    work: list[tuple[float, float]] = field(default_factory=list)
     seen: dict[int, float] = field(default_factory=dict)
     stored: dict[int, float] = field(default_factory=dict)
 
@@ -48,12 +51,14 @@ class Pace:
 
     def calcMostBehind(self) -> tuple[int, float]:
         """Return how many exposures at most had been seen and not stored at a time, and the longest for one (s)."""
-        steps = [(self.seen[image], 1) for image in self.stored] + [(when, -1) for when in self.stored.values()]
-        most = now = 0
-        for _, step in sorted(steps):
-            now += step
-            most = max(most, now)
-        return most, max((when - self.seen[image] for image, when in self.stored.items()), default=0.0)
+        spans = [(self.seen[image], when) for image, when in self.stored.items()]
+        return countMost(spans), max((end - start for start, end in spans), default=0.0)
+
+
+def countMost(spans: Iterable[tuple[float, float]]) -> int:
+    """Return how many of the spans of time, (start, end), there are at most at one time."""
+    steps = sorted(step for start, end in spans for step in ((start, 1), (end, -1)))
+    return max(itertools.accumulate((step for _, step in steps), initial=0))
 
 
 def calcPace(events: Iterable[dict[str, Any]]) -> Pace:
@@ -73,6 +78,7 @@ def calcPace(events: Iterable[dict[str, Any]]) -> Pace:
             seconds = float(event.get("seconds") or 0.0)
             computed[image] = when, seconds
             work[f"{event.get('worker')} on {event.get('host')}"].append(seconds)
+            pace.work.append((when - seconds, when))
         elif what == "stored" and image in handed and image in computed and image not in pace.stored:
             pace.stored[image] = when
             back, seconds = computed[image]
@@ -98,8 +104,11 @@ def describePace(title: str, rundir: Path, arriving: float) -> list[str]:
         lines.append(f"  worker {name}: {count} exposures of {seconds / count:.1f} s, {rate}")
     most, longest = pace.calcMostBehind()
     lines.append(f"  at most {most} behind; the longest took {longest:.0f} s from when it was seen to its last row")
-    try:
-        lines += [f"  doctor --size: {line}" for line in describeSize(arriving, None, rundir)]
-    except ConfigurationFailure as failure:
-        lines.append(f"  doctor --size: {failure}")
+    if not 0 < arriving < math.inf or not pace.work:
+        return lines
+    each = sum(end - start for start, end in pace.work) / len(pace.work)
+    needed, there = calcWorkersNeeded(arriving, each), countMost(pace.work)
+    lines += [f"  doctor --size: {line}" for line in describeSize(arriving, each, None)]
+    enough = "enough" if there >= needed else "too few for that" if pace.per_hour < arriving else "which was enough"
+    lines.append(f"  at most {there} worked at a time: {enough}")
     return lines

@@ -15,6 +15,7 @@ from django.db.utils import Error as DjangoDatabaseError
 
 from appion.base.failures import Failure
 from appion.base.store.lock import acquireLock
+from appion.cli.doctor import describeSources
 from appion.demo.clean import cleanUp
 from appion.demo.commands import (
     constructCtfCommand,
@@ -29,6 +30,9 @@ from appion.demo.processes import DemoError, Process, startProcess, stopProcesse
 from appion.demo.recipe import Recipe
 from appion.demo.verdict import printVerdict
 from appion.demo.watch import startMicroscope, waitForSession, watch
+from appion.doctor.finding import TODO, runCheck
+from appion.doctor.program import checkPrograms
+from appion.doctor.slurm import checkSlurm
 from sinedon.errors import SinedonError
 
 #: Seconds in which daemons that are told to stop finish what runs, and then end their workers.
@@ -53,6 +57,7 @@ def rehearse(args: argparse.Namespace) -> int:
             findCommand([program])
         checkFolder(folder)
         appiondb = checkDatabases(args.appiondb)
+        checkSite()
         recipe = Recipe(args.exposures, args.every, args.movie or "small", args.frames)
         home, recipe = prepareGround(folder, recipe, appiondb)
     except (DemoError, Failure, SinedonError, DjangoDatabaseError, OSError) as error:
@@ -82,12 +87,28 @@ def useSite(config: Path) -> dict[str, str]:
     if not config.is_dir():
         raise DemoError(f"--config={config} is not a folder: give the one that sinedon.cfg is in")
     environment = constructSiteEnvironment(config)
-    for name in ("SINEDON_CFG_PATH", "DASK_CONFIG"):
+    for name in ("SINEDON_CFG_PATH", "DASK_CONFIG", "PATH"):
         if name in environment:
             os.environ[name] = environment[name]
     dask.config.paths.append(str(config.absolute()))
     dask.config.refresh()
     return environment
+
+
+def checkSite() -> None:
+    """Print what `appion doctor` finds amiss with settings, programs and Slurm, before anything is written.
+
+    Raises:
+        DemoError: settings are wrong, or Slurm would take no job. A program may be one that is not going to be used.
+    """
+    grave = False
+    for subject, check in (("settings", describeSources), ("program", checkPrograms), ("Slurm", checkSlurm)):
+        for finding in runCheck(subject, check):
+            if finding.level == TODO:
+                print(finding, flush=True)
+                grave = grave or subject != "program"
+    if grave:
+        raise DemoError("that has to be done first; `appion doctor --config` says when it is")
 
 
 def perform(plan: Plan, lines: dict[str, list[str]], environment: dict[str, str], patience: float) -> int:

@@ -22,7 +22,8 @@ T = TypeVar("T")
 
 def startMicroscope(plan: Plan, environment: dict[str, str]) -> Process:
     """Start the process that takes the exposures; the folder holds the recipe."""
-    command = [sys.executable, "-m", "appion.demo.leginon", str(plan.folder)]
+    # -P: not from the current folder, where a checkout of classic has a sinedon, too.
+    command = [sys.executable, "-P", "-m", "appion.demo.leginon", str(plan.folder)]
     return startProcess(command, plan.folder / "microscope.log", environment, ends=True)
 
 
