@@ -46,8 +46,8 @@ K3 = MovieKind("k3", "GatanK3", "tif", (4092, 5760), True, 2, 40, 1, 0.83, 1.0, 
 FALCON = MovieKind("falcon-eer", "Falcon4EC", "eer", (4096, 4096), False, 0, 40, 25, 0.94, 1.0, 4.0, 2)
 KINDS = {kind.name: kind for kind in (SMALL, K3, FALCON)}
 
-#: Fewest positions of which a drift can be told.
-FEWEST = 4
+#: Fewest positions of which a drift can be told, and fewest raw frames at each that hold all electrons of an eer movie.
+FEWEST, FEWEST_RAW = 4, 8
 
 
 def changeFrames(kind: MovieKind, nframes: int) -> MovieKind:
@@ -58,7 +58,7 @@ def changeFrames(kind: MovieKind, nframes: int) -> MovieKind:
     Raises:
         ValueError: too few.
     """
-    least = kind.positions if kind.group > 1 else FEWEST
+    least = FEWEST_RAW * kind.positions if kind.group > 1 else FEWEST
     if nframes < least:
         raise ValueError(f"{nframes} frames of {kind.name}: {least} or more")
     if kind.group > 1:

@@ -6,7 +6,7 @@ import argparse
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -72,8 +72,11 @@ def rehearse(args: argparse.Namespace) -> int:
     print(f"{len(plan.exposures)} exposures ({plan.movie.name}, {plan.movie.nframes} frames), one every "
           f"{plan.seconds_between:g} s; beside them{', to be started by hand' if args.by_hand else ''}")  # fmt: skip
     print("".join(f"  {' '.join(line)}\n" for line in lines.values()), flush=True)
-    with acquireLock(home):
-        code = perform(plan, {} if args.by_hand else lines, environment, args.patience)
+    with acquireLock(home), heedSignals():
+        try:
+            code = perform(plan, {} if args.by_hand else lines, environment, args.patience)
+        except KeyboardInterrupt:
+            code = 130
     print(f"remove it     appion demo --config={args.config} --clean --session={plan.session}")
     return code
 
@@ -116,8 +119,7 @@ def perform(plan: Plan, lines: dict[str, list[str]], environment: dict[str, str]
     processes: list[Process] = []
     code = 0
     try:
-        with endOnSigterm():
-            run(plan, lines, environment, patience, processes)
+        run(plan, lines, environment, patience, processes)
     except DemoError as error:
         print(f"\nerror: {error}", file=sys.stderr)
         code = 1
@@ -166,14 +168,15 @@ def stopAll(processes: Sequence[Process]) -> None:
 
 
 @contextmanager
-def endOnSigterm():
-    """Let SIGTERM do what Ctrl-C does."""
+def heedSignals() -> Iterator[None]:
+    """Let SIGINT (Ctrl-C) and SIGTERM interrupt; a module that is imported for Slurm has put something else there."""
 
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, interrupt)
+    before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)

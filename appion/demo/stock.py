@@ -7,6 +7,7 @@ memory is one sum.
 
 from __future__ import annotations
 
+import math
 import os
 import zlib
 from collections.abc import Callable, Iterator
@@ -125,12 +126,18 @@ def encodeCounts(counts: np.ndarray, kind: MovieKind, rng: np.random.Generator) 
 def dealElectrons(counts: np.ndarray, group: int, rng: np.random.Generator) -> list[np.ndarray]:
     """Deal electrons out to `group` raw frames at random; return the pixels hit in each, ascending, each once.
 
-    Counts that are Poisson stay so in each frame. Two in one pixel of a frame are one, as in a real camera.
+    A frame holds one electron of a pixel, so those of one pixel go to different frames: none is lost, unless there are
+    more than frames, as in hot pixels.
     """
     flat = counts.ravel()
     hit = np.flatnonzero(flat)
-    at = np.repeat(hit, flat[hit])
-    frame = rng.integers(0, group, at.size, np.uint16)
+    number = flat[hit].astype(np.int64)
+    at = np.repeat(hit, number)
+    which = np.arange(at.size) - np.repeat(np.cumsum(number) - number, number)  # of its pixel's electrons
+    strides = np.array([n for n in range(1, group + 1) if math.gcd(n, group) == 1])
+    first, stride = rng.integers(0, group, hit.size), rng.choice(strides, hit.size)
+    frame = ((np.repeat(first, number) + which * np.repeat(stride, number)) % group).astype(np.uint16)
+    fits = which < group
+    at, frame = at[fits], frame[fits]
     at = at[np.argsort(frame, kind="stable")]
-    ends = np.cumsum(np.bincount(frame, minlength=group))[:-1]
-    return [part[np.diff(part, prepend=-1) > 0] for part in np.split(at, ends)]
+    return np.split(at, np.cumsum(np.bincount(frame, minlength=group))[:-1])

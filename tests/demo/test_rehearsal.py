@@ -4,6 +4,7 @@ import dataclasses
 import itertools
 import os
 import shutil
+import signal
 import subprocess
 import sysconfig
 from pathlib import Path
@@ -281,3 +282,48 @@ def testARehearsalOnSlurmAndMariaDB(mariadb, slurmcluster, tmp_path):
         assert after[alias, table].items() >= rows.items()
         new = [row for def_id, row in after[alias, table].items() if def_id not in rows]
         assert not new or table in SHARED or [str(row[-1]) for row in new] == [str(Path(appion.__file__).parent)], table
+
+
+def testCtrlCEndsItCleanlyAndItIsReported(sqlitedatabase, tmp_path):
+    """Microscope and daemons are gone, what there is is told, and it can be cleaned up."""
+    before = dumpTables()
+    steps = ("motioncorrection", "ctfestimation", "ctffind")
+    settings = {"appion": {name: SETTINGS["appion"][name] for name in steps}}
+    (sqlitedatabase.folder / "appion.yaml").write_text(yaml.safe_dump(settings))
+    folder = tmp_path / "rehearsals"
+    folder.mkdir()
+    command = [f"{sysconfig.get_path('scripts')}/appion", "demo", f"--config={sqlitedatabase.folder}",
+               f"--dir={folder}"]  # fmt: skip
+    process = subprocess.Popen(
+        [*command, "--appiondb=ap1", "--exposures=50", "--every=1", "--frames=4"], cwd=tmp_path, text=True,
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    )  # fmt: skip
+    said = []
+    for line in process.stdout:
+        said.append(line)
+        if "corrected 1" in line:
+            break
+    (home,) = folder.iterdir()
+    refused = subprocess.run([*command, "--clean", "--yes"], capture_output=True, text=True, timeout=100)
+    assert (refused.returncode, "still goes on" in refused.stderr) == (2, True)
+    process.send_signal(signal.SIGINT)
+    said.append(process.communicate(timeout=200)[0])
+    text = "".join(said)
+    assert process.returncode == 130, text
+    assert "of 50 exposures taken" in text
+    assert "PROBLEM: drift" not in text
+    assert not [line for line in Path("/proc").glob("[0-9]*/cmdline") if readCommand(line).count(str(home))]
+    assert subprocess.run([*command, "--clean", "--yes"], capture_output=True, timeout=100).returncode == 0
+    after = dumpTables()
+    assert list(folder.iterdir()) == []
+    assert {table for table in before if after[table] != before[table]} <= {
+        ("appiondata", table) for table in (*SHARED, "ApPathData")
+    }
+
+
+def readCommand(path):
+    """Return a process's command line, empty if it has ended meanwhile."""
+    try:
+        return path.read_text()
+    except OSError:
+        return ""

@@ -47,12 +47,7 @@ def testTheProductReadsWhatWasCounted(made, tmp_path):
         groups = [tuple(range(i, i + group)) for i in range(0, header.nframes, group)]
         found = np.stack([frame.astype(int) for frame in readFrames(header, groups, threads=2)])
         counted = simulateMovie(planned.exposure, detector)[0].astype(int)
-        if group == 1:
-            assert np.array_equal(found, counted)
-        else:  # two electrons in one pixel of a raw frame are one
-            assert np.all(found <= counted)
-            quiet = counted < 10
-            assert found[quiet].sum() > 0.9 * counted[quiet].sum()
+        assert np.array_equal(found, counted if group == 1 else np.minimum(counted, group))
         assert np.array_equal(stock.calcSum(planned.exposure), counted.sum(0))
         movies.append(found)
     assert not np.array_equal(*movies)
@@ -85,11 +80,10 @@ def testElectronsAreDealtOutEvenly():
     counts[3, 5] = 200
     frames = dealElectrons(counts, 50, np.random.default_rng(1))
     assert len(frames) == 50
-    total = np.bincount(np.concatenate(frames), minlength=counts.size).reshape(counts.shape)
-    assert np.all(total <= counts)
-    assert total[3, 5] <= 50
-    assert np.array_equal(total[counts == 1], counts[counts == 1])
     assert all(np.all(np.diff(frame) > 0) for frame in frames)
+    total = np.bincount(np.concatenate(frames), minlength=counts.size).reshape(counts.shape)
+    assert np.array_equal(total, np.minimum(counts, 50))
+    assert np.std([len(frame) for frame in frames]) < 2 * np.sqrt(len(frames[0]))
 
 
 def testFramesMayBeMoreOrFewer():
@@ -100,8 +94,8 @@ def testFramesMayBeMoreOrFewer():
         assert changed.nframes * changed.frame_time == pytest.approx(kind.nframes * kind.frame_time)
     with pytest.raises(ValueError, match="4 or more"):
         changeFrames(K3, 3)
-    with pytest.raises(ValueError, match="40 or more"):
-        changeFrames(FALCON, 39)
+    with pytest.raises(ValueError, match="320 or more"):
+        changeFrames(FALCON, 319)
 
 
 def testSumsLieAsTheFramesDo(made):
