@@ -37,6 +37,7 @@ class Outcome:
         planned: the exposure; true_focus: how it was focused; image_id: its row, 0 if there is none.
         names: file names of the stored micrographs, plain and dose-weighted.
         positions: (n, 2) stored trajectory (x, y), pixels; empty if there is none.
+        frames: which frames these are positions of: of a long movie the first ones and the last.
         drift_error: RMS distance of the trajectory from the truth over the frames, pixels.
         dose: electrons counted in the stored micrograph, e/Å².
         pixelsize: in the header of the stored micrograph, Å.
@@ -52,6 +53,7 @@ class Outcome:
     image_id: int = 0
     names: tuple[str, ...] = ()
     positions: np.ndarray | None = None
+    frames: tuple[int, ...] = ()
     drift_error: float = float("nan")
     dose: float = float("nan")
     pixelsize: float = float("nan")

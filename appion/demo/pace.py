@@ -17,10 +17,10 @@ from appion.doctor.size import calcWorkersNeeded, describeSize
 
 #: Phases of an exposure, and what is counted in them.
 PHASES = {
-    "waiting": "from when the daemon first saw it until it was handed out: input not complete, or no worker free",
-    "queued": "handed out until its worker began, and on its way: Slurm, the worker's one before",
-    "computing": "on the worker: reading, program, checks",
-    "storing": "from the worker to the last row",
+    "waiting": "seen, not handed out: its input is not complete, or no worker is free",
+    "queued": "handed out, and on its way: Slurm, or what its worker does before",
+    "computing": "on its worker: reading the movie, the program, checks",
+    "storing": "come back, until the last row is written",
 }
 
 
@@ -98,7 +98,7 @@ def describePace(title: str, rundir: Path, arriving: float) -> list[str]:
              f"  {'seconds':<12}{'median':>9}{'mean':>9}{'95 %':>9}{'longest':>9}"]  # fmt: skip
     for phase, spans in pace.phases.items():
         numbers = (np.median(spans), np.mean(spans), np.quantile(spans, 0.95), max(spans))
-        lines.append(f"  {phase:<12}" + "".join(f"{number:>9.1f}" for number in numbers) + f"   {PHASES[phase]}")
+        lines.append(f"  {phase:<12}" + "".join(f"{number:>9.1f}" for number in numbers))
     for name, (count, seconds) in pace.workers.items():
         rate = f"{3600 * count / seconds:.0f} per hour while it works" if seconds else "too fast to tell"
         lines.append(f"  worker {name}: {count} exposures of {seconds / count:.1f} s, {rate}")
@@ -107,7 +107,7 @@ def describePace(title: str, rundir: Path, arriving: float) -> list[str]:
     if not 0 < arriving < math.inf or not pace.work:
         return lines
     each = sum(end - start for start, end in pace.work) / len(pace.work)
-    needed, there = calcWorkersNeeded(arriving, each), countMost(pace.work)
+    needed, there = calcWorkersNeeded(arriving, each), min(len(pace.workers), countMost(pace.work))
     lines += [f"  doctor --size: {line}" for line in describeSize(arriving, each, None)]
     enough = "enough" if there >= needed else "too few for that" if pace.per_hour < arriving else "which was enough"
     lines.append(f"  at most {there} worked at a time: {enough}")

@@ -54,7 +54,8 @@ def drawMicrograph(axes: Any, micrograph: np.ndarray, pixelsize: float, outcome:
 def drawDrift(axes: Any, outcome: Outcome) -> None:
     truth = calcTrueDrift(outcome.planned.exposure)
     positions = outcome.positions if outcome.positions is not None else np.zeros((0, 2))
-    axes.plot(*(truth - truth.mean(axis=0)).T, "-", color="0.6", linewidth=4, label="truth")
+    seen = truth[list(outcome.frames)] if outcome.frames and max(outcome.frames) < len(truth) else truth
+    axes.plot(*(truth - seen.mean(axis=0)).T, "-", color="0.6", linewidth=4, label="truth")
     axes.plot(*(positions - positions.mean(axis=0)).T, "o-", color="tab:red", markersize=3, linewidth=1, label="found")
     axes.set(title=f"drift, RMS error {outcome.drift_error:.2f} px", xlabel="x (pixels)", ylabel="y (pixels)")
     axes.set_aspect("equal", "datalim")

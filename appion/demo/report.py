@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import mrcfile
 import numpy as np
@@ -99,7 +100,9 @@ def readOutcome(plan: Plan, planned: Planned, image_id: int, explain: Callable[[
         reason = explain(plan.rundir, image_id) if source else "never taken"
         return Outcome(planned, true_focus, image_id, names, reason=reason)
     trajectory = appiondata.ApDDFrameTrajectoryData.objects.filter(image_id__in=[row.def_id for row in rows]).first()
-    positions = np.array([trajectory.pos_x, trajectory.pos_y]).T if trajectory else np.zeros((0, 2))
+    frames, positions = readPositions(trajectory)
+    complete = trajectory is not None and (trajectory.number_of_positions or len(frames)) == planned.exposure.nframes
+    drift_error = calcDriftError(calcTrueDrift(planned.exposure)[list(frames)], positions) if complete else float("inf")
     image, pixelsize = readMicrograph(plan.image_path / f"{names[0]}.mrc")
     specimen = calcSpecimen(replace(planned.exposure, choice=0), plan.frame_flip, plan.frame_rotate)
     ctf = appiondata.ApCtfData.objects.filter(image_id=rows[0].def_id).order_by("-def_id").first()
@@ -109,7 +112,8 @@ def readOutcome(plan: Plan, planned: Planned, image_id: int, explain: Callable[[
         image_id=image_id,
         names=names,
         positions=positions,
-        drift_error=calcDriftError(calcTrueDrift(planned.exposure), positions),
+        frames=frames,
+        drift_error=drift_error,
         dose=float(image.mean()) / planned.exposure.pixelsize**2,
         pixelsize=pixelsize,
         correlation=calcCorrelation(image, specimen),
@@ -119,6 +123,19 @@ def readOutcome(plan: Plan, planned: Planned, image_id: int, explain: Callable[[
         ctf_seconds=(ctf.def_timestamp - source.def_timestamp).total_seconds() if ctf else float("nan"),
         reason="" if ctf else explain(plan.ctf_rundir, rows[0].def_id),
     )
+
+
+def readPositions(trajectory: Any) -> tuple[tuple[int, ...], np.ndarray]:
+    """Return which frames a row of a trajectory holds, and their (n, 2) positions: the first ones and the last."""
+    if trajectory is None:
+        return (), np.zeros((0, 2))
+    positions = [*zip(trajectory.pos_x, trajectory.pos_y, strict=True)]
+    frames = list(range(len(positions)))
+    count = trajectory.number_of_positions or len(frames)
+    if count > len(frames):
+        frames.append(count - 1)
+        positions.append((trajectory.last_x, trajectory.last_y))
+    return tuple(frames), np.array(positions, float)
 
 
 @lru_cache(maxsize=4)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from appion.demo.outcome import Outcome
-from appion.demo.pace import describePace
+from appion.demo.pace import PHASES, describePace
 from appion.demo.picture import savePicture
 from appion.demo.plan import Plan
 from appion.demo.report import readImageIds, readOutcomes
@@ -35,7 +35,8 @@ def printVerdict(plan: Plan) -> bool:
     showProgress("", news=False)
     arriving = readArriving(plan)
     pace = [*describePace("motion correction", plan.rundir, arriving), "",
-            *describePace("CTF estimation", plan.ctf_rundir, arriving)]  # fmt: skip
+            *describePace("CTF estimation", plan.ctf_rundir, arriving), "",
+            *(f"{phase:<14}{what}" for phase, what in PHASES.items())]  # fmt: skip
     summary = describeOutcomes(plan, outcomes)
     (plan.folder / "demo.txt").write_text("\n".join([formatTable(outcomes), "", *summary, "", *pace]) + "\n")
     shown = chooseShown(outcomes)

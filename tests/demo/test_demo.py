@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -21,7 +22,7 @@ from appion.demo.outcome import (
 )
 from appion.demo.plan import constructPlan
 from appion.demo.processes import DemoError, startProcess, stopProcesses
-from appion.demo.report import readEstimated, readOutcomes, readStored
+from appion.demo.report import readEstimated, readOutcomes, readPositions, readStored
 from appion.demo.simulate import calcTrueDrift
 from appion.demo.table import formatTable
 from sinedon.models import leginondata
@@ -62,6 +63,17 @@ def testDriftErrorIgnoresWhereZeroIs():
     assert calcDriftError(track, track + np.array([5, -3])) == pytest.approx(0.0, abs=1e-12)
     assert calcDriftError(track, track * [-1, 1]) > 1
     assert calcDriftError(track, track[:2]) == float("inf")
+
+
+def testLongTrajectoriesAreStoredInPart():
+    """Twenty positions and the last one; which frames they are of is known."""
+    row = SimpleNamespace(pos_x=[0.0, 1.0], pos_y=[0.0, -1.0], last_x=5.0, last_y=-5.0, number_of_positions=6)
+    frames, positions = readPositions(row)
+    assert frames == (0, 1, 5)
+    assert positions.tolist() == [[0.0, 0.0], [1.0, -1.0], [5.0, -5.0]]
+    row.number_of_positions = 2
+    assert readPositions(row)[0] == (0, 1)
+    assert readPositions(None)[0] == ()
 
 
 def testCorrelationKnowsATurnedImage():
