@@ -53,7 +53,6 @@ class Outcome:
     image_id: int = 0
     names: tuple[str, ...] = ()
     positions: np.ndarray | None = None
-    frames: tuple[int, ...] = ()
     drift_error: float = float("nan")
     dose: float = float("nan")
     pixelsize: float = float("nan")
@@ -63,6 +62,7 @@ class Outcome:
     resolution: float = float("nan")
     ctf_seconds: float = float("nan")
     reason: str = ""
+    frames: tuple[int, ...] = ()
 
     @property
     def is_stored(self) -> bool:
