@@ -6,9 +6,9 @@ import shutil
 from pathlib import Path
 
 import sinedon
+from appion.base.records.runfolder import statusPath
+from appion.base.retrieve.lock import readLockHolder
 from appion.base.retrieve.status import isRunning, readStatus
-from appion.base.store.lock import readLockHolder
-from appion.base.store.status import statusPath
 from appion.demo.processes import DemoError
 from appion.demo.recipe import FILE, NAME, constructComment, readRecipe
 from appion.demo.removal import SHARED, Removal, fillRemoval, findRemovals, removeRows

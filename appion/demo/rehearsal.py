@@ -13,9 +13,9 @@ from pathlib import Path
 import dask.config
 from django.db.utils import Error as DjangoDatabaseError
 
+from appion.base.config import checkSettings
 from appion.base.failures import Failure
 from appion.base.store.lock import acquireLock
-from appion.cli.doctor import describeSources
 from appion.demo.clean import cleanUp
 from appion.demo.commands import (
     constructCtfCommand,
@@ -30,7 +30,7 @@ from appion.demo.processes import DemoError, Process, startProcess, stopProcesse
 from appion.demo.recipe import Recipe
 from appion.demo.verdict import printVerdict
 from appion.demo.watch import startMicroscope, waitForSession, watch
-from appion.doctor.finding import TODO, runCheck
+from appion.doctor.finding import TODO, Finding, runCheck
 from appion.doctor.program import checkPrograms
 from appion.doctor.slurm import checkSlurm
 from sinedon.errors import SinedonError
@@ -105,13 +105,19 @@ def checkSite() -> None:
         DemoError: settings are wrong, or Slurm would take no job. A program may be one that is not going to be used.
     """
     grave = False
-    for subject, check in (("settings", describeSources), ("program", checkPrograms), ("Slurm", checkSlurm)):
+    for subject, check in (("settings", checkValues), ("program", checkPrograms), ("Slurm", checkSlurm)):
         for finding in runCheck(subject, check):
             if finding.level == TODO:
                 print(finding, flush=True)
                 grave = grave or subject != "program"
     if grave:
         raise DemoError("that has to be done first; `appion doctor --config` says when it is")
+
+
+def checkValues() -> Iterator[Finding]:
+    """Check the settings. Raises ConfigurationFailure for one that does not exist or has no such value."""
+    checkSettings()
+    yield from ()
 
 
 def perform(plan: Plan, lines: dict[str, list[str]], environment: dict[str, str], patience: float) -> int:

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from appion.demo.recipe import COMMENT, NAME, constructProjectName
 from appion.demo.tables import Table, deleteRows, readTables, selectRows
 from sinedon.config import readConfig
+from sinedon.errors import ConnectionFailure
 from sinedon.models import appiondata, leginondata, projectdata
-from sinedon.setup import openAppionDatabase
+from sinedon.setup import UNKNOWN_DATABASE, openAppionDatabase
 
 #: Tables whose rows any session may use, once they are there: names of programs, options, hosts and people, parameters.
 #: They stay.
@@ -86,8 +87,9 @@ def fillRemoval(removal: Removal) -> None:
     image_ids = set(images.values_list("def_id", flat=True))
     leginon = [table for table in readTables("leginondata") if table.name != "SessionData"]
     leginon.sort(key=lambda table: table.name == "AcquisitionImageData")  # by it the others are found
+    if removal.appiondb and not isThere(removal.appiondb):
+        removal.appiondb = ""
     if removal.appiondb:
-        openAppionDatabase(removal.appiondb, readConfig()["appiondata"])
         tables = readTables("appiondata")
         findOwn(removal, tables, image_ids)
         findPrograms(removal, tables, removal.folder)
@@ -105,6 +107,23 @@ def fillRemoval(removal: Removal) -> None:
         removal.rows.pop(("projectdata", "processingdb"), None)
     removal.add("projectdata", "projects", set(removal.project_ids) - others)
     removal.add("leginondata", "SessionData", {removal.session_id} - {0})
+
+
+def isThere(appiondb: str) -> bool:
+    """Connect to an Appion database; return False if it does not exist.
+
+    Raises:
+        sinedon.errors.ConnectionFailure: it cannot be reached.
+    """
+    section = readConfig()["appiondata"]
+    try:
+        openAppionDatabase(appiondb, section)
+    except ConnectionFailure as failure:
+        number = getattr(failure.__cause__, "args", (None,))[:1]
+        if section.engine == "mysql" and number != (UNKNOWN_DATABASE,):
+            raise
+        return False
+    return True
 
 
 def findOwn(removal: Removal, tables: list[Table], image_ids: set[int]) -> None:

@@ -13,7 +13,8 @@ CHUNK = 500
 
 _QUERIES = {
     "mysql": "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = DATABASE() "
-    "ORDER BY table_name, ordinal_position",
+    "AND table_name IN (SELECT table_name FROM information_schema.tables WHERE table_schema = DATABASE() "
+    "AND table_type = 'BASE TABLE') ORDER BY table_name, ordinal_position",
     "sqlite": "SELECT m.name, c.name FROM sqlite_master m JOIN pragma_table_info(m.name) c WHERE m.type = 'table' "
     "ORDER BY m.name, c.cid",
 }

@@ -98,6 +98,16 @@ def testRowsThatAreAnothersAsWellStay(site, capsys):
     assert not leginondata.SessionData.objects.filter(name=plan.session).exists()
 
 
+def testADatabaseThatIsGoneNeedsNoCleaning(site):
+    before = dumpTables()
+    rehearseAlone(site)
+    sinedon.updateRow(projectdata.processingdb, projectdata.processingdb.objects.latest("def_id").def_id,
+                      appiondb="ap_gone")  # fmt: skip
+    assert cleanUp(None, None, True) == 0
+    after = dumpTables()
+    assert {table for table in before if after[table] != before[table] and table[0] != "appiondata"} == set()
+
+
 def testFoldersWithoutTheFileOfARehearsalStay(site):
     plan = rehearseAlone(site)
     other = site / "demo26nov26y"
@@ -282,6 +292,19 @@ def testARehearsalOnSlurmAndMariaDB(mariadb, slurmcluster, tmp_path):
         assert after[alias, table].items() >= rows.items()
         new = [row for def_id, row in after[alias, table].items() if def_id not in rows]
         assert not new or table in SHARED or [str(row[-1]) for row in new] == [str(Path(appion.__file__).parent)], table
+
+
+def testDaemonsMayBeStartedByHand(sqlitedatabase, tmp_path):
+    """Nobody starts them here: after a while without any progress it ends, and says so."""
+    done = subprocess.run(
+        [f"{sysconfig.get_path('scripts')}/appion", "demo", f"--config={sqlitedatabase.folder}", f"--dir={tmp_path}",
+         "--appiondb=ap1", "--by-hand", "--patience=4s", "--exposures=5", "--every=0", "--frames=4"],
+        cwd=tmp_path, capture_output=True, text=True, timeout=200,
+    )  # fmt: skip
+    assert done.returncode == 1, done.stderr
+    assert "to be started by hand\n  motioncor2.py --runname" in done.stdout
+    assert "nothing got done for 4 s" in done.stderr
+    assert "5 of 5 exposures taken, 0 corrected" in done.stdout
 
 
 def testCtrlCEndsItCleanlyAndItIsReported(sqlitedatabase, tmp_path):
