@@ -35,7 +35,8 @@ def constructParser() -> argparse.ArgumentParser:
     explain.add_argument("image", help="image id or name")
     text = "What is well and what is to be done before a run; exit code 0: all is well, 1: something is to be done."
     addDoctorOptions(commands.add_parser("doctor", help=text, description=text))
-    commands.add_parser("demo", help="A simulated microscope: to try it with, or to rehearse on a site's ground.", add_help=False)
+    text = "A simulated microscope: to try it with, or to rehearse on a site's own ground."
+    commands.add_parser("demo", help=text, add_help=False)
     return parser
 
 

@@ -37,6 +37,8 @@ from sinedon.errors import SinedonError
 
 #: Seconds in which daemons that are told to stop finish what runs, and then end their workers.
 STOP_TIMEOUT, GRACE = 120.0, 30.0
+#: Seconds in which the microscope has to say something of its first exposure.
+START_TIMEOUT = 120.0
 #: Seconds between two looks at the databases.
 INTERVAL = 2.0
 
@@ -151,7 +153,7 @@ def run(
         DemoError: something failed, or nothing got done for `patience` seconds.
     """
     processes.append(startMicroscope(plan, environment))
-    waitForSession(plan, processes[0], patience)
+    waitForSession(plan, processes[0], max(patience, START_TIMEOUT))
     for name, line in lines.items():
         processes.append(startProcess(findCommand(line), plan.folder / f"{name}.log", environment))
     watch(plan, processes, patience, INTERVAL)
