@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
 import time
 from dataclasses import replace
 from pathlib import Path
 
 import sinedon
 from appion.demo.leginon import insertSession, insertSessionAlone
+from appion.demo.plan import Plan
 from appion.demo.processes import DemoError
 from appion.demo.recipe import NAME, Recipe, constructComment, constructProjectName, saveRecipe
 from sinedon.config import readConfig
@@ -64,6 +66,24 @@ def checkFolder(folder: Path) -> None:
         raise DemoError(f"--dir={folder} is not a folder: give one that exists, on a disk that all nodes see")
     if not os.access(folder, os.W_OK | os.X_OK):
         raise DemoError(f"--dir={folder}: you may not write there")
+
+
+def checkSpace(folder: Path, plan: Plan) -> None:
+    """Raise DemoError if what a plan writes does not fit on the disk of `folder`."""
+    needed, free = calcSpace(plan), shutil.disk_usage(folder).free
+    if needed > free:
+        raise DemoError(f"--dir={folder}: {len(plan.exposures)} exposures take about {needed / 1e9:.0f} GB, and "
+                        f"{free / 1e9:.0f} GB are free: take fewer, or smaller ones")  # fmt: skip
+
+
+def calcSpace(plan: Plan) -> float:
+    """Return about how many bytes movies, pictures and micrographs take."""
+    movie = plan.movie
+    pixels = movie.shape[0] * movie.shape[1]
+    # An electron of eer takes 11 bits; LZW needs about a quarter of a byte for a pixel that is mostly 0 or 1.
+    electrons = movie.dose * movie.positions * movie.pixelsize**2 * pixels
+    frames = 1.4 * electrons if movie.suffix == "eer" else 0.25 * pixels * movie.nframes
+    return (len(plan.exposures) + 2 * movie.specimens) * frames + 12 * pixels * len(plan.exposures)
 
 
 def prepareGround(folder: Path, recipe: Recipe, appiondb: str) -> tuple[Path, Recipe]:

@@ -24,7 +24,7 @@ from appion.demo.commands import (
     findCommand,
     splitOptions,
 )
-from appion.demo.ground import checkDatabases, checkFolder, prepareGround
+from appion.demo.ground import checkDatabases, checkFolder, checkSpace, prepareGround
 from appion.demo.plan import Plan
 from appion.demo.processes import DemoError, Process, startProcess, stopProcesses
 from appion.demo.recipe import Recipe
@@ -59,8 +59,9 @@ def rehearse(args: argparse.Namespace) -> int:
             findCommand([program])
         checkFolder(folder)
         appiondb = checkDatabases(args.appiondb)
-        checkSite()
         recipe = Recipe(args.exposures, args.every, args.movie or "small", args.frames)
+        checkSpace(folder, recipe.constructPlan(folder))
+        checkSite()
         home, recipe = prepareGround(folder, recipe, appiondb)
     except (DemoError, Failure, SinedonError, DjangoDatabaseError, OSError) as error:
         print(f"appion demo: {error}", file=sys.stderr)

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sysconfig
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import yaml
@@ -193,6 +194,14 @@ def testNothingIsCreatedThatIsMissing(mariadb, tmp_path):
     with pytest.raises(DemoError, match="is not a folder"):
         ground.checkFolder(tmp_path / "nowhere")
     assert mariadb._readColumns() == before
+
+
+def testADiskThatIsTooSmallIsSaid(tmp_path, monkeypatch):
+    plan = Recipe(10, 1.0, "k3").constructPlan(tmp_path)
+    assert 4e9 < ground.calcSpace(plan) < 8e9
+    monkeypatch.setattr(ground.shutil, "disk_usage", lambda _: SimpleNamespace(free=3e9))
+    with pytest.raises(DemoError, match=r"10 exposures take about \d GB, and 3 GB are free"):
+        ground.checkSpace(tmp_path, plan)
 
 
 @pytest.mark.usefixtures("mariadatabase")
