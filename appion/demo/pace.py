@@ -108,7 +108,7 @@ def describePace(title: str, rundir: Path, arriving: float) -> list[str]:
         return lines
     each = sum(end - start for start, end in pace.work) / len(pace.work)
     needed, there = calcWorkersNeeded(arriving, each), min(len(pace.workers), countMost(pace.work))
-    lines += [f"  doctor --size: {line}" for line in describeSize(arriving, each, None)]
+    lines += [f"  doctor --size: {line}" for line in describeSize(round(arriving, 1), each, None)]
     enough = "enough" if there >= needed else "too few for that" if pace.per_hour < arriving else "which was enough"
     lines.append(f"  at most {there} worked at a time: {enough}")
     return lines
