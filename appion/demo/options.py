@@ -7,6 +7,7 @@ import math
 import re
 from pathlib import Path
 
+from appion.base.cli.suggest import CommandParser
 from appion.demo.movies import KINDS, changeFrames
 from appion.demo.plan import FEWEST
 
