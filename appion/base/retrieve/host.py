@@ -46,7 +46,7 @@ def readShell() -> str | None:
 
 
 def readHost() -> dict[str, Any]:
-    """Return name, ip, system, distro, arch, nproc, memory (kB), cpu_vendor and gpu_vendor."""
+    """Return name, ip, system, distro, arch, nproc, memory (whole GiB), cpu_vendor and gpu_vendor."""
     uname = os.uname()
     cpuinfo, meminfo = readText("/proc/cpuinfo"), readText("/proc/meminfo")
     memory = re.search(r"^MemTotal:\s+(\d+) kB", meminfo, re.MULTILINE)
@@ -54,7 +54,7 @@ def readHost() -> dict[str, Any]:
     return {"name": uname.nodename, "ip": readAddress(uname.nodename), "system": uname.sysname.lower(),
             "distro": readDistribution(), "arch": uname.machine,
             "nproc": len(re.findall(r"^processor\s*:", cpuinfo, re.MULTILINE)) or os.cpu_count(),
-            "memory": int(memory[1]) if memory else None,
+            "memory": int(memory[1]) // 1024 // 1024 if memory else None,
             "cpu_vendor": CPU_VENDORS.get(vendor[1]) if vendor else None, "gpu_vendor": readGPUVendor()}
 
 

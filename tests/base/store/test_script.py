@@ -112,6 +112,11 @@ def test_facts_of_the_host_without_its_files(monkeypatch):
     assert facts["nproc"] == os.cpu_count()
 
 
+def test_memory_is_counted_in_whole_gibibytes(monkeypatch):
+    monkeypatch.setattr(host, "readText", lambda path: "MemTotal:       131923412 kB" if "meminfo" in path else "")
+    assert host.readHost()["memory"] == 125
+
+
 def raiseMissing(*_, **__):
     raise FileNotFoundError("nothing here")
 
