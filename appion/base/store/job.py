@@ -22,19 +22,22 @@ QUEUED = ("Q", "")
 SET_BY_USER = ("A", "I")
 
 
-def startJob(args: argparse.Namespace, session_id: int, path_id: int, program: str,
-             web_jobtypes: Collection[str], user: str) -> int | None:
+def startJob(args: argparse.Namespace, session_id: int, path_id: int, jobtype: str,
+             other_jobtypes: Collection[str], user: str) -> int | None:
     """Return the id of this run's job row, its status set to R; None with ``--no-commit``, which has no job.
 
     With ``--jobid`` it is exactly that row, whose name and type stay as they are. Otherwise the newest row of the run
-    folder whose type is this program, ``--jobtype`` or one of `web_jobtypes` (what the web pages call jobs of this
-    program); if there is none, one of `user` is inserted.
+    folder whose type is ``--jobtype``, `jobtype` or one of `other_jobtypes`; if there is none, one of `user` is inserted.
+
+    Args:
+        jobtype: of a row that is inserted, unless ``--jobtype`` is given: what the web pages count.
+        other_jobtypes: what jobs of this step may be called as well, by another of its commands or by classic.
     """
     if not args.commit:
         return None
-    job_id = findJob(args, path_id, {program.lower(), *web_jobtypes})
+    job_id = findJob(args, path_id, {jobtype, *other_jobtypes})
     if job_id is None:
-        return insertJob(args, session_id, path_id, program, user)
+        return insertJob(args, session_id, path_id, jobtype, user)
     updateJobStatus(job_id, RUNNING)
     return job_id
 
@@ -52,9 +55,9 @@ def findJob(args: argparse.Namespace, path_id: int, jobtypes: set[str]) -> int |
     return rows.values_list("def_id", flat=True).first()
 
 
-def insertJob(args: argparse.Namespace, session_id: int, path_id: int, program: str, user: str) -> int:
+def insertJob(args: argparse.Namespace, session_id: int, path_id: int, jobtype: str, user: str) -> int:
     row = sinedon.insertRow(appiondata.ApAppionJobData, path=path_id, clusterpath=path_id, session=session_id,
-                            name=f"{args.runname}.appionsub.job", jobtype=args.jobtype or program.lower(),
+                            name=f"{args.runname}.appionsub.job", jobtype=args.jobtype or jobtype,
                             user=user, cluster=socket.gethostname(), status=RUNNING)
     return row.def_id
 

@@ -35,6 +35,9 @@ from appion.ctfestimation.store.run import CTFRun, checkTables, constructRunPara
 #: The external program of each command, by the name under which the command is recorded.
 KINDS = {CTFFIND: "ctffind", GCTF: "gctf"}
 
+#: What jobs of CTF estimation may be called: by the web pages, by classic's commands, by the page for repeating a run.
+JOBTYPES = ("ctfestimate", "gctf", "ctffind4", "ctffind5", "gctffind")
+
 
 @dataclass(frozen=True, kw_only=True)
 class CTFJob(Job):
@@ -102,7 +105,7 @@ CTFFIND_COMMAND = Command(
     step="ctfestimation",
     folder="ctf",
     jobtype="ctfestimate",  # that the web pages count
-    other_jobtypes=(CTFFIND,),
+    other_jobtypes=JOBTYPES,
     constructParser=constructCtffindParser,
     constructOptions=constructOptions,
     prepareJob=prepareJob,
@@ -127,7 +130,7 @@ GCTF_COMMAND = replace(
     program=GCTF,
     folder="gctf",
     jobtype="gctf",
-    other_jobtypes=(),
+    other_jobtypes=JOBTYPES,
     constructParser=constructGctfParser,
 )
 

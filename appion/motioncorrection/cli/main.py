@@ -36,6 +36,10 @@ from appion.motioncorrection.store.run import StackRun, findStackRun, saveStackR
 
 log = logging.getLogger(__name__)
 
+#: What jobs of motion correction may be called beside what the web pages count: the names of its commands, by which
+#: classic looks for them and as which the page for repeating a run makes them.
+OTHER_JOBTYPES = ("makeddalignmotioncor2_ucsf", "makeddalignmotioncor3", "motioncor2", "motioncor3")
+
 #: Options that not every program knows: field, option, and the programs that do not.
 PARTIAL_OPTIONS = {
     "maskcentrow": ("--MaskCentrow", ("motioncor3", "motioncor-cpu")),
@@ -158,8 +162,8 @@ MOTIONCOR_COMMAND = Command(
     program=PROGRAM,
     step="motioncorrection",
     folder=PROGRAM,
-    jobtype=PROGRAM,
-    other_jobtypes=("makeddrawframestack",),  # what the web pages call them
+    jobtype="makeddrawframestack",  # that the web pages count
+    other_jobtypes=OTHER_JOBTYPES,
     indifferent=INDIFFERENT_OPTIONS,
     constructParser=constructMotionCorrectionParser,
     constructOptions=readOptions,

@@ -35,7 +35,7 @@ class ScriptUserName(AppionRow):
 
 
 class ScriptHostName(AppionRow):
-    """`memory` in kB."""
+    """`memory` in GiB; in kB in rows that classic wrote before 2025."""
 
     name = Text()
     ip = Text()

@@ -16,17 +16,18 @@ from tests.services.sessions import makeSession
 
 PROGRAM = "makeDDAlignMotionCor2_UCSF"
 WEB_JOBTYPE = "makeddrawframestack"
+OTHER_JOBTYPES = ("makeddalignmotioncor2_ucsf", "makeddalignmotioncor3")
 jobs = appiondata.ApAppionJobData.objects
 
 
 def start(*words, path="/r/ddstack1"):
     args = parseArguments(constructParser(PROGRAM), ["--runname=ddstack1", *words])
-    return startJob(args, 3, savePathData(path), PROGRAM, [WEB_JOBTYPE], readUserName())
+    return startJob(args, 3, savePathData(path), WEB_JOBTYPE, OTHER_JOBTYPES, readUserName())
 
 
-def makeWebJob(path="/r/ddstack1", **fields):
+def makeWebJob(path="/r/ddstack1", jobtype=WEB_JOBTYPE, **fields):
     path_id = savePathData(path)
-    return jobs.create(path_id=path_id, clusterpath_id=path_id, name="ddstack1.appionsub.job", jobtype=WEB_JOBTYPE,
+    return jobs.create(path_id=path_id, clusterpath_id=path_id, name="ddstack1.appionsub.job", jobtype=jobtype,
                        **fields).def_id
 
 
@@ -41,12 +42,12 @@ def test_a_new_job_row_column_by_column():
     made = makeSession(images=0)
     args = parseArguments(constructParser(PROGRAM), ["--runname=ddstack1"])
     path_id = savePathData("/r/ddstack1/")
-    job_id = startJob(args, made.session_id, path_id, PROGRAM, [WEB_JOBTYPE], readUserName())
+    job_id = startJob(args, made.session_id, path_id, WEB_JOBTYPE, OTHER_JOBTYPES, readUserName())
     row = jobs.values().get()
     row.pop("def_timestamp")
     assert row == {
         "def_id": job_id, "path_id": path_id, "clusterpath_id": path_id, "dmfpath_id": None,
-        "name": "ddstack1.appionsub.job", "jobtype": "makeddalignmotioncor2_ucsf", "session_id": made.session_id,
+        "name": "ddstack1.appionsub.job", "jobtype": WEB_JOBTYPE, "session_id": made.session_id,
         "user": readUserName(), "cluster": socket.gethostname(), "clusterjobid": None, "status": "R"}
     finishJob(job_id, True)
     assert jobs.get().status == "D"
@@ -102,6 +103,15 @@ def test_the_newest_row_of_the_run_folder_is_taken_instead_of_a_second_one():
     jobs.create(path_id=savePathData("/r/ddstack1"), jobtype="ctfestimate")
     assert start() == newest
     assert jobs.count() == 3
+
+
+@pytest.mark.usefixtures("anydatabase")
+@pytest.mark.parametrize("jobtype", [WEB_JOBTYPE, *OTHER_JOBTYPES, "special"])
+def test_a_row_of_any_name_of_the_step_is_taken_and_keeps_its_type(jobtype):
+    job_id = makeWebJob(jobtype=jobtype, status="D")
+    assert start(*["--jobtype=special"] * (jobtype == "special")) == job_id
+    row = jobs.get()
+    assert (row.status, row.jobtype) == ("R", jobtype)
 
 
 @pytest.mark.usefixtures("database")
