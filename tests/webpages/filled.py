@@ -68,7 +68,6 @@ class Filled:
 
     def read(self, statement: str, *values: Any) -> list[Row]:
         """Run a statement on the Appion database and return its rows, column names to values."""
-        self.connection.ping(reconnect=True)
         with self.connection.cursor(pymysql.cursors.DictCursor) as cursor:
             cursor.execute(statement, values or None)
             return list(cursor.fetchall() or ())

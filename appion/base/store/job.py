@@ -27,7 +27,8 @@ def startJob(args: argparse.Namespace, session_id: int, path_id: int, jobtype: s
     """Return the id of this run's job row, its status set to R; None with ``--no-commit``, which has no job.
 
     With ``--jobid`` it is exactly that row, whose name and type stay as they are. Otherwise the newest row of the run
-    folder whose type is ``--jobtype``, `jobtype` or one of `other_jobtypes`; if there is none, one of `user` is inserted.
+    folder whose type is ``--jobtype``, `jobtype` or one of `other_jobtypes`; if there is none, one of `user` is
+    inserted.
 
     Args:
         jobtype: of a row that is inserted, unless ``--jobtype`` is given: what the web pages count.
