@@ -72,7 +72,8 @@ def testListOfJobsSaysWhereTheyRan(filled: Filled):
 def testAbortedJobEndsAndStaysAborted(filled: Filled, tmp_path: Path):
     """The job is submitted as a page does; this cluster runs it at once and calls it by the number of its process."""
     (tmp_path / "sbatch").write_text(
-        '#!/bin/sh\nfor script; do :; done\nsetsid sh "$script" < /dev/null > /dev/null 2>&1 &\necho $!\n'
+        '#!/bin/sh\nfor script; do case "$script" in -*) ;; *) break ;; esac; done\n'
+        'setsid bash "$script" < /dev/null > /dev/null 2>&1 &\necho $!\n'
     )
     (tmp_path / "sbatch").chmod(0o755)
     environment = filled.environment | {"PATH": f"{tmp_path}:{filled.environment['PATH']}"}
