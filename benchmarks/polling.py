@@ -24,9 +24,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import sinedon
 from appion.base.cli.options import Parser
+from appion.base.records.program import Program
 from appion.base.retrieve.images import constructSelection
 from appion.base.retrieve.session import Session
-from appion.motioncorrection.records import MotionCorrectionOptions, Program
+from appion.motioncorrection.records import MotionCorrectionOptions
 from appion.motioncorrection.retrieve.done import retrieveDone
 from appion.motioncorrection.retrieve.params import ParamsContext, retrieveParams
 from sinedon.create import createDatabases

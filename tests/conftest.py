@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import sinedon
+from appion.base.programs.identify import askProgram
 from sinedon import config
 from sinedon.connection import constructDatabase, registerDatabases
 from sinedon.create import createDatabases
@@ -37,6 +38,12 @@ def _isolatedConfig(monkeypatch, tmp_path_factory) -> None:
     empty = tmp_path_factory.getbasetemp()
     monkeypatch.setattr(config, "SYSTEM_FOLDER", empty / "etc-myami")
     monkeypatch.setattr(config, "PACKAGE_FOLDER", empty / "package")
+
+
+@pytest.fixture(autouse=True)
+def _askedAgain() -> None:
+    """Programs are asked for their version anew: what a stand-in says may depend on the environment."""
+    askProgram.cache_clear()
 
 
 @pytest.fixture

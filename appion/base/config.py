@@ -22,7 +22,8 @@ PREFIX = "DASK_APPION__"
 #: Settings whose default is null and that are no numbers otherwise.
 NULLABLE: dict[str, type] = {
     "dashboard": str, "motioncorrection.executable": str, "motioncorrection.undo_eer_flip": bool,
-    "ctffind.executable": str, "gctf.executable": str, "runjob.template": str, "runjob.wrapper": str,
+    "ctffind.executable": str, "gctf.executable": str, "gctffind.executable": str,
+    "runjob.template": str, "runjob.wrapper": str,
 }  # fmt: skip
 
 #: What the command line set: dotted key -> (value, option).

@@ -29,7 +29,7 @@ from appion.base.controller.finish import (
 )
 from appion.base.controller.intake import fillWindow, judgeSuspect, pollDatabase, recheckWaiting
 from appion.base.controller.line import Line
-from appion.base.controller.report import Reporter
+from appion.base.controller.report import Reporter, describeProgram
 from appion.base.controller.run import DatabaseAway, LoopOptions, Run
 from appion.base.controller.state import Exposures, Limits, Phase
 from appion.base.failures import classifyException
@@ -91,7 +91,7 @@ def runLoop(
             options=options,
             exposures=Exposures(lambda: Line(line.order, line.share or 0.0), readLimits(options.wait)),
             pool=Pool(lambda: constructCluster(options.gpus, options.workers, rundir), planned, step.name),
-            reporter=Reporter(rundir, step.name, options.commit, session=options.session),
+            reporter=Reporter(rundir, step.name, options.commit, session=options.session, external=step.program),
             isDatabaseAway=isDatabaseAway or isSinedonAway,
             reconnect=reconnect or closeSinedon,
         )
@@ -103,7 +103,10 @@ def runLoop(
 def conductRun(run: Run) -> LoopSummary:
     """From recovery to the last word in status.json."""
     start, why = time.monotonic(), "it broke"
-    run.reporter.event("started", commit=run.options.commit)
+    run.reporter.event("started", commit=run.options.commit, **describeProgram(run.step.program))
+    for warning in run.options.warnings:
+        run.reporter.event("warning", reason=warning)
+        run.reporter.warnings.append(warning)
     try:
         why = takeTurns(run)
     except BaseException as error:

@@ -44,6 +44,7 @@ class Step:
         report: what the step says about a stored result beyond its rows (one line), or an empty string.
         timeout: seconds after which `calc` gives up by itself; None: it may run for ever.
         isOver: whether the session has been declared finished; asked at each poll.
+        program: the record of the external program that `calc` runs, noted with all that is computed; None: none.
     """
 
     name: str
@@ -60,3 +61,4 @@ class Step:
     report: Callable[[Any], str] = lambda _result: ""
     timeout: float | None = None
     isOver: Callable[[], bool] = lambda: False
+    program: Any = None

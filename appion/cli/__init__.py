@@ -10,8 +10,8 @@ from pathlib import Path
 
 from appion.base.cli.screen import replaceUnshowable
 from appion.base.cli.suggest import CommandParser
-from appion.base.controller.report import readVersion
 from appion.base.failures import Failure
+from appion.base.records.stamp import readVersion
 
 
 def constructParser() -> argparse.ArgumentParser:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from appion.base.controller.report import formatDuration, splitRunning
+from appion.base.records.program import Program
 from appion.base.retrieve.status import Condition, judgeRun
 
 
@@ -25,7 +26,9 @@ def showStatus(rundir: Path, as_json: bool) -> int:
 def describeCondition(rundir: Path, condition: Condition) -> list[str]:
     """The verdict first, then the numbers, then what to do."""
     status, counts = condition.status, condition.status["counts"]
-    lines = [describeVerdict(condition), f"  {describeWhere(status)}", f"  {describeCounts(status)}"]
+    lines = [describeVerdict(condition), f"  {describeWhere(status)}"]
+    lines += [f"  program: {describeExternal(status['external'])}"] if status.get("external") else []
+    lines += [f"  {describeCounts(status)}"]
     if condition.running:
         lines.append(f"  {describePace(status)}")
         lines.append(f"  {describeWorkers(status['workers'])}")
@@ -62,6 +65,11 @@ def describeWhere(status: dict[str, Any]) -> str:
         f"{status['program']} {status['version']} on {status['host']}, process {status['pid']}, started "
         f"{formatTime(status['started'])}, last sign of life {formatTime(status['heartbeat'])}{commit}"
     )
+
+
+def describeExternal(external: dict[str, str]) -> str:
+    """The program that computes, its version and its path."""
+    return str(Program(**external))
 
 
 def describeCounts(status: dict[str, Any]) -> str:

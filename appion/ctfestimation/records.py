@@ -8,14 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-
-@dataclass(frozen=True)
-class CTFProgram:
-    """An external program as it was found: `kind` is ctffind (4 or 5), ctffind-cpu or gctf."""
-
-    kind: str
-    path: str
-    version: str = ""
+from appion.base.records.program import Program
 
 
 @dataclass(frozen=True)
@@ -119,7 +112,7 @@ class CTFParams:
     defocus_init: float
     rundir: str
     scratch: str
-    program: CTFProgram
+    program: Program
     is_movie: bool = False
     frame_average: int = 1
     phase: PhaseSearch | None = None

@@ -1,64 +1,79 @@
-"""Programs and GPUs: which ones there are, which versions, and which of those are known to be bad."""
+"""Programs and GPUs: which ones each command would use, which versions, and which of those are known to be bad."""
 
 from __future__ import annotations
 
+import logging
 import shutil
 import subprocess
 from collections.abc import Iterator
 
+from appion.base.cli.program import findByCommand
 from appion.base.config import setting
 from appion.base.failures import ConfigurationFailure
-from appion.ctfestimation.calc.external.program import findProgram as findCTFProgram
+from appion.base.programs.searches import SEARCHES, chooseSearch
+from appion.base.records.program import OWN_KINDS, Program
+from appion.ctfestimation.calc.external.program import KNOWN as KNOWN_CTF
 from appion.doctor.finding import NOTE, TODO, WELL, Finding
-from appion.motioncorrection.calc.external.program import BAD, KNOWN, findProgram
-from appion.motioncorrection.records import Program
+from appion.motioncorrection.calc.external.program import BAD, KNOWN
 
 #: Seconds that a program gets to tell its version, and the driver to tell its GPUs.
 PATIENCE = 10.0
 
+#: The commands whose programs are looked for, and those that are missed where nothing is found.
+COMMANDS = ("makeDDAlignMotionCor2_UCSF.py", "makeDDAlignMotionCor3.py", "ctffind4.py", "ctffind5.py", "gctf.py",
+            "gctffind.py")  # fmt: skip
+NEEDED = ("makeDDAlignMotionCor2_UCSF.py", "makeDDAlignMotionCor3.py", "ctffind4.py", "ctffind5.py")
+
 
 def checkPrograms() -> Iterator[Finding]:
-    """Find the programs of all steps."""
-    yield from checkMotionCorrection()
-    for name in ("ctffind", "gctf"):
-        yield checkCTFProgram(name)
+    """Find the program of each command, then the GPUs; what commands share is told once, also that none is found."""
+    programs: list[Program] = []
+    told: set[str] = set()
+    for command in COMMANDS:
+        for finding, program in checkCommand(command):
+            if program is not None:
+                programs.append(program)
+            missing = finding.level == TODO and program is None
+            key = SEARCHES[chooseSearch(command)].setting if missing else str(finding)
+            if key not in told:
+                told.add(key)
+                yield finding
+    corrects = [program for program in programs if program.kind in KNOWN]
+    if corrects:
+        yield checkGPUs(needed=any(program.kind not in OWN_KINDS for program in corrects))
 
 
-def checkMotionCorrection() -> Iterator[Finding]:
-    """Find the program that corrects movies, and the GPUs it needs."""
+def checkCommand(command: str) -> Iterator[tuple[Finding, Program | None]]:
+    """Find the program of one command; with a warning where it is not quite what the command is made for."""
+    executable = setting(SEARCHES[chooseSearch(command)].setting) or ""
     try:
-        program = findProgram(setting("motioncorrection.executable") or "", timeout=PATIENCE)
+        found = findByCommand(command, timeout=PATIENCE)
     except ConfigurationFailure as failure:
-        yield Finding(TODO, "program", failure.reason, failure.remedy)
+        if command not in NEEDED and not executable:
+            title = SEARCHES[chooseSearch(command)].title
+            yield Finding(NOTE, "program", f"no {title} in PATH; only {command} would need it"), None
+        else:
+            yield Finding(TODO, "program", failure.reason, failure.remedy), None
         return
-    yield judgeProgram(program)
-    yield checkGPUs(needed=program.kind != "motioncor-cpu")
+    yield judgeProgram(found.program), found.program
+    for level, text in found.messages:
+        if level >= logging.WARNING:
+            yield Finding(NOTE, "program", f"{command}: {text}"), None
 
 
 def judgeProgram(program: Program) -> Finding:
-    """Judge a program that corrects movies by its version."""
-    name = f"{program.kind} {program.version or '(version unknown)'} ({program.path})"
+    """Judge a program by its version."""
     for kind, versions, what, _ in BAD:
         if program.kind == kind and program.version in versions:
-            return Finding(TODO, "program", f"{name} {what}", "install another version, or use motioncor2")
-    if program.kind == "motioncor-cpu":
-        return Finding(WELL, "program", f"{name}: computes on processors, neither motioncor2 nor motioncor3 is used")
-    if not program.version.startswith(KNOWN[program.kind]):
-        known = ", ".join(KNOWN[program.kind])
-        return Finding(NOTE, "program", f"{name} has not been tried (tried: {known}): check its first results")
-    return Finding(WELL, "program", name)
-
-
-def checkCTFProgram(name: str) -> Finding:
-    """Find the program of a CTF step. Gctf is only missed where a setting names it."""
-    executable = setting(f"{name}.executable") or ""
-    try:
-        program = findCTFProgram(name, executable, timeout=PATIENCE)
-    except ConfigurationFailure as failure:
-        if name == "gctf" and not executable:
-            return Finding(NOTE, "program", "no gctf in PATH; only gctf.py would need it")
-        return Finding(TODO, "program", failure.reason, failure.remedy)
-    return Finding(WELL, "program", f"{program.kind} {program.version or '(version unknown)'} ({program.path})")
+            return Finding(TODO, "program", f"{program} {what}", "install another version, or use MotionCor2")
+    if program.kind in OWN_KINDS:
+        instead = "neither MotionCor2 nor MotionCor3" if program.kind == "motioncor-cpu" else "no CTFFIND"
+        return Finding(WELL, "program", f"{program}: computes on processors, {instead} is used")
+    known = (KNOWN | KNOWN_CTF).get(program.kind)
+    if known is not None and not program.version.startswith(known):
+        tried = ", ".join(known)
+        return Finding(NOTE, "program", f"{program} has not been tried (tried: {tried}): check its first results")
+    return Finding(WELL, "program", str(program))
 
 
 def checkGPUs(needed: bool) -> Finding:

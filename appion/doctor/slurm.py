@@ -9,11 +9,12 @@ from pathlib import Path
 
 from dask_jobqueue.slurm import SLURMJob
 
+from appion.base.cli.program import findByCommand
 from appion.base.config import setting
 from appion.base.failures import ConfigurationFailure
+from appion.base.records.program import OWN_KINDS
 from appion.base.workers.slurm.script import checkJobs, constructJobOptions, constructSubmitEnvironment
 from appion.doctor.finding import NOTE, TODO, WELL, Finding
-from appion.motioncorrection.calc.external.program import findProgram
 
 #: Seconds for sbatch to answer; it gives up itself after about ten.
 PATIENCE = 20.0
@@ -57,7 +58,7 @@ def constructWorkerScript() -> str:
 def needGPU() -> bool:
     """Return whether the program for motion correction needs a GPU; one that is not found here might."""
     try:
-        return findProgram(setting("motioncorrection.executable") or "").kind != "motioncor-cpu"
+        return findByCommand("motioncor2.py").program.kind not in OWN_KINDS
     except ConfigurationFailure:
         return True
 

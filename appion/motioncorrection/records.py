@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from appion.base.records.program import Program
+
 
 @dataclass(frozen=True)
 class MotionCorrectionOptions:
@@ -44,15 +46,6 @@ class MotionCorrectionOptions:
 
 #: Options that make no difference to a result.
 INDIFFERENT_OPTIONS = frozenset({"gpuids"})
-
-
-@dataclass(frozen=True)
-class Program:
-    """An external program as it was found: `kind` is motioncor2, motioncor3 or motioncor-cpu."""
-
-    kind: str
-    path: str
-    version: str = ""
 
 
 @dataclass(frozen=True)

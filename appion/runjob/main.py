@@ -19,11 +19,11 @@ from typing import TextIO
 import sinedon
 from appion.base.cli.command import createRundir
 from appion.base.cli.logs import closeLogging, setupLogging
-from appion.base.cli.options import readVersion
 from appion.base.cli.patience import callWithin
 from appion.base.cli.screen import replaceUnshowable
 from appion.base.config import setting
 from appion.base.failures import Failure
+from appion.base.records.stamp import readVersion
 from appion.runjob.command import PROGRAMS, JobRequest, readRequest, splitOptions
 from appion.runjob.row import failJobRow, insertJobRow, updateJobRow
 from appion.runjob.script import NOT_STARTED, constructScript, saveScript

@@ -9,7 +9,8 @@ from typing import Any
 import mrcfile
 import numpy as np
 
-from appion.ctfestimation.records import CTFParams, CTFProgram
+from appion.base.records.program import Program
+from appion.ctfestimation.records import CTFParams
 
 
 def makeParams(**changes: Any) -> CTFParams:
@@ -37,7 +38,7 @@ def makeParams(**changes: Any) -> CTFParams:
         "defocus_init": 1.5e-6,
         "rundir": "/appion/run1",
         "scratch": "/appion/run1/.appion/scratch",
-        "program": CTFProgram("ctffind", "/opt/ctffind", "4.1.14"),
+        "program": Program("ctffind", "/opt/ctffind", "4.1.14"),
         "analyse": False,
     }
     return CTFParams(**{**fields, **changes})

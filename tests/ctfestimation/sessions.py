@@ -6,7 +6,8 @@ from dataclasses import replace
 from typing import Any
 
 import sinedon
-from appion.ctfestimation.records import CTFOptions, CTFProgram
+from appion.base.records.program import Program
+from appion.ctfestimation.records import CTFOptions
 from appion.ctfestimation.retrieve.params import ParamsContext
 from sinedon.models import appiondata, leginondata
 from tests.services.sessions import MadeSession
@@ -17,7 +18,7 @@ RUNDIR = "/d/appion/26mar19a/ctf/ctf1"
 def makeContext(owners: dict[str, int] | None = None, kind: str = "ctffind", **options: Any) -> ParamsContext:
     return ParamsContext(
         rundir=RUNDIR, scratch=f"{RUNDIR}/.appion/scratch", options=CTFOptions(**options),
-        program=CTFProgram(kind, f"/opt/{kind}", "4.1.14"), cs=2.7, owners=owners or {},
+        program=Program(kind, f"/opt/{kind}", "4.1.14"), cs=2.7, owners=owners or {},
     )  # fmt: skip
 
 

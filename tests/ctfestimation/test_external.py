@@ -11,12 +11,14 @@ import numpy as np
 import pytest
 
 from appion.base.failures import ConfigurationFailure, ImageFailure, InfrastructureFailure, NotReady
+from appion.base.programs.find import findProgram
+from appion.base.records.program import Program
 from appion.base.retrieve.journal import readResult
 from appion.ctfestimation.calc import internal
-from appion.ctfestimation.calc.external import analysis, calcCTF, constructAnswers, conversation, findProgram
+from appion.ctfestimation.calc.external import analysis, calcCTF, checkProgram, constructAnswers, conversation
 from appion.ctfestimation.calc.external.analysis import AVERAGES, DIAGNOSTIC, PLOTS, POWERSPEC, constructGraphs
 from appion.ctfestimation.calc.internal.encoding import decodeResult, encodeResult
-from appion.ctfestimation.records import CTFProgram, PhaseSearch
+from appion.ctfestimation.records import PhaseSearch
 from tests.ctfestimation.micrographs import makeParams, saveMicrograph
 from tests.ctfestimation.simulated import simulateMicrograph
 
@@ -44,7 +46,7 @@ def makeExposure(place, image=None, **changes):
     path = str(saveMicrograph(place / "26nov22a_00002gr_00012enn-a.mrc", image))
     return makeParams(**{
         "micrograph": path, "input": path, "rundir": str(place / "run1"), "scratch": str(place / "scratch"),
-        "program": CTFProgram("ctffind", str(place / "ctffind"), "4.1.14"), "timeout": 60.0, **changes,
+        "program": Program("ctffind", str(place / "ctffind"), "4.1.14"), "timeout": 60.0, **changes,
     })  # fmt: skip
 
 
@@ -137,7 +139,7 @@ def test_everyVersionGetsItsAnswers(place, monkeypatch, version, phase, bare):
     monkeypatch.setattr(conversation, "SETTLE", 0.02)
     if bare:
         monkeypatch.setenv("BARE", "1")
-    params = makeExposure(place, phase=phase, program=CTFProgram("ctffind", str(place / "ctffind"), version))
+    params = makeExposure(place, phase=phase, program=Program("ctffind", str(place / "ctffind"), version))
     result = calcCTF(params)
     expected = constructAnswers(params)
     if version.startswith("4.0"):  # which says it without the unit
@@ -270,7 +272,7 @@ def test_inputIsChecked(place):
 
 def test_programThatIsNotThere(place):
     with pytest.raises(ConfigurationFailure, match="cannot run /nowhere/ctffind"):
-        calcCTF(makeExposure(place, program=CTFProgram("ctffind", "/nowhere/ctffind")))
+        calcCTF(makeExposure(place, program=Program("ctffind", "/nowhere/ctffind")))
 
 
 def test_pictureThatCannotBeMade(place):
@@ -291,7 +293,7 @@ def test_ownProgram(place):
     script = place / "ctffind-cpu"
     script.write_text(f"#!/bin/sh\nexec {sys.executable} -m appion.ctfestimation.cli.ctffindcpu\n")
     script.chmod(0o755)
-    program = findProgram("ctffind", str(script))
+    program = findProgram("ctffind4", str(script))
     assert program.kind == "ctffind-cpu"
     assert program.version
     scene = simulateMicrograph((1024, 1024), defocus1=1.2e-6, defocus2=1.3e-6, angle=30.0, snr=1.0)
@@ -310,14 +312,8 @@ def test_ownProgram(place):
 def test_programByItsBanner(place, monkeypatch, caplog, version):
     monkeypatch.setenv("VERSION", version)
     (place / "ctffind").rename(place / "ctffind4")
-    expected = CTFProgram("ctffind", str(place / "ctffind4"), version)
-    assert findProgram("ctffind", search_path=str(place)) == expected
-    assert findProgram("ctffind", str(place / "ctffind4")) == expected
+    program = findProgram("ctffind4", search_path=str(place))
+    assert program == Program("ctffind", str(place / "ctffind4"), version)
+    assert ("is used in its place" in caplog.text) == (version[0] != "4")
+    checkProgram(program)
     assert ("are not known for certain (known: 4.0, 4.1, 5.0)" in caplog.text) == (version == "6.0")
-
-
-def test_programThatIsNotFound(tmp_path):
-    with pytest.raises(ConfigurationFailure, match=r"not an executable file.*ctffind\.executable"):
-        findProgram("ctffind", "ctffind9", str(tmp_path))
-    with pytest.raises(ConfigurationFailure, match=r"none of gctfCurrent, gctf is in PATH.*gctf\.executable"):
-        findProgram("gctf", search_path=str(tmp_path))

@@ -7,17 +7,19 @@ import numpy as np
 import pytest
 
 from appion.base.failures import ImageFailure, InfrastructureFailure
-from appion.ctfestimation.calc.external import calcCTF, constructArgv, findProgram
+from appion.base.programs.find import findProgram
+from appion.base.records.program import Program
+from appion.ctfestimation.calc.external import calcCTF, constructArgv
 from appion.ctfestimation.calc.external.gctf import parseGctfLog
 from appion.ctfestimation.calc.external.star import calcRaster, constructRasterStar, parseLocalStar
 from appion.ctfestimation.calc.internal.convention import Fit
 from appion.ctfestimation.calc.internal.localplot import calcDefocusMap
-from appion.ctfestimation.records import CTFProgram, LocalRefinement, PhaseSearch
+from appion.ctfestimation.records import LocalRefinement, PhaseSearch
 from tests.ctfestimation.micrographs import makeParams, saveMicrograph
 
 FAKE = Path(__file__).parent / "fakegctf.py"
 SHORT = "26nov22a_02gr_012enn-a"
-GCTF = CTFProgram("gctf", "/opt/gctf", "1.06")
+GCTF = Program("gctf", "/opt/gctf", "1.06")
 PLAIN = (
     "/opt/gctf --apix 1.06 --kv 300.0 --cs 2.7 --ac 0.07 --boxsize 512 --mdef_ave_type 0 --mdef_aveN 1 --resL 50.0"
     f" --resH 4.0 --defL 1000.0 --defH 40000.0 --defS 1000.0 --astm 500.0 {SHORT}.mrc"
@@ -39,7 +41,7 @@ def makeExposure(place, **changes):
     path = str(saveMicrograph(place / "26nov22a_00002gr_00012enn-a.mrc"))
     return makeParams(**{
         "micrograph": path, "input": path, "rundir": str(place / "run1"), "scratch": str(place / "scratch"),
-        "program": CTFProgram("gctf", str(place / "gctfCurrent"), "1.06"), "timeout": 60.0, **changes,
+        "program": Program("gctf", str(place / "gctfCurrent"), "1.06"), "timeout": 60.0, **changes,
     })  # fmt: skip
 
 

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from appion.base.failures import ImageFailure
+from appion.base.records.program import Program
 from appion.ctfestimation.calc.external.prompts import (
     Prompt,
     constructAnswers,
@@ -13,14 +14,14 @@ from appion.ctfestimation.calc.external.prompts import (
     formatNumber,
     identifyQuestion,
 )
-from appion.ctfestimation.records import CTFProgram, PhaseSearch
+from appion.ctfestimation.records import PhaseSearch
 from tests.ctfestimation.micrographs import makeParams
 
 PHASE = PhaseSearch(10.0, 170.0, 10.0)
 
 
 def makeProgram(version, kind="ctffind"):
-    return CTFProgram(kind, "/opt/ctffind", version)
+    return Program(kind, "/opt/ctffind", version)
 
 
 def test_answersOfPlainMicrograph():

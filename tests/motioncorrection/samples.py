@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from appion.motioncorrection.records import MotionCorrectionOptions, MotionCorrectionParams, Program
+from appion.base.records.program import Program
+from appion.motioncorrection.records import MotionCorrectionOptions, MotionCorrectionParams
 
 
 def makeOptions(**changes: Any) -> MotionCorrectionOptions:

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from appion.base.failures import ConfigurationFailure
+from appion.base.records.program import Program
 from appion.motioncorrection.calc.external.command import (
     constructInputName,
     constructIntFile,
@@ -12,7 +13,6 @@ from appion.motioncorrection.calc.external.command import (
     constructOutputName,
 )
 from appion.motioncorrection.cli.main import main
-from appion.motioncorrection.records import Program
 from tests.motioncorrection.exposures import constructArguments, loadExposures, readExposures
 from tests.motioncorrection.samples import makeOptions, makeParams
 

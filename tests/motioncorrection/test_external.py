@@ -14,12 +14,13 @@ import numpy as np
 import pytest
 
 from appion.base.failures import ConfigurationFailure, ImageFailure, InfrastructureFailure, NotReady
+from appion.base.programs.find import findProgram
+from appion.base.records.program import Program
 from appion.base.retrieve.journal import readResult
 from appion.demo.writers import writeMovie
-from appion.motioncorrection.calc.external import calcMotionCorrection, checkProgram, findProgram
+from appion.motioncorrection.calc.external import calcMotionCorrection, checkProgram
 from appion.motioncorrection.calc.internal.encoding import decodeResult, encodeResult
 from appion.motioncorrection.calc.internal.geometry import orientToFrames
-from appion.motioncorrection.records import Program
 from tests.motioncorrection.samples import makeOptions, makeParams
 
 FAKE = Path(__file__).parent / "fakemotioncor.py"
@@ -114,7 +115,7 @@ def test_ownProgramMakesTheSame(place, suffix, flip, rotate):
     gain[:40, :30] = 1.5
     with mrcfile.new(place / "gain.mrc") as mrc:
         mrc.set_data(gain)
-    program = findProgram("motioncor-cpu", os.path.dirname(sys.executable))
+    program = findProgram("motioncor2", "motioncor-cpu")
     params = makeExposure(place, scene, suffix, 4, flip, rotate, program=program, gain=str(place / "gain.mrc"))
     made = mrcfile.read(calcMotionCorrection(params).sum_file)
     assert made.shape == scene.shape
@@ -239,28 +240,6 @@ def test_wrongOrientationIsReportedLoudly(place):
     (place / "image_00012enn.mrc").unlink()
     missing = calcMotionCorrection(makeExposure(place, scene, check_orientation=True))
     assert "orientation not checked" in missing.warnings[0]
-
-
-def test_findProgram(tmp_path):
-    def make(name, text, folder="bin"):
-        (tmp_path / folder).mkdir(exist_ok=True)
-        path = tmp_path / folder / name
-        path.write_text(f"#!/bin/sh\n{text}\n")
-        path.chmod(0o755)
-        return str(path)
-
-    path = str(tmp_path / "bin")
-    (tmp_path / "bin").mkdir()
-    assert findProgram("", path).kind == "motioncor-cpu", "the one that comes with this package"
-    assert findProgram("", path).version
-    three = make("motioncor3", "echo 'MotionCor3 version 1.2.2'; echo Built on May 14 2025")
-    assert findProgram("", path) == Program("motioncor3", three, "1.2.2")
-    silent = make("motioncor2", "exit 2")
-    assert findProgram("", path) == Program("motioncor2", silent, "")
-    named = make("MotionCor2_1.6.4_Cuda121", "exit 2", "versions")
-    assert findProgram(named) == Program("motioncor2", named, "1.6.4")
-    with pytest.raises(ConfigurationFailure, match="'nothing' is not an executable"):
-        findProgram("nothing", path)
 
 
 def test_knownBadAndUnknownVersions(caplog):

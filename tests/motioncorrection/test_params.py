@@ -10,6 +10,7 @@ import pytest
 
 import sinedon
 from appion.base.failures import ConfigurationFailure, Failure, ImageFailure, NotReady
+from appion.base.records.program import Program
 from appion.base.retrieve.paths import (
     constructFrameFolder,
     constructImagePath,
@@ -18,7 +19,7 @@ from appion.base.retrieve.paths import (
     findMovie,
 )
 from appion.demo.writers import encodeMovie, writeMovie
-from appion.motioncorrection.records import Defects, Program
+from appion.motioncorrection.records import Defects
 from appion.motioncorrection.retrieve.done import retrieveDone
 from appion.motioncorrection.retrieve.params import ParamsContext, retrieveParams
 from appion.motioncorrection.retrieve.ready import checkReady

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from appion.base.failures import ConfigurationFailure, InfrastructureFailure, NotReady
-from appion.motioncorrection.records import Defects, MotionCorrectionOptions, MotionCorrectionParams, Program
+from appion.base.records.program import Program
+from appion.motioncorrection.records import Defects, MotionCorrectionOptions, MotionCorrectionParams
 from appion.motioncorrection.store.references import constructReferenceNames, saveReferences
 
 SHAPE = (6, 8)  # of the frames; the camera is turned by a quarter, so Leginon's pictures have 8 rows of 6

@@ -37,7 +37,10 @@ def chooseImages(command: Command[J, R], job: J) -> list[int]:
     if getattr(job.args, "continue"):
         ids -= command.retrieveDone(job, command.findRun(job))
         rundir = job.context.rundir
-        others = retrieveOtherResults(rundir, command.decode, job.context.options, command.indifferent)
+        others = retrieveOtherResults(
+            rundir, command.decode, job.context.options, command.indifferent, job.context.program,
+            setting("strict_versions"),
+        )  # fmt: skip
         ids -= set(retrieveResultIds(rundir)) - others.keys()
     if job.args.shuffle:
         return random.sample(sorted(ids), len(ids))

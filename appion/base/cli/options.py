@@ -12,11 +12,11 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any, NoReturn
 
 from appion.base.cli.screen import replaceUnshowable
 from appion.base.cli.suggest import suggestNearest
+from appion.base.records.stamp import readVersion
 
 TILT_ANGLES = ("notilt", "hightilt", "lowtilt", "minustilt", "plustilt", "all")
 
@@ -80,14 +80,6 @@ class GivenOption:
             return self.action.type(self.text)
         except (ValueError, TypeError, argparse.ArgumentTypeError):
             return self.text
-
-
-def readVersion() -> str:
-    """Return the version of the installed package, or ``unknown``."""
-    try:
-        return version("appion")
-    except PackageNotFoundError:
-        return "unknown"
 
 
 def constructParser(prog: str, description: str = "") -> Parser:

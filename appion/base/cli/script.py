@@ -7,8 +7,9 @@ import shlex
 from pathlib import Path
 from typing import Any
 
-from appion.base.cli.options import Parser, readVersion
+from appion.base.cli.options import Parser
 from appion.base.records.script import ScriptRun
+from appion.base.records.stamp import readVersion
 from appion.base.retrieve.host import readHost, readShell, readUser
 
 

@@ -14,6 +14,7 @@ from appion.base.cli.dryrun import printDryRun
 from appion.base.cli.job import Call, Command, J, Job, R
 from appion.base.cli.logs import logMessages, setupLogging
 from appion.base.cli.options import parseArguments
+from appion.base.cli.program import checkRunProgram, listEarlier
 from appion.base.cli.runoptions import checkRunOptions, constructRunOptions
 from appion.base.cli.script import constructScriptRun
 from appion.base.config import checkSettings, setting
@@ -63,7 +64,7 @@ def followCall(command: Command[J, R], call: Call) -> int:
         job = command.prepareJob(call, options, prepareRun(args, command.folder))
         if args.dry_run:
             logMessages(messages)
-            checkOptions(command, call)
+            checkRun(command, job)
             printDryRun(command, job)
             return 0
         rundir = createRundir(args.rundir)
@@ -72,28 +73,30 @@ def followCall(command: Command[J, R], call: Call) -> int:
         with acquireLock(rundir) as lock:
             setupLogging(rundir, command.program, call.argv, quiet=args.background)
             logMessages(messages)
-            program = job.context.program
-            log.info("%s %s (%s)", program.kind, program.version or "of unknown version", program.path)
-            checkOptions(command, call)
-            workOn(command, job, rundir, lock)
+            log.info("%s", job.context.program)
+            workOn(command, job, rundir, lock, checkRun(command, job))
     return 0
 
 
-def workOn(command: Command[J, R], job: J, rundir: Path, lock: RunLock) -> None:
-    """Work on the run, whose lock is held, and keep its job row up to date."""
-    call, args = job.call, job.args
+def workOn(command: Command[J, R], job: J, rundir: Path, lock: RunLock, warnings: Sequence[str]) -> None:
+    """Work on the run, whose lock is held, and keep its job row up to date. The warnings are noted with the run."""
+    call, args, program = job.call, job.args, job.context.program
     path_id = savePathData(rundir)
     job_id = startJob(args, job.session.def_id, path_id, command.jobtype, command.other_jobtypes, readUserName())
     succeeded = False
     try:
         saveScriptRun(constructScriptRun(args, call.parser, command.program), job_id, path_id)
         # Before the options are noted: a start that dies in between must not leave results that pass for theirs.
-        setOthersAside(rundir, command.decode, job.context.options, getattr(args, "continue"), command.indifferent)
+        setOthersAside(
+            rundir, command.decode, job.context.options, getattr(args, "continue"), command.indifferent, program,
+            setting("strict_versions"),
+        )  # fmt: skip
         run = None
         if args.commit:
-            saveRunOptions(rundir, command.program, constructRunOptions(args, call.parser))
+            options = constructRunOptions(args, call.parser)
+            saveRunOptions(rundir, command.program, options, program, listEarlier(rundir, program))
             run = command.saveRun(job, path_id)
-        runLoop(constructStep(command, job, run), rundir, constructLoopOptions(job), lock=lock)
+        runLoop(constructStep(command, job, run), rundir, constructLoopOptions(job, warnings), lock=lock)
         succeeded = True
         if run is not None:
             command.reportRun(run)
@@ -101,11 +104,20 @@ def workOn(command: Command[J, R], job: J, rundir: Path, lock: RunLock) -> None:
         finishJob(job_id, succeeded)
 
 
-def checkOptions(command: Command[J, R], call: Call) -> None:
-    """Raise ConfigurationFailure if the run has results of other options; ``--no-continue`` begins afresh."""
-    args = call.args
-    if args.commit and getattr(args, "continue") and command.hasResults(args.runname, args.rundir):
-        checkRunOptions(args, call.parser, command.program)
+def checkRun(command: Command[J, R], job: J) -> tuple[str, ...]:
+    """Return warnings about a run that has results already; ``--no-continue`` begins afresh.
+
+    Raises:
+        ConfigurationFailure: these were made with other options or by another program.
+    """
+    args = job.args
+    if not (args.commit and getattr(args, "continue") and command.hasResults(args.runname, args.rundir)):
+        return ()
+    checkRunOptions(args, job.call.parser, command.program)
+    warning = checkRunProgram(args.rundir, args.runname, job.context.program)
+    if warning:
+        log.warning("%s", warning)
+    return (warning,) if warning else ()
 
 
 def createScratchRoot(folder: Path) -> None:
@@ -118,7 +130,7 @@ def createScratchRoot(folder: Path) -> None:
         raise ConfigurationFailure(f"--tempdir: {folder} cannot be written to", "give another --tempdir")
 
 
-def constructLoopOptions(job: Job) -> LoopOptions:
+def constructLoopOptions(job: Job, warnings: Sequence[str] = ()) -> LoopOptions:
     """Return how to go through the images: newest first with a share for the oldest unless an order is asked for."""
     args = job.args
     return LoopOptions(
@@ -129,6 +141,7 @@ def constructLoopOptions(job: Job) -> LoopOptions:
         gpus=job.gpus,
         scratch=job.scratch,
         session=job.session.name,
+        warnings=tuple(warnings),
     )
 
 
@@ -160,4 +173,5 @@ def constructStep(command: Command[J, R], job: J, run: R | None) -> Step:
         report=command.report,
         timeout=setting(f"{command.step}.timeout"),
         isOver=lambda: isSessionDone(job.session.def_id),
+        program=job.context.program,
     )

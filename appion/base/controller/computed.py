@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
+from appion.base.records.program import Program
 from appion.base.retrieve.computed import retrieveOtherResults
 from appion.base.retrieve.journal import retrieveResultIds
 from appion.base.store.journal import setResultAside
@@ -21,6 +22,8 @@ def setOthersAside(
     options: Any,
     keep: bool,
     ignored: Collection[str] = (),
+    program: Program | None = None,
+    strict: bool = False,
 ) -> None:
     """Have results of the run folder computed again that are not what is asked for: they must not be stored as if.
 
@@ -28,10 +31,11 @@ def setOthersAside(
     :func:`appion.base.retrieve.computed.retrieveOtherResults`.
     """
     if keep:
-        others = retrieveOtherResults(rundir, decode, options, ignored)
+        others = retrieveOtherResults(rundir, decode, options, ignored, program, strict)
     else:
         others = dict.fromkeys(retrieveResultIds(rundir), "")
     for image_id in others:
         setResultAside(rundir, image_id)
     for difference, count in Counter(filter(None, others.values())).items():
-        log.warning("%d results were computed with other options (%s): they are not used", count, difference)
+        what = "another program" if difference.startswith("program ") else "other options"
+        log.warning("%d results were computed with %s (%s): they are not used", count, what, difference)

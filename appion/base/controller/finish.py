@@ -10,6 +10,7 @@ from typing import Any
 
 from appion.base.config import setting
 from appion.base.controller.intake import noteRecovered, noteWait
+from appion.base.controller.report import describeProgram
 from appion.base.controller.run import DatabaseAway, Run, askDatabase, noteFailure, stopRun
 from appion.base.controller.state import Phase
 from appion.base.failures import (
@@ -125,7 +126,8 @@ def settleOutcome(run: Run, image_id: int, outcome: Outcome) -> None:
     if failure is None:
         name = run.exposures.names.get(image_id, "")
         command = " ".join(getattr(outcome.result, "argv", ()))
-        run.reporter.event("computed", image=image_id, name=name, **where, command=command)
+        program = describeProgram(run.step.program)
+        run.reporter.event("computed", image=image_id, name=name, **where, **program, command=command)
         if outcome.seconds:
             run.reporter.addSeconds(outcome.seconds)
         run.exposures.computed(image_id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import os
 import shutil
@@ -9,13 +10,14 @@ import sys
 import time
 from collections import Counter, deque
 from collections.abc import Iterable
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, TextIO
 
 from appion.base.calc.pace import calcQuantile, calcRate, calcReasonGroup, calcTimeLeft, groupReasons, isFallingBehind
 from appion.base.config import setting
 from appion.base.controller.state import FINISHED, Exposures, Phase
+from appion.base.records.program import Program
+from appion.base.records.stamp import readVersion
 from appion.base.store.events import saveEvents
 from appion.base.store.metrics import constructMetrics, saveMetrics
 from appion.base.store.status import saveStatus
@@ -26,7 +28,10 @@ logger = logging.getLogger(__name__)
 class Reporter:
     """Keeps totals and the last few hundred times, nothing else; what it cannot write is said once and not fatal."""
 
-    def __init__(self, rundir: Path, program: str, commit: bool, stream: TextIO | None = None, session: str = ""):
+    def __init__(
+        self, rundir: Path, program: str, commit: bool, stream: TextIO | None = None, session: str = "",
+        external: Program | None = None,
+    ):  # fmt: skip
         self.rundir, self.stream = rundir, sys.stderr if stream is None else stream
         self.live = self.stream.isatty()
         self.finished: deque[float] = deque(maxlen=500)  # when results were stored
@@ -43,6 +48,7 @@ class Reporter:
         self._unwritable = ""
         self._about = {
             "program": program,
+            "external": None if external is None else dataclasses.asdict(external),
             "session": session,
             "version": readVersion(),
             "host": os.uname().nodename,
@@ -206,9 +212,6 @@ def formatDuration(seconds: float) -> str:
     return f"{hours} h {minutes} min" if hours else f"{minutes} min" if minutes >= 3 else f"{60 * minutes + seconds} s"
 
 
-def readVersion() -> str:
-    """The installed version of this package."""
-    try:
-        return version("appion")
-    except PackageNotFoundError:
-        return "unknown"
+def describeProgram(program: Program | None) -> dict[str, str]:
+    """What an event tells of an external program; nothing if none is run."""
+    return {} if program is None else {"program": program.kind, "program_version": program.version}

@@ -35,6 +35,7 @@ class LoopOptions:
         gpus: ids of the GPUs to use; empty if the program needs none.
         scratch: folder of the scratch folders if it is not the one in the run folder.
         session: name of the session, for whoever watches.
+        warnings: what is noted at the start, in the events and in the status.
     """
 
     wait: bool = True
@@ -45,6 +46,7 @@ class LoopOptions:
     gpus: tuple[int, ...] = ()
     scratch: Path | None = None
     session: str = ""
+    warnings: tuple[str, ...] = ()
 
 
 class DatabaseAway(Exception):

@@ -7,13 +7,20 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
+from appion.base.records.encoding import decodeRecord
+from appion.base.records.program import Program, isSameVersion
 from appion.base.retrieve.journal import UnreadableRecord, readResults
 
 
 def retrieveOtherResults(
-    rundir: Path | str, decode: Callable[[dict[str, Any]], Any], options: Any, ignored: Collection[str] = ()
+    rundir: Path | str,
+    decode: Callable[[dict[str, Any]], Any],
+    options: Any,
+    ignored: Collection[str] = (),
+    program: Program | None = None,
+    strict: bool = False,
 ) -> dict[int, str]:
-    """Return the images whose result in the journal was computed with other options, and what these were.
+    """Return the images whose result in the journal was computed otherwise: with which options, or which program.
 
     A record that cannot be read is left to the one who stores it.
 
@@ -21,6 +28,7 @@ def retrieveOtherResults(
         decode: makes a result of a record; its `params.options` are compared.
         options: what is asked for now.
         ignored: names of options that make no difference to a result.
+        program: that is to be used now; None: any will do. strict: whether its version has to be the same, too.
     """
     others = {}
     for image_id, record in readResults(rundir):
@@ -28,11 +36,25 @@ def retrieveOtherResults(
             continue
         try:
             difference = describeDifference(decode(record).params.options, options, ignored)
+            difference = difference or describeOtherProgram(readProgram(record), program, strict)
         except ValueError:
             continue
         if difference:
             others[image_id] = difference
     return others
+
+
+def readProgram(record: dict[str, Any]) -> Program | None:
+    """Return the external program of a journal record; None if it does not tell. Raises ValueError: it is none."""
+    params = record.get("result", record).get("params", {})
+    return decodeRecord(Program, params["program"]) if params.get("program") else None
+
+
+def describeOtherProgram(before: Program | None, now: Program | None, strict: bool) -> str:
+    """Return the program that a result was computed with if its results may not stand beside those of another."""
+    if before is None or now is None or isSameVersion(before, now) or (before.kind == now.kind and not strict):
+        return ""
+    return f"program {before.label}"
 
 
 def describeDifference(before: Any, now: Any, ignored: Collection[str] = ()) -> str:

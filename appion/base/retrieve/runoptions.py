@@ -1,4 +1,4 @@
-"""With which options the results of a run were made, as its folder or the script tables tell."""
+"""With which options and program the results of a run were made, as its folder or the script tables tell."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from appion.base.failures import ConfigurationFailure
+from appion.base.records.encoding import decodeRecord
+from appion.base.records.program import Program
 from appion.base.records.runfolder import runOptionsPath
 from sinedon.models import appiondata
 
@@ -19,13 +21,31 @@ def readRunOptions(rundir: Path | str, program: str) -> dict[str, Any] | None:
     Raises:
         ConfigurationFailure: the file is there but is not what the daemon writes.
     """
+    record = _readRecord(rundir)
+    return dict(record["options"]) if record is not None and record["program"] == program else None
+
+
+def readRunPrograms(rundir: Path | str) -> tuple[Program, ...]:
+    """Return the external programs that the run folder's results are made with, the latest last; empty if not known.
+
+    Raises:
+        ConfigurationFailure: as :func:`readRunOptions`.
+    """
+    record = _readRecord(rundir)
+    return () if record is None else record["externals"]
+
+
+def _readRecord(rundir: Path | str) -> dict[str, Any] | None:
+    """Return what the daemon wrote, with the programs as records under `externals`; None if there is nothing."""
     path = runOptionsPath(rundir)
     try:
         record = json.loads(path.read_bytes())
-        return dict(record["options"]) if record["program"] == program else None
+        written = [*record.get("earlier", ()), *([record["external"]] if record.get("external") else ())]
+        programs = tuple(decodeRecord(Program, one) for one in written)
+        return {"program": record["program"], "options": dict(record["options"]), "externals": programs}
     except FileNotFoundError:
         return None
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
         remedy = "move it away: the options recorded in the database count then"
         raise ConfigurationFailure(f"{path} cannot be read: {error!r}", remedy) from error
 

@@ -75,6 +75,16 @@ def moveFile(source: Path | str, target: Path | str) -> None:
             temporary.unlink()
 
 
+def keepOutput(source: Path | str, target: Path | str, header: str) -> None:
+    """Keep what a program printed as `target`, behind the line `header`, which says what program it was.
+
+    Raises:
+        OSError: as the system gives it; an old `target` is then untouched.
+    """
+    writeAtomically(target, header.encode("utf-8") + Path(source).read_bytes())
+    Path(source).unlink()
+
+
 def placeFile(source: Path | str, target: Path | str) -> None:
     """Give the file `source` the further name `target`: a hard link, or a copy where a link is not possible.
 

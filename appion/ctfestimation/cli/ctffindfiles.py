@@ -37,13 +37,13 @@ def writeFiles(answers: Answers, estimates: Sequence[Estimate], version: str) ->
     """
     picture = Path(answers.output)
     table, curves = (picture.with_name(picture.stem + end) for end in (".txt", "_avrot.txt"))
-    writeAtomically(picture, formatPictures([estimate.picture for estimate in estimates]))
+    writeAtomically(picture, formatPictures([estimate.picture for estimate in estimates], version))
     writeAtomically(table, formatTable(answers, estimates, version))
     writeAtomically(curves, formatCurves(answers, estimates, version))
     return picture, table, curves
 
 
-def formatPictures(pictures: Sequence[np.ndarray]) -> bytes:
+def formatPictures(pictures: Sequence[np.ndarray], version: str) -> bytes:
     """Return a float32 MRC file of square pictures, one section each; the pixel size is 1 / box, CTFFIND's way."""
     box = len(pictures[0])
     lowest, highest = min(picture.min() for picture in pictures), max(picture.max() for picture in pictures)
@@ -53,9 +53,13 @@ def formatPictures(pictures: Sequence[np.ndarray]) -> bytes:
     struct.pack_into("<10i3f3f3i3f2i", header, 0, box, box, count, 2, 0, 0, 0, box, box, count,
                      1.0, 1.0, count / box, 90.0, 90.0, 90.0, 1, 2, 3, lowest, highest, mean, 0, 0)
     struct.pack_into("<i", header, 108, 20140)
-    struct.pack_into("<4s4sfi", header, 208, b"MAP ", b"\x44\x44\0\0", -1.0, 1)
-    label = f"ctffind-cpu: amplitude spectra and fits {time.strftime('%Y-%m-%d %H:%M:%S')}"
-    header[224:304] = label.encode().ljust(80)[:80]
+    struct.pack_into("<4s4sfi", header, 208, b"MAP ", b"\x44\x44\0\0", -1.0, 2)
+    labels = (
+        f"ctffind-cpu: amplitude spectra and fits {time.strftime('%Y-%m-%d %H:%M:%S')}",
+        f"made by ctffind-cpu {version} of appion {version}",
+    )
+    for number, label in enumerate(labels):
+        header[224 + 80 * number : 304 + 80 * number] = label.encode("ascii", "replace")[:80].ljust(80)
     return bytes(header) + b"".join(picture.astype("<f4").tobytes() for picture in pictures)
 
 

@@ -8,11 +8,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from appion.base.cli.job import Call, Command, Job
+from appion.base.cli.program import findByCommand
 from appion.base.cli.wiring import runStep
 from appion.base.config import setting
 from appion.base.retrieve.session import Session
 from appion.base.store.scratch import calcScratchRoot
-from appion.ctfestimation.calc.external import calcCTF, findProgram
+from appion.ctfestimation.calc.external import calcCTF, checkProgram
 from appion.ctfestimation.calc.internal.encoding import decodeResult, encodeResult
 from appion.ctfestimation.cli.dryrun import constructLine
 from appion.ctfestimation.cli.options import (
@@ -72,12 +73,15 @@ def prepareJob(call: Call, options: CTFOptions, session: Session) -> CTFJob:
     if args.commit:
         checkTables()
         run_id = findCTFRun(session.def_id, args.runname, args.rundir, run_params)
+    found = findByCommand(call.name)
+    call.parser.messages.extend(found.messages)
+    checkProgram(found.program)
     candidates, rejected, owners = constructCTFSelection(args, session)
     context = ParamsContext(
         rundir=args.rundir,
         scratch=str(calcScratchRoot(args.rundir)),
         options=options,
-        program=findProgram(kind, setting(f"{kind}.executable") or ""),
+        program=found.program,
         cs=cs,
         timeout=setting("ctfestimation.timeout"),
         owners=owners,

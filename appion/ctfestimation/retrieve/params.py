@@ -10,6 +10,7 @@ import sinedon
 from appion.base.calc.cameras import classifyCamera
 from appion.base.calc.pixelsize import calcPixelSize, selectPixelSize
 from appion.base.failures import ConfigurationFailure, Failure, ImageFailure
+from appion.base.records.program import Program
 from appion.base.retrieve.paths import (
     constructFrameFolder,
     constructImagePath,
@@ -17,7 +18,7 @@ from appion.base.retrieve.paths import (
     findMovie,
 )
 from appion.base.retrieve.rows import getRow, readPair
-from appion.ctfestimation.records import CTFOptions, CTFParams, CTFProgram
+from appion.ctfestimation.records import CTFOptions, CTFParams
 from appion.ctfestimation.retrieve.micrographs import Rows, readMicrographs
 from appion.ctfestimation.retrieve.search import calcSearch
 from appion.ctfestimation.retrieve.selection import chooseShortName
@@ -35,7 +36,7 @@ class ParamsContext:
     rundir: str
     scratch: str
     options: CTFOptions
-    program: CTFProgram
+    program: Program
     cs: float
     timeout: float = 1200.0
     owners: Mapping[str, int] = field(default_factory=dict)

@@ -16,6 +16,7 @@ from appion.motioncorrection.calc.external.command import (
     constructOutputName,
     isWeighted,
 )
+from appion.motioncorrection.calc.external.program import constructLogName
 from appion.motioncorrection.records import MotionCorrectionParams
 from appion.motioncorrection.store.names import constructAlignedName
 from appion.motioncorrection.store.references import constructReferenceNames
@@ -52,4 +53,5 @@ def constructOutputs(params: MotionCorrectionParams, commit: bool) -> list[str]:
         sums = [str(folder / f"{name}.mrc") for name in names]
     else:
         sums = [f"{params.rundir}/{params.filename}{end}.mrc" for end in ("_c", "_c-DW")[: len(labels)]]
-    return sums + [f"{params.rundir}/{params.filename}_st_Log{end}.txt" for end in ("", ".motioncor2")]
+    logs = (f"{params.filename}_st_Log.txt", constructLogName(params.filename, params.program.kind))
+    return sums + [f"{params.rundir}/{name}" for name in logs]

@@ -12,12 +12,13 @@ from dataclasses import replace
 
 from appion.base.cli.job import Call, Command, Job
 from appion.base.cli.options import Parser
+from appion.base.cli.program import findByCommand
 from appion.base.cli.wiring import runStep
 from appion.base.config import setting
 from appion.base.retrieve.images import constructSelection
 from appion.base.retrieve.session import Session
 from appion.base.store.scratch import calcScratchRoot
-from appion.motioncorrection.calc.external import calcMotionCorrection, checkProgram, findProgram
+from appion.motioncorrection.calc.external import calcMotionCorrection, checkProgram
 from appion.motioncorrection.calc.internal.encoding import decodeResult, encodeResult
 from appion.motioncorrection.cli.dryrun import constructLine
 from appion.motioncorrection.cli.options import PROGRAM, constructMotionCorrectionParser, constructOptions
@@ -79,7 +80,9 @@ def prepareJob(call: Call, options: MotionCorrectionOptions, session: Session) -
         ConfigurationFailure: naming the thing, its value and the remedy.
     """
     args = call.args
-    program = findProgram(setting("motioncorrection.executable") or "")
+    found = findByCommand(call.name)
+    call.parser.messages.extend(found.messages)
+    program = found.program
     checkProgram(program, options)
     for option in listIneffective(options, program.kind):
         log.warning("%s has no effect with %s (%s)", option, program.kind, program.path)

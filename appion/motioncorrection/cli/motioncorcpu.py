@@ -233,6 +233,8 @@ def saveImage(path: Path, image: Any, pixelsize: float) -> None:
     import mrcfile
     import numpy as np
 
+    from appion.base.records.stamp import cleanLabel
+
     if not np.isfinite(image).all():
         raise ImageFailure(f"{path}: the sum is not finite", "look at the movie and the gain reference")
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
@@ -240,6 +242,7 @@ def saveImage(path: Path, image: Any, pixelsize: float) -> None:
         with mrcfile.new(temporary, overwrite=True) as mrc:
             mrc.set_data(image)
             mrc.voxel_size = pixelsize
+            mrc.add_label(cleanLabel(f"made by motioncor-cpu {readVersion()} of appion {readVersion()}"))
         os.replace(temporary, path)
     except OSError as error:
         temporary.unlink(missing_ok=True)

@@ -26,6 +26,7 @@ from appion.base.failures import (
     NotReady,
     classifyException,
 )
+from appion.base.records.stamp import addLabels
 from appion.base.retrieve.movies import MovieHeader, readFrames, readMovieHeader
 from appion.motioncorrection.calc.internal.defects import calcDefectMap
 from appion.motioncorrection.calc.internal.frames import EER_FACTORS
@@ -221,6 +222,7 @@ def saveOnce(path: str, construct: Callable[[], np.ndarray]) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         with mrcfile.new(temporary, overwrite=True) as mrc:
             mrc.set_data(image)
+            addLabels(mrc)
         os.replace(temporary, target)
     except OSError as error:
         raise InfrastructureFailure(

@@ -8,7 +8,8 @@ import time
 from pathlib import Path
 
 from appion.base.failures import Failure
-from appion.base.store.files import moveFile
+from appion.base.records.stamp import constructLogHeader
+from appion.base.store.files import keepOutput, moveFile
 from appion.base.store.journal import saveResult
 from appion.base.store.scratch import workInScratch
 from appion.ctfestimation.calc.external.analysis import analyseFit
@@ -56,7 +57,8 @@ def _estimate(params: CTFParams, scratch: Path, host: str) -> CTFResult:
         raise
     finally:
         if (scratch / OUTPUT).exists():
-            moveFile(scratch / OUTPUT, rundir / "logfiles" / f"{params.short}.log")
+            log = rundir / "logfiles" / f"{params.short}.log"
+            keepOutput(scratch / OUTPUT, log, constructLogHeader(params.program))
     fit = estimate.fit
     defocus1, defocus2, angle = calcDefocus(fit)
     analysis = analyseFit(params, (defocus1, defocus2, angle), fit.phase_shift, estimate, scratch)

@@ -3,6 +3,6 @@
 from appion.motioncorrection.calc.external.command import constructMotionCorCmd
 from appion.motioncorrection.calc.external.log import parseMotionCorLog
 from appion.motioncorrection.calc.external.motioncor import calcMotionCorrection
-from appion.motioncorrection.calc.external.program import checkProgram, findProgram
+from appion.motioncorrection.calc.external.program import checkProgram
 
-__all__ = ["calcMotionCorrection", "checkProgram", "constructMotionCorCmd", "findProgram", "parseMotionCorLog"]
+__all__ = ["calcMotionCorrection", "checkProgram", "constructMotionCorCmd", "parseMotionCorLog"]

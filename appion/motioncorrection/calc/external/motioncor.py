@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from appion.base.failures import Failure, ImageFailure, NotReady
 from appion.base.programs.blame import explainFailure
 from appion.base.programs.run import runProgram
+from appion.base.records.stamp import constructLogHeader
 from appion.base.retrieve.movies import MovieHeader, readMovieHeader
-from appion.base.store.files import moveFile, writeAtomically
+from appion.base.store.files import keepOutput, writeAtomically
 from appion.base.store.journal import saveResult
 from appion.base.store.scratch import saveOwner, workInScratch
 from appion.motioncorrection.calc.external.command import (
@@ -28,6 +29,7 @@ from appion.motioncorrection.calc.external.command import (
 )
 from appion.motioncorrection.calc.external.failure import classifyRun
 from appion.motioncorrection.calc.external.log import parseMotionCorLog
+from appion.motioncorrection.calc.external.program import constructLogName
 from appion.motioncorrection.calc.external.sums import readMrc, readSum, saveSum
 from appion.motioncorrection.calc.internal.encoding import encodeResult
 from appion.motioncorrection.calc.internal.frames import calcRenderedFrameCount, isIntegrated
@@ -50,8 +52,8 @@ def calcMotionCorrection(params: MotionCorrectionParams) -> MotionCorrectionResu
 
     The program runs in a scratch folder of its own. Its sums, turned into Leginon's orientation, and both logs go to
     the run folder as ``<image>_c.mrc``, ``<image>_c-DW.mrc`` (with a dose), ``<image>_st_Log.txt`` and
-    ``<image>_st_Log.motioncor2.txt``; then the result is written to the journal. The environment variable APPION_GPU
-    says which GPU to use.
+    ``<image>_st_Log.motioncor2.txt`` (or 3, after the program); then the result is written to the journal. The
+    environment variable APPION_GPU says which GPU to use.
 
     Raises:
         NotReady: the movie is missing or incomplete.
@@ -75,14 +77,14 @@ def _correct(params: MotionCorrectionParams, scratch: Path, host: str) -> Motion
         failure.command = failure.command or " ".join(argv)
         raise
     finally:
-        program_log = Path(params.rundir) / f"{params.filename}_st_Log.motioncor2.txt"
+        program_log = Path(params.rundir) / constructLogName(params.filename, params.program.kind)
         if (scratch / OUTPUT).exists():
-            moveFile(scratch / OUTPUT, program_log)
+            keepOutput(scratch / OUTPUT, program_log, constructLogHeader(params.program))
     images = [_turn(params, image) for image in images]
     pixelsize = params.pixelsize * params.options.bin
     sum_files = [Path(params.rundir) / f"{params.filename}{end}" for end in ("_c.mrc", "_c-DW.mrc")][: len(images)]
     for path, image in zip(sum_files, images, strict=True):
-        saveSum(path, image, pixelsize)
+        saveSum(path, image, pixelsize, params.program)
     positions = calcPositions(shifts, calcReduction(params))
     frames = selectFrames(params)
     log_file = Path(params.rundir) / f"{params.filename}_st_Log.txt"

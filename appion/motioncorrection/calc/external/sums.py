@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from appion.base.failures import ImageFailure
+from appion.base.records.program import Program
+from appion.base.records.stamp import addLabels
 
 #: Pixels by which a side may be shorter than calculated: programs cut sums to even and easily transformed sizes.
 SIDE_TOLERANCE = 2
@@ -69,8 +71,10 @@ def readMrc(path: Path, what: str) -> tuple[NDArray[np.float32], float]:
     return data, pixelsize
 
 
-def saveSum(path: Path, image: NDArray, pixelsize: float) -> None:
+def saveSum(path: Path, image: NDArray, pixelsize: float, program: Program | None = None) -> None:
     """Write an image as 32-bit MRC with its pixel size (Å): whole under its name, or not at all.
+
+    Its labels say that `program` made it, and what wrote it.
 
     Raises:
         OSError: as the system gives it; nothing is left then.
@@ -80,6 +84,7 @@ def saveSum(path: Path, image: NDArray, pixelsize: float) -> None:
         with mrcfile.new(temporary, overwrite=True) as mrc:
             mrc.set_data(np.ascontiguousarray(image, dtype=np.float32))
             mrc.voxel_size = pixelsize
+            addLabels(mrc, program)
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
