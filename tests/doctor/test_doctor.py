@@ -28,6 +28,7 @@ def commands(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(folder))
     monkeypatch.setattr(dask.config, "paths", list(dask.config.paths))
     before = copy.deepcopy(dask.config.config)
+    dask.config.set({"appion.motioncorrection.executable": "motioncor-cpu", "appion.ctffind.executable": "ctffind-cpu"})
 
     def make(name, text):
         (folder / name).write_text(f"#!/bin/sh\n{text}\n")
@@ -75,6 +76,8 @@ def testADatabaseThatIsDown(consult, tmp_path):
         server = MariaDB(tmp_path / "mariadb").start()
         server.stop()
     (tmp_path / "sinedon.cfg").write_text(server.constructConfig())
+    programs = "{motioncorrection: {executable: motioncor-cpu}, ctffind: {executable: ctffind-cpu}}"
+    (tmp_path / "appion.yaml").write_text(f"appion: {programs}\n")
     code, lines = consult(f"--config={tmp_path}")
     assert code == 1
     assert lines[-1] == "1 thing to do"
@@ -100,7 +103,7 @@ def testAnOldInstallationOnMyISAM(consult, mariadb):
 
 
 @pytest.mark.usefixtures("sqlitedatabase")
-def testProgramsMissingBadAndUntried(consult, commands):
+def testProgramsMissingBadAndUntried(consult, commands, tmp_path):
     def look(executable):
         dask.config.set({"appion.motioncorrection.executable": executable})
         return "\n".join(consult()[1])
@@ -109,6 +112,15 @@ def testProgramsMissingBadAndUntried(consult, commands):
         "TO DO  program     program 'motioncor9' is not an executable file\n"
         "                   -> correct the setting motioncorrection.executable" in look("motioncor9")
     )
+    text = look(None)
+    assert "TO DO  program     no MotionCor2 was found: none of motioncor2, MotionCor2, MotionCor3, motioncor3" in text
+    assert f"is in {tmp_path}/commands; the setting motioncorrection.executable names none" in text
+    assert "; to compute on processors with what ships here: export DASK_APPION__MOTIONCORRECTION__EXECUTABLE" in text
+    assert "no MotionCor3" not in text, "the same is told once"
+    three = commands("motioncor3", "echo MotionCor3 version 1.1.2")
+    text = look(None)
+    assert f"well   program     motioncor3 1.1.2 ({three})\n" in text
+    assert "note   program     makeDDAlignMotionCor2_UCSF.py: no MotionCor2 was found: motioncor3 1.1.2" in text
     bad = commands("MotionCor3_1.2.2", "echo MotionCor3 version 1.2.2")
     assert f"TO DO  program     motioncor3 1.2.2 ({bad}) writes wrong dose-weighted images\n" in look(str(bad))
     untried = commands("MotionCor2_9.9.9", "echo MotionCor2 version 9.9.9")

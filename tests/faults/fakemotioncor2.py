@@ -12,7 +12,11 @@ import subprocess
 import sys
 import time
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(__file__)), "motioncorrection"))
+from dialects import formatAlignment, formatEnd, formatParameters, readFlags
+
 VERSION = os.environ.get("FAKE_VERSION", "MotionCor2 version 1.6.4")
+TITLE, NUMBER = VERSION.split()[0].lower(), VERSION.split()[-1]
 
 #: Fault by name; those before `crash` show in what it leaves behind.
 FAULTS = {
@@ -72,6 +76,7 @@ def main(argv: list[str]) -> int:
     name = os.path.basename(os.path.realpath(movie))
     fault = name.partition("__")[2].partition(".")[0]
     note("start", name)
+    print(formatParameters(TITLE, NUMBER, readFlags(argv[1:])), flush=True)
     if fault == "crash":
         print("Error: the stack makes no sense", flush=True)
         os.kill(os.getpid(), signal.SIGSEGV)
@@ -90,10 +95,9 @@ def main(argv: list[str]) -> int:
         writeImage(out, *size, pixelsize, fault)
     if "-fmdose" in flags and fault not in ("nothing", "noweighted"):
         writeImage(out.replace(".mrc", "_DW.mrc"), *size, pixelsize)
-    print("Full-frame alignment\n  Frame   x Shift   y Shift")
-    for i in range(0 if fault == "noshifts" else frames - (fault == "fewshifts")):
-        print(f"{i + 1:5d} {i * 0.5:10.3f} {-i * 0.25:10.3f}")
-    print("\nTotal time: 0.1 sec")
+    count = 0 if fault == "noshifts" else frames - (fault == "fewshifts")
+    print(formatAlignment(TITLE, NUMBER, [(i * 0.5, -i * 0.25) for i in range(count)]))
+    print(formatEnd(TITLE, NUMBER, [out]))
     note("end", name)
     return 0
 

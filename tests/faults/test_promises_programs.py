@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from appion.base.programs.identify import askProgram
 from appion.base.retrieve.attempts import readAttempts
 from appion.cli import main as mainAppion
 from appion.ctfestimation.calc.internal.shortname import constructShortName
@@ -142,6 +143,7 @@ def test_P12_versions_known_to_make_wrong_images_are_refused(tmp_path, capsys, m
              "--projectid=1", "--align", "--no-wait"]  # fmt: skip
     for version in ("1.2.1", "1.2.2", "1.2.3"):
         monkeypatch.setenv("FAKE_VERSION", f"MotionCor3 version {version}")
+        askProgram.cache_clear()
         assert mainMotionCor([*words, "--doseweight"]) == 2
         told = capsys.readouterr().err
         assert f"motioncor3 {version}" in told

@@ -1,4 +1,7 @@
-"""A stand-in for motioncor2 and motioncor3 that adds up frames, or does what the environment variable FAULT says."""
+"""A stand-in for motioncor2 and motioncor3 that adds up frames, or does what the environment variable FAULT says.
+
+It prints what the program in KIND of the version in VERSION prints.
+"""
 
 import os
 import signal
@@ -9,6 +12,10 @@ import time
 import numpy as np
 
 from appion.base.retrieve.movies import readFrames, readMovieHeader
+from tests.motioncorrection.dialects import formatAlignment, formatEnd, formatParameters, formatVersion, readFlags
+
+KIND = os.environ.get("KIND", "motioncor2")
+VERSION = os.environ.get("VERSION", "1.6.4" if KIND == "motioncor2" else "1.1.2")
 
 CUDA_TROUBLE = "MotionCor2: CUDA error: out of memory\n"
 
@@ -29,7 +36,9 @@ def main() -> int:
     fault = os.environ.get("FAULT", "")
     words = sys.argv[1:]
     flags = {word: words[at + 1] for at, word in enumerate(words[:-1]) if word.startswith("-")}
-    print("banner", *words, flush=True)
+    print(formatParameters(KIND, VERSION, readFlags(words)), flush=True)
+    if "-InMrc" in flags and flags["-InMrc"] == flags.get("-OutMrc"):
+        return 2
     if fault == "segv":
         os.kill(os.getpid(), signal.SIGSEGV)
     if fault == "oom":
@@ -41,7 +50,11 @@ def main() -> int:
             file.write(f"{os.getpid()} {child.pid}")
         time.sleep(600)
     if fault == "gpubusy":
+        print("All GPUs are in use, quit.", file=sys.stderr)
         return 1
+    if fault == "nogpu":
+        print("mCheckGPUs: no valid device detected.", file=sys.stderr)
+        return 5
     if fault == "cuda":
         print(CUDA_TROUBLE, file=sys.stderr)
         return 6
@@ -51,7 +64,7 @@ def main() -> int:
     movie = next(flags[name] for name in ("-InMrc", "-InTiff", "-InEer") if name in flags)
     header = readMovieHeader(movie)
     image = sum(frame.astype(np.float32) for frame in readFrames(header))
-    if "-InEer" in flags and os.environ["KIND"] == "motioncor2":
+    if "-InEer" in flags and KIND == "motioncor2":
         image = np.flipud(image)
     pixelsize = float(flags.get("-PixSize", 1.0))
     if fault == "dims":
@@ -67,10 +80,8 @@ def main() -> int:
         with open(flags["-FmIntFile"]) as file:
             rendered = sum(int(line.split()[0]) // int(line.split()[1]) for line in file)
     rendered -= int(flags.get("-Throw", 0)) + int(flags.get("-Trunc", 0))
-    print("Full-frame alignment shift")
-    for frame in range(rendered - (3 if fault == "short" else 0)):
-        print(f"...... Frame ({frame + 1:3d}) shift: {frame:9.3f}  {-2 * frame:9.3f}")
-    print(flush=True)
+    shifts = [(float(frame), -2.0 * frame) for frame in range(rendered - (3 if fault == "short" else 0))]
+    print(formatAlignment(KIND, VERSION, shifts), flush=True)
     if fault == "nosum":
         return 0
     output = flags["-OutMrc"]
@@ -80,11 +91,16 @@ def main() -> int:
     if "-FmDose" in flags and fault != "nodw":
         save(output.replace(".mrc", "_DW.mrc"), image * 2, pixelsize)
         save(output.replace(".mrc", "_DWS.mrc"), image * 3, pixelsize)
+    if KIND == "motioncor3" and pixelsize and float(flags.get("-Cs", 2.7)) > 0.001 and "-PixSize" in flags:
+        save(output.replace(".mrc", "_Ctf.mrc"), image, pixelsize)
+        with open(output.replace(".mrc", "_Ctf.txt"), "w") as file:
+            file.write(f"# Columns: #1 micrograph number\n {15000:9.2f}  {14500:9.2f}  {35:7.2f}  {0:7.2f}  0.1  4.0\n")
+    print(formatEnd(KIND, VERSION, [output]))
     return 0
 
 
 if __name__ == "__main__":
-    if "--version" in sys.argv:
-        print("MotionCor2 version 1.6.4")
+    if [word.lower() for word in sys.argv[1:]] == ["--version"]:
+        print(formatVersion(KIND, VERSION), end="")
         sys.exit(0)
     sys.exit(main())

@@ -16,6 +16,7 @@ import pytest
 from appion.base.failures import ConfigurationFailure, ImageFailure, InfrastructureFailure, NotReady
 from appion.base.programs.find import findProgram
 from appion.base.records.program import Program
+from appion.base.records.stamp import readVersion
 from appion.base.retrieve.journal import readResult
 from appion.demo.writers import writeMovie
 from appion.motioncorrection.calc.external import calcMotionCorrection, checkProgram
@@ -76,17 +77,34 @@ def test_resultAndFiles(place, monkeypatch):
     with mrcfile.open(result.sum_file) as mrc:
         np.testing.assert_array_equal(mrc.data, 10 * makeScene())
         assert mrc.voxel_size.x == pytest.approx(1.5)
+        labels = mrc.get_labels()
+    assert labels[-2:] == ["made by motioncor2 1.6.4", f"written by appion {readVersion()}"]
     assert mrcfile.read(result.dw_file).mean() == pytest.approx(20 * makeScene().mean())
     assert result.shifts[2] == (2.0, -4.0)
     assert result.positions[0] == (5.0, -10.0)
     assert (run / "image_00012enn_st_Log.txt").read_text().splitlines()[1].endswith("shift: 5.00000 -10.00000")
-    assert "banner" in Path(result.program_log_file).read_text()
+    said = Path(result.program_log_file).read_text()
+    assert said.startswith(f"# motioncor2 1.6.4 ({place}/motioncor2), run by appion ")
+    assert "\n-InMrc           " in said
     assert result.argv[result.argv.index("-Gpu") + 1] == "3"
     assert list((place / "scratch").iterdir()) == []
     stored = readResult(run, 12)
     assert decodeResult(stored) == result
     assert decodeResult(json.loads(json.dumps(encodeResult(result)))) == result
     assert result.warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("kind", "version", "middle"), [("motioncor2", "1.5.0", 5), ("motioncor2", "1.6.4", 0), ("motioncor3", "1.1.2", 0)]
+)
+def test_eachDialectGivesTheSamePositions(place, monkeypatch, kind, version, middle):
+    """Versions differ in the frame that is zero and in the table; the log is called after the program that ran."""
+    monkeypatch.setenv("VERSION", version)
+    result = calcMotionCorrection(makeExposure(place, kind=kind))
+    assert result.shifts[0] == (-middle, 2 * middle)
+    assert result.positions[0] == (5.0, -10.0)
+    assert Path(result.program_log_file).name == f"image_00012enn_st_Log.{kind}.txt"
+    assert Path(result.program_log_file).exists()
 
 
 @pytest.mark.parametrize("rotate", range(4))
@@ -145,7 +163,7 @@ def test_eachFaultHasItsClass(place, monkeypatch, fault, failure, reason):
         calcMotionCorrection(makeExposure(place, options=makeOptions(doseweight=True)))
     assert "-OutMrc" in caught.value.command
     assert caught.value.host == os.uname().nodename
-    assert "banner" in caught.value.log_tail
+    assert "-InMrc  " in caught.value.log_tail or "-GpuMemUsage" in caught.value.log_tail
     assert list((place / "scratch").iterdir()) == []
     assert readResult(place / "run1", 12) is None
     assert not list((place / "run1").glob("*_c*.mrc"))
