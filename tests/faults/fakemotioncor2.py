@@ -76,7 +76,6 @@ def main(argv: list[str]) -> int:
     name = os.path.basename(os.path.realpath(movie))
     fault = name.partition("__")[2].partition(".")[0]
     note("start", name)
-    print(formatParameters(TITLE, NUMBER, readFlags(argv[1:])), flush=True)
     if fault == "crash":
         print("Error: the stack makes no sense", flush=True)
         os.kill(os.getpid(), signal.SIGSEGV)
@@ -84,6 +83,7 @@ def main(argv: list[str]) -> int:
         runs = ledger.read().count(f"start {name}\n")
     if fault == "hang" or (fault == "stall" and runs == 1):
         hang(name, deaf=fault == "stall")
+    print(formatParameters(TITLE, NUMBER, readFlags(argv[1:])), flush=True)
     with open(movie, "rb") as stack:
         columns, rows, frames = struct.unpack("<3i", stack.read(12))
     time.sleep(float(os.environ.get("FAKE_SECONDS", "0.05")))

@@ -174,7 +174,7 @@ def test_anotherVersionIsNotedOrRefused(session, programs, tmp_path, capsys):
     path.write_text(json.dumps({key: value for key, value in record.items() if key not in ("external", "earlier")}))
     code, said = start(session, tmp_path, capsys)
     assert code == 0
-    assert "has results and no record of the program they were made with: it goes on with motioncor2 1.6.4" in said.err
+    assert "nothing says which program made the results of run ddstack1: it goes on with motioncor2 1.6.4" in said.err
 
 
 def test_whatAnotherProgramComputedIsNotStored(session, programs, tmp_path, capsys):

@@ -37,8 +37,7 @@ def checkRunProgram(rundir: Path | str, runname: str, program: Program) -> str:
     """
     before = readRunPrograms(rundir)
     if not before:
-        log.info("run %s has results and no record of the program they were made with: it goes on with %s", runname,
-                 program)  # fmt: skip
+        log.info("nothing says which program made the results of run %s: it goes on with %s", runname, program)
         return ""
     last = before[-1]
     if last.kind != program.kind:
