@@ -70,14 +70,14 @@ def testAHealthyLaboratory(consult, tmp_path):
 
 @pytest.mark.usefixtures("commands")
 @pytest.mark.usefixtures("mariadb")
-def testADatabaseThatIsDown(consult, tmp_path):
+def testADatabaseThatIsDown(consult, tmp_path, monkeypatch):
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("PATH")
         server = MariaDB(tmp_path / "mariadb").start()
         server.stop()
     (tmp_path / "sinedon.cfg").write_text(server.constructConfig())
-    programs = "{motioncorrection: {executable: motioncor-cpu}, ctffind: {executable: ctffind-cpu}}"
-    (tmp_path / "appion.yaml").write_text(f"appion: {programs}\n")
+    for step, program in (("MOTIONCORRECTION", "motioncor-cpu"), ("CTFFIND", "ctffind-cpu")):
+        monkeypatch.setenv(f"DASK_APPION__{step}__EXECUTABLE", program)
     code, lines = consult(f"--config={tmp_path}")
     assert code == 1
     assert lines[-1] == "1 thing to do"

@@ -119,7 +119,8 @@ def testARecordedLineFromTheShell(slurmcluster, site, sqlitedatabase, tmp_path):
 
 
 @pytest.mark.usefixtures("sqlitedatabase", "site")
-def testTheProgramItselfAsAJobTakesItsRowFromQueuedToDone(slurmcluster, tmp_path):
+def testTheProgramItselfAsAJobTakesItsRowFromQueuedToDone(slurmcluster, tmp_path, monkeypatch):
+    monkeypatch.setenv("DASK_APPION__MOTIONCORRECTION__EXECUTABLE", "motioncor-cpu")
     rundir = tmp_path / "ddstack1"
     row, words = makeCall(rundir)
     done = subprocess.run([*words, "--no-wait"], capture_output=True, text=True, timeout=60)
