@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 def setOthersAside(
     rundir: Path | str,
-    decode: Callable[[dict[str, Any]], Any],
+    decodeOptions: Callable[[dict[str, Any]], Any],
     options: Any,
     keep: bool,
     ignored: Collection[str] = (),
@@ -28,7 +28,7 @@ def setOthersAside(
     :func:`appion.base.retrieve.computed.retrieveOtherResults`.
     """
     if keep:
-        others = retrieveOtherResults(rundir, decode, options, ignored)
+        others = retrieveOtherResults(rundir, decodeOptions, options, ignored)
     else:
         others = dict.fromkeys(retrieveResultIds(rundir), "")
     for image_id in others:

@@ -11,14 +11,14 @@ from appion.base.retrieve.journal import UnreadableRecord, readResults
 
 
 def retrieveOtherResults(
-    rundir: Path | str, decode: Callable[[dict[str, Any]], Any], options: Any, ignored: Collection[str] = ()
+    rundir: Path | str, decodeOptions: Callable[[dict[str, Any]], Any], options: Any, ignored: Collection[str] = ()
 ) -> dict[int, str]:
     """Return the images whose result in the journal was computed with other options, and what these were.
 
     A record that cannot be read is left to the one who stores it.
 
     Args:
-        decode: makes a result of a record; its `params.options` are compared.
+        decodeOptions: returns the options of a record.
         options: what is asked for now.
         ignored: names of options that make no difference to a result.
     """
@@ -27,7 +27,7 @@ def retrieveOtherResults(
         if isinstance(record, UnreadableRecord):
             continue
         try:
-            difference = describeDifference(decode(record).params.options, options, ignored)
+            difference = describeDifference(decodeOptions(record), options, ignored)
         except ValueError:
             continue
         if difference:
