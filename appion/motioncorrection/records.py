@@ -131,7 +131,7 @@ class MotionCorrectionParams:
         movie, movie_format: the movie's path and mrc, tif or eer.
         nframes: raw frames that the movie has to have at least.
         pixelsize: of the input image (not upsampled, not binned), Å.
-        voltage: kV, a whole number.
+        voltage: kV.
         program: what to run.
         files: what to write.
         scratch: what the path of the folder begins with in which it works: ``-<host>-<process>-<number>`` is added, and
@@ -153,7 +153,7 @@ class MotionCorrectionParams:
     movie_format: str
     nframes: int
     pixelsize: float
-    voltage: int
+    voltage: float
     program: Program
     files: MotionCorrectionFiles
     scratch: str

@@ -136,15 +136,21 @@ def checkGain(task: MotionCorrectionTask) -> None:
     if setting in _fitting:
         return
     shape = readGainHeader(gain, identity).shape
-    rows, cols = reversed(shape) if rotate else shape
     frame = tuple(side * upsampling for side in readMovieHeader(params.movie).shape)
-    if frame[0] % rows or frame[1] % cols or frame[0] // rows != frame[1] // cols:
+    if not fitsFrames(shape, frame, bool(rotate)):
+        rows, cols = reversed(shape) if rotate else shape
         raise ConfigurationFailure(
             f"gain reference {gain}, turned as the frames are, has {cols} x {rows} pixels, which do not evenly "
             f"divide the {frame[1]} x {frame[0]} pixels of {params.movie}",
             "give the right reference with --gainfile or --refimgid, or correct the camera's frame rotation in Leginon",
         )
     _fitting.add(setting)
+
+
+def fitsFrames(shape: tuple[int, ...], frame: tuple[int, ...], turned: bool) -> bool:
+    """Return whether a gain reference (rows, columns), turned by a quarter or not, evenly divides a frame."""
+    rows, cols = reversed(shape) if turned else shape
+    return frame[0] % rows == 0 and frame[1] % cols == 0 and frame[0] // rows == frame[1] // cols
 
 
 def checkGainFile(path: str) -> None:

@@ -148,7 +148,7 @@ def _constructDose(params: MotionCorrectionParams) -> list[str]:
         # three decimals as classic; 0.000 would turn the weighting off
         text = f"{dose:.3f}" if dose is not None and dose >= 0.0005 else f"{dose:.3g}"
         command += ["-FmDose", text, "-PixSize", f"{params.pixelsize / calcUpsampling(params):.3f}"]
-        command += ["-kV", str(params.voltage)]
+        command += ["-kV", f"{params.voltage:g}"]
     if params.program.kind == "motioncor3":
         command += ["-Cs", "0"]
     return command
