@@ -56,7 +56,7 @@ def test_resultColumnByColumn():
     storeResult(computed, run)
     assert readColumns(appiondata.ApCtfData.objects.get()) == {
         "acerun_id": run.def_id, "image_id": made.image_ids[0], "cs": 2.7, "defocusinit": 1.55e-6,
-        "amplitude_contrast": 0.07, "defocus1": 1.5e-6, "defocus2": 1.6e-6, "angle_astigmatism": 29.92,
+        "amplitude_contrast": 0.07, "defocus1": 15000 * 1e-10, "defocus2": 16000 * 1e-10, "angle_astigmatism": 29.92,
         "ctffind4_resolution": 3.1, "confidence": 0.95, "confidence_d": 0.5, "confidence_30_10": 0.91,
         "confidence_5_peak": 0.95, "overfocus_conf_30_10": 0.1, "overfocus_conf_5_peak": 0.2,
         "resolution_80_percent": 3.6, "resolution_50_percent": 2.9, "graph1": "a-powerspec.jpg",
@@ -150,7 +150,8 @@ def test_whatSQLCannotHold():
 
 def test_conventionOfTheRow():
     fields = constructFields(makeComputed(defocus1=-15000.0, defocus2=-14000.0, angle_astigmatism=80.0), 1)
-    assert (fields["defocus1"], fields["defocus2"], fields["angle_astigmatism"]) == (1.4e-6, 1.5e-6, -10.0)
+    assert (fields["defocus1"], fields["defocus2"]) == (14000 * 1e-10, 15000 * 1e-10)
+    assert fields["angle_astigmatism"] == -10.0
     fields = constructFields(makeComputed(analysis=None, graphs=("a-pow.jpg", "", "", "")), 1)
     assert (fields["graph1"], fields["graph2"], fields["confidence"]) == ("a-pow.jpg", None, 0.5)
     assert "resolution_80_percent" not in fields

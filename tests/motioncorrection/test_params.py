@@ -58,16 +58,20 @@ def makeExposure(camera="GatanK3", tag="", **changes):
                   filename=f"s{tag}_00012enn", mrc_image=f"s{tag}_00012enn.mrc", **references, **image)
 
 
+def readTask(image_id, **context):
+    task = retrieveParams([image_id], makeContext(**context))[image_id]
+    if isinstance(task, Failure):
+        raise task
+    return task
+
+
 def readOne(image_id, **context):
-    params = retrieveParams([image_id], makeContext(**context))[image_id]
-    if isinstance(params, Failure):
-        raise params
-    return params
+    return readTask(image_id, **context).params
 
 
 @pytest.mark.usefixtures("database")
 def test_oneExposure():
-    task = readOne(makeExposure(frame_flip=True, frame_rotate=3))
+    task = readTask(makeExposure(frame_flip=True, frame_rotate=3))
     origin, params = task.origin, task.params
     assert params.movie == "/data/frames/s/rawdata/s_00012enn.frames.tif"
     assert (params.movie_format, params.nframes, params.voltage) == ("tif", 10, 300)
@@ -95,23 +99,24 @@ def test_references(monkeypatch, tmp_path):
     monkeypatch.setenv("REFS", "/ref")
     references = makeReferences(makeExposure(), bad_rows=(3,), bad_cols=(1, 2), bad_pixels=[(5, 6)])
     image = makeExposure(tag="b", references=references)
-    found = readOne(image).origin.references
+    found = readTask(image).origin.references
     assert (found.gain, found.dark) == ("/ref/refs/rawdata/norm.mrc", "/ref/refs/rawdata/dark.mrc")
     assert found.dark_nframes == 5
     assert found.defects == Defects((3,), (1, 2), ((5, 6),), (48, 64))
-    assert readOne(image, options=makeOptions(gainfile="/my.mrc")).origin.references.gain == "/my.mrc"
+    assert readTask(image, options=makeOptions(gainfile="/my.mrc")).origin.references.gain == "/my.mrc"
     other = makeExposure(tag="c")
-    assert readOne(other, options=makeOptions(refimgid=image)).origin.references.gain == "/ref/refs/rawdata/norm.mrc"
-    assert readOne(other).gain == ""
+    assert readTask(other, options=makeOptions(refimgid=image)).origin.references.gain == "/ref/refs/rawdata/norm.mrc"
+    assert readTask(other).origin.references.gain == ""
     falcon = makeExposure("Falcon3", tag="d", references=references, eer_frames=False, tiff_frames=False)
-    assert (readOne(falcon).gain, readOne(falcon).dark_source) == ("", "")
+    found = readTask(falcon).origin.references
+    assert (found.gain, found.dark) == ("", "")
     with pytest.raises(ConfigurationFailure, match=r"'GatanK3', image .* with 'Falcon3'"):
         readOne(falcon, options=makeOptions(refimgid=image))
     copy = tmp_path / "refs" / "rawdata"
     copy.mkdir(parents=True)
     (copy / "norm.mrc").touch()
     monkeypatch.setenv("LEGINON_READONLY_IMAGE_PATH", f"/nowhere:{tmp_path}")
-    assert readOne(image).gain == str(copy / "norm.mrc")
+    assert readTask(image).origin.references.gain == str(copy / "norm.mrc")
 
 
 @pytest.mark.usefixtures("database")
@@ -140,7 +145,7 @@ def test_whatIsWrongIsNamed():
 def test_dosesThatAreUnknown():
     assert readOne(makeExposure(dose=None)).totaldose is None
     assert readOne(makeExposure(tag="z", dose=0.0)).totaldose is None
-    assert readOne(makeExposure(tag="z", dose=0.0), options=makeOptions(totaldose=40.0)).params.totaldose == 40
+    assert readOne(makeExposure(tag="z", dose=0.0), options=makeOptions(totaldose=40.0)).totaldose == 40
 
 
 @pytest.mark.usefixtures("database")
@@ -152,7 +157,7 @@ def test_oldCameraRows(tmp_path):
     camera = leginondata.AcquisitionImageData.objects.get(pk=image).camera.ccdcamera_id
     assert readOne(image).frame_rotate == 0
     insert("K2FrameDMVersionChangeData", k2camera=camera, image=image - 1, frame_flip=True, frame_rotate=2)
-    params = readOne(image).params
+    params = readOne(image)
     assert (params.frame_flip, params.frame_rotate, params.movie_format) == (True, 2, "mrc")
     (folder / "s_00012enn.frames.tif").touch()
     assert readOne(image).movie_format == "tif"
@@ -289,7 +294,7 @@ def test_databaseOlderThanTheColumns(tmp_path):
     """Leginon's tables of 2016 know neither movie formats nor references; what is there decides."""
     image = makeExposure("GatanK2Super", frame_path=str(tmp_path))
     (tmp_path / "s_00012enn.frames.mrc").touch()
-    task = readOne(image)
+    task = readTask(image)
     assert (task.params.movie_format, task.origin.references) == ("mrc", References())
     (tmp_path / "s_00012enn.frames.mrc").rename(tmp_path / "s_00012enn.frames.tif")
     assert readOne(image).movie_format == "tif"

@@ -108,7 +108,7 @@ def test_gainHasToFit(task, shape):
     """The same size after turning, or a whole fraction of it in both directions alike."""
     saveMrc(task.origin.references.gain, np.ones(shape, np.float32))
     if shape in ((8, 6), (4, 3)):
-        assert saveReferences(task).task.origin.references.gain == task.origin.references.gain
+        assert saveReferences(task).params.gain == task.origin.references.gain
         return
     with pytest.raises(ConfigurationFailure, match=r"gain\.mrc.* --gainfile"):
         saveReferences(task)

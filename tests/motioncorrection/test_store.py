@@ -224,7 +224,7 @@ def test_repeating(tmp_path, run):
     storeResult(replace(result, origin=replace(result.origin, stored_names=names)), run)
     assert countRows() == before == [3, 2, 3, 2, 1, 1]
     again = makeExposure(tmp_path, run, positions=[(0.0, 0.0), (1.0, 1.0)])
-    with open(again.sum_file, "w") as file:
+    with open(again.result.sum_file, "w") as file:
         file.write("another plain 1")
     storeResult(again, run)
     assert countRows() == [5, 2, 3, 4, 2, 2]
