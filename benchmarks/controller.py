@@ -20,6 +20,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,13 +34,14 @@ from distributed import Client
 import sinedon
 from appion.base.cli.options import constructParser
 from appion.base.loop import LoopOptions, runLoop
+from appion.base.records.task import encodeComputed
 from appion.base.retrieve.images import constructSelection
 from appion.base.retrieve.session import Session
 from appion.base.step import Step
-from appion.base.store.journal import saveResult
 from appion.base.store.path import savePathData
 from appion.base.workers.cluster import constructCluster, redirectDaskLogs
-from appion.motioncorrection.calc.internal.encoding import decodeResult, encodeResult
+from appion.base.workers.task import computeTask
+from appion.motioncorrection.calc.internal.encoding import decodeResult
 from appion.motioncorrection.records import (
     MotionCorrectionOptions,
     MotionCorrectionParams,
@@ -73,17 +75,15 @@ class Cost:
 
 
 def calcNothing(params: MotionCorrectionParams) -> MotionCorrectionResult:
-    """Two sums of a few bytes and the record, in no time."""
-    stem = f"{params.rundir}/{params.filename}_c"
-    for path in (f"{stem}.mrc", f"{stem}-DW.mrc"):
+    """Two sums of a few bytes, in no time."""
+    files = params.files
+    for path in (files.sum, files.weighted):
         Path(path).write_text("a sum")
     positions = tuple((0.5 * i, -0.25 * i) for i in range(FRAMES))
-    result = MotionCorrectionResult(
-        params, ("motioncor2",), "localhost", time.time(), 0.0, positions, positions, f"{stem}.mrc", f"{stem}-DW.mrc",
+    return MotionCorrectionResult(
+        params, ("motioncor2",), "localhost", time.time(), 0.0, positions, positions, files.sum, files.weighted,
         (SIDE, SIDE), "", "",
     )  # fmt: skip
-    saveResult(params.rundir, params.image_id, encodeResult(result))
-    return result
 
 
 def main() -> int:
@@ -162,11 +162,11 @@ def measure(folder: Path, made: MadeSession, way: Callable[[Step, Path], None]) 
         retrieveRejected=retrieveRejected,
         retrieveDone=lambda: retrieveDone(run.def_id, made.session_id, OPTIONS),
         retrieveParams=lambda ids: retrieveParams(ids, context),
-        checkReady=lambda params: checkReady(params, 0),
-        prepare=lambda params: params,
-        calc=calcNothing,
+        checkReady=lambda task: checkReady(task, 0),
+        prepare=lambda task: task,
+        calc=partial(computeTask, calcNothing),
         store=lambda result: storeResult(result, run),
-        encode=encodeResult,
+        encode=encodeComputed,
         decode=decodeResult,
     )
     clock = Clock()

@@ -33,14 +33,16 @@ class Step:
         retrieveRejected: ids that are rejected at this moment (hidden, trashed, assessed bad, not exemplar, whatever
             the options ask for), among the candidates returned so far; asked afresh at each poll.
         retrieveDone: ids for which every expected row of this run is stored; asked at start only.
-        retrieveParams: the frozen records of any number of images in a constant number of queries; a value may be a
-            Failure where an image's record cannot be made.
+        retrieveParams: the tasks (origin and parameters) of any number of images in a constant number of queries; a
+            value may be a Failure where an image's task cannot be made.
         checkReady: raises NotReady while an image's input is missing, growing or truncated, Outdated where it is
-            elsewhere than the record says. Touches files only.
+            elsewhere than the task says. Touches files only.
         prepare: last thing before submission, e.g. writes reference files once per distinct content.
-        calc: module-level function that runs on a worker; returns the result, having written its journal record.
-        store: files and rows of one result, in marker-last order, safe to repeat; returns the files it placed.
-        encode, decode: a result record to and from a JSON-able dict (the journal).
+        calc: what runs on a worker, can be pickled; takes a task and returns what was computed, having written its
+            journal record: ``partial(computeTask, calc…)``.
+        store: files and rows of what was computed, in marker-last order, safe to repeat; returns the files it placed.
+        encode, decode: what was computed to and from a JSON-able dict (the journal); decode reads records of earlier
+            versions too.
         report: what the step says about a stored result beyond its rows (one line), or an empty string.
         timeout: seconds after which `calc` gives up by itself; None: it may run for ever.
         isOver: whether the session has been declared finished; asked at each poll.

@@ -21,6 +21,9 @@ from appion.cli.failures import formatClock
 #: Fields of an event that stand in a column of their own.
 COLUMNS = frozenset({"time", "image", "name", "what"})
 
+#: Fields of a journal record whose own fields are shown in their place.
+PARTS = ("origin", "result")
+
 
 def explainImage(rundir: Path, image: str) -> int:
     """Print events, failures, journal record and files of one exposure, in that order.
@@ -111,9 +114,11 @@ def describeRecord(rundir: Path, image_id: int) -> Iterator[str]:
         yield f"  an unusable one was set aside as {bad}"
     if record is not None:
         yield f"  {path}"
-        for key, value in record.items():
-            text = json.dumps(value)
-            yield f"    {key}: {text if len(text) <= 200 else text[:200] + '...'}"
+        for part in (record, *(record[key] for key in PARTS if isinstance(record.get(key), dict))):
+            for key, value in part.items():
+                text = json.dumps(value)
+                if part is not record or key not in PARTS:
+                    yield f"    {key}: {text if len(text) <= 200 else text[:200] + '...'}"
 
 
 def describeScratch(rundir: Path, image_id: int) -> Iterator[str]:

@@ -1,7 +1,7 @@
 """The plain records that flow through CTF estimation: parameters of one micrograph, result of one micrograph.
 
-All are frozen and hold nothing but plain values. Units differ from field to field because the programs, the database
-and the command line use different ones; every field says which.
+All are frozen and hold nothing but plain values. Units, here and wherever they go: Å for defocus and every other
+length, mm for the spherical aberration alone, kV, degrees.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from appion.base.records.program import Program
+from appion.base.records.task import Computed, Origin, Task
 
 
 @dataclass(frozen=True)
@@ -32,14 +33,14 @@ class LocalRefinement:
 
 @dataclass(frozen=True)
 class CTFOptions:
-    """What a command line asks for, in its own units.
+    """What a command line asks for.
 
     Attributes:
         ampcontrast: amplitude contrast, fraction. fieldsize: side of the amplitude spectrum, pixels.
         resmin, resmax: limits of the fit, Å.
-        defstep: step of the defocus search, µm; numstep: steps to each side of its centre. dast: tolerated
-            astigmatism, µm.
-        nominal: centre of the search, µm, or None. bestdb: contrast, astigmatism and resmax follow an earlier result.
+        defstep: step of the defocus search, Å; numstep: steps to each side of its centre. dast: tolerated astigmatism,
+            Å.
+        nominal: centre of the search, Å, or None. bestdb: contrast, astigmatism and resmax follow an earlier result.
         ddstackid: run whose movies are used in place of micrographs, or None; frame_average: frames averaged then.
         phase, exhaustive, epa, hires_refine, local, analyse: as in CTFParams.
     """
@@ -48,9 +49,9 @@ class CTFOptions:
     fieldsize: int = 1024
     resmin: float = 50.0
     resmax: float = 15.0
-    defstep: float = 0.1
+    defstep: float = 1000.0
     numstep: int = 25
-    dast: float = 0.05
+    dast: float = 500.0
     nominal: float | None = None
     bestdb: bool = False
     ddstackid: int | None = None
@@ -64,42 +65,52 @@ class CTFOptions:
 
 
 @dataclass(frozen=True)
-class CTFParams:
-    """Everything that is needed to estimate the CTF of one micrograph and to write its row.
+class CTFOrigin(Origin):
+    """Where a micrograph comes from and where its row belongs. No calculation needs it.
 
     Attributes:
-        image_id, filename: the `AcquisitionImageData` row.
-        short: the name that this image's files in the run folder begin with.
-        session_id: its session.
-        micrograph: path of the session's image, which the analysis always uses.
+        options: what was asked for. defocus_init: centre of the search, Å.
+    """
+
+    options: CTFOptions
+    defocus_init: float
+
+
+@dataclass(frozen=True)
+class CTFParams:
+    """Everything that is needed to estimate the CTF of one micrograph, and nothing else.
+
+    Attributes:
+        name: the name that this micrograph's files begin with.
+        micrograph: path of the micrograph, which the analysis always uses.
         input: what the program reads: the micrograph, or a movie.
-        is_movie: whether the input is a movie; frame_average: frames to average then.
         dimension: (x, y) of the micrograph in pixels.
-        pixelsize: of the input, Å; image_pixelsize: of the micrograph, Å.
-        high_tension: kV. cs: mm. amplitude_contrast: fraction.
+        pixelsize: of the input, Å; micrograph_pixelsize: of the micrograph, Å.
+        voltage: kV. cs: mm. amplitude_contrast: fraction.
         fieldsize: side of the amplitude spectrum, pixels.
         resmin, resmax: limits of the fit, Å.
         defmin, defmax, defstep: search range, Å. astigmatism: tolerated, Å.
-        defocus_init: centre of the search, m.
+        program: what to run.
+        scratch: what the path of the folder begins with in which it works: ``-<host>-<process>-<number>`` is added, and
+            it is removed afterwards.
+        folder: where the program's text files go, its output (in ``logfiles``) and the pictures (in ``opimages``);
+            empty: none is kept, and no picture drawn.
+        is_movie: whether the input is a movie; frame_average: frames to average then.
         phase: phase shifts to search, or None.
         exhaustive: ctffind's slow search.
         epa, hires_refine, local: gctf's equiphase averaging, high-resolution refinement and local refinement.
-        analyse: whether confidences, resolutions and pictures are made (gctf's fast mode leaves them out).
-        rundir: the run folder; scratch: folder under which each micrograph gets a scratch folder of its own.
+        analyse: whether confidences, resolutions and pictures of them are made.
+        threads: that a program on the processor uses; 0: by the variable OMP_NUM_THREADS.
         timeout: seconds after which the program is killed.
-        options: what was asked for.
     """
 
-    image_id: int
-    filename: str
-    short: str
-    session_id: int
+    name: str
     micrograph: str
     input: str
     dimension: tuple[int, int]
     pixelsize: float
-    image_pixelsize: float
-    high_tension: float
+    micrograph_pixelsize: float
+    voltage: float
     cs: float
     amplitude_contrast: float
     fieldsize: int
@@ -109,10 +120,9 @@ class CTFParams:
     defmax: float
     defstep: float
     astigmatism: float
-    defocus_init: float
-    rundir: str
-    scratch: str
     program: Program
+    scratch: str
+    folder: str = ""
     is_movie: bool = False
     frame_average: int = 1
     phase: PhaseSearch | None = None
@@ -121,8 +131,8 @@ class CTFParams:
     hires_refine: bool = False
     local: LocalRefinement | None = None
     analyse: bool = True
+    threads: int = 0
     timeout: float = 1200.0
-    options: CTFOptions = CTFOptions()
 
 
 @dataclass(frozen=True)
@@ -143,18 +153,24 @@ class CTFConfidence:
 
 @dataclass(frozen=True)
 class CTFResult:
-    """What a worker returns for one micrograph. Fields up to `extra_phase_shift` are named after `ApCtfData` columns.
+    """What was found for one micrograph. Fields up to `extra_phase_shift` are named after `ApCtfData` columns.
 
     Attributes:
-        defocus1, defocus2: m, positive for underfocus, defocus1 the smaller one.
+        params: what it was computed from.
+        defocus1, defocus2: Å, positive for underfocus, defocus1 the smaller one.
         angle_astigmatism: axis of defocus1, degrees, -90 to 90.
-        extra_phase_shift: radians.
+        cross_correlation: the program's score. confidence_d: its square root.
+        confidence: the best of these and of the analysis, 0 to 1.
         ctffind4_resolution: Å, 100000 where the program gives none.
+        extra_phase_shift: degrees.
+        argv: the program's command line as it ran.
+        host, started, seconds: where, when (Unix time) and how long.
         analysis: confidences and resolutions, or None where the analysis is left out or impossible.
         graphs: base names of the pictures in `opimages`, as graph1 to graph4; an empty one was not made.
         localplot, localCTFstarfile: of gctf's local refinement, or empty.
         tilt_angle, tilt_axis_angle (degrees), thickness (Å): of ctffind5, or None.
         answers: each prompt of the program with the answer it got.
+        warnings: lines worth showing to a person.
     """
 
     params: CTFParams
@@ -179,3 +195,8 @@ class CTFResult:
     thickness: float | None = None
     answers: tuple[tuple[str, str], ...] = ()
     warnings: tuple[str, ...] = ()
+
+
+#: What is submitted for a micrograph, and what is kept of it until it is stored.
+CTFTask = Task[CTFOrigin, CTFParams]
+ComputedCTF = Computed[CTFOrigin, CTFResult]

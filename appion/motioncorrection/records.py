@@ -1,7 +1,7 @@
 """The plain records that flow through motion correction: options, parameters of one exposure, result of one exposure.
 
 All are frozen and hold nothing but plain values, so that they can be sent to a worker, written to the journal as JSON
-and compared. Units: Å per pixel, kV, e/Å², seconds, pixels.
+and compared. Units, here and wherever they go: Å per pixel, kV, e/Å², seconds, pixels.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from appion.base.records.program import Program
+from appion.base.records.task import Computed, Origin, Task
 
 
 @dataclass(frozen=True)
@@ -62,60 +63,104 @@ class Defects:
 
 
 @dataclass(frozen=True)
-class MotionCorrectionParams:
-    """Everything that is needed to correct one exposure and to write its rows.
+class References:
+    """What the program's reference files are made from, as Leginon has it.
 
     Attributes:
-        image_id, filename: the source `AcquisitionImageData` row.
-        session_id, image_path: its session, and where Leginon keeps the session's images.
-        preset: name of the source preset, or None.
-        camera_dimension, camera_binning: (x, y) of the source camera row.
-        movie, movie_format: the movie's path and mrc, tif or eer.
-        other_movies: where it may be as well, if it is not there yet.
-        nframes: raw frames in the movie.
-        pixelsize: of the input image (calibration times camera binning), Å.
-        high_tension: kV.
-        totaldose: of the whole movie, e/Å², or None when unknown or not positive.
-        frame_flip, frame_rotate: the camera's geometry (rotate in quarter turns, 0 to 3).
         gain: path of the gain reference in Leginon's orientation, or empty.
-        dark_source, dark_nframes: path of the dark image as stored by Leginon and its frame count, or empty and 0.
-        dark: path of the dark written for the program, or empty (filled by prepare).
-        defects: bad pixels; defect_map: path written for the program, or empty (filled by prepare).
-        rundir: the run folder; scratch: folder under which each exposure gets a scratch folder of its own.
-        timeout: seconds after which the program is killed.
-        check_orientation: correlate the sum with Leginon's own picture.
-        undo_eer_flip: whether the program's EER output is upside down (setting, else by program).
+        dark, dark_nframes: path of the dark image and the number of frames that it sums up, or empty and 0.
+        defects: bad pixels.
     """
 
-    image_id: int
-    filename: str
-    session_id: int
+    gain: str = ""
+    dark: str = ""
+    dark_nframes: int = 0
+    defects: Defects = field(default_factory=Defects)
+
+
+@dataclass(frozen=True)
+class MotionCorrectionOrigin(Origin):
+    """Where an exposure comes from and where its sums belong. No calculation needs it.
+
+    Attributes:
+        image_path: where Leginon keeps the session's images.
+        preset: name of the source preset, or None.
+        camera_dimension, camera_binning: (x, y) of the source camera row.
+        references: what the program's reference files are made from.
+        other_movies: where the movie may be as well, if it is not there yet.
+        stored_names: final file names of the sums once the daemon has chosen them (empty before); kept in the journal
+            so that a daemon that died while storing goes on with the same names.
+    """
+
     image_path: str
     preset: str | None
     camera_dimension: tuple[int, int]
     camera_binning: tuple[int, int]
+    references: References = field(default_factory=References)
+    other_movies: tuple[str, ...] = ()
+    stored_names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class MotionCorrectionFiles:
+    """Paths of what stays of an exposure: both sums, the shifts in motioncorr's format, the program's own output.
+
+    Their folders exist. `weighted` is not written without dose weighting.
+    """
+
+    sum: str
+    weighted: str
+    shift_log: str
+    program_log: str
+
+
+@dataclass(frozen=True)
+class MotionCorrectionParams:
+    """Everything that is needed to correct one movie, and nothing else.
+
+    Attributes:
+        name: what files in the scratch folder and messages are called after.
+        movie, movie_format: the movie's path and mrc, tif or eer.
+        nframes: raw frames that the movie has to have at least.
+        pixelsize: of the input image (not upsampled, not binned), Å.
+        voltage: kV.
+        program: what to run.
+        files: what to write.
+        scratch: what the path of the folder begins with in which it works: ``-<host>-<process>-<number>`` is added, and
+            it is removed afterwards.
+        options: how.
+        totaldose: of the whole movie, e/Å², or None when unknown.
+        frame_flip, frame_rotate: how the frames lie to the gain reference and to the sums (see calcFrameOrientation);
+            rotate in quarter turns, 0 to 3.
+        gain, dark, defect_map: paths of the reference files as the program takes them, or empty.
+        frame_shape: (rows, columns) that a frame should have, or None where nobody knows.
+        picture: path of an image to compare the orientation of the sum with, or empty.
+        undo_eer_flip: whether the program's EER output is upside down; None: known by the program.
+        threads: that a program on the processor uses; 0: by the variable OMP_NUM_THREADS.
+        timeout: seconds after which the program is killed.
+    """
+
+    name: str
     movie: str
     movie_format: str
     nframes: int
     pixelsize: float
-    high_tension: int
-    totaldose: float | None
-    frame_flip: bool
-    frame_rotate: int
-    rundir: str
-    scratch: str
-    options: MotionCorrectionOptions
+    voltage: float
     program: Program
+    files: MotionCorrectionFiles
+    scratch: str
+    options: MotionCorrectionOptions = field(default_factory=MotionCorrectionOptions)
+    totaldose: float | None = None
+    frame_flip: bool = False
+    frame_rotate: int = 0
     gain: str = ""
-    dark_source: str = ""
-    dark_nframes: int = 0
     dark: str = ""
-    defects: Defects = field(default_factory=Defects)
     defect_map: str = ""
-    other_movies: tuple[str, ...] = ()
-    timeout: float = 3600.0
-    check_orientation: bool = False
+    frame_shape: tuple[int, int] | None = None
+    picture: str = ""
     undo_eer_flip: bool | None = None
+    threads: int = 0
+    timeout: float = 3600.0
 
     @property
     def is_eer(self) -> bool:
@@ -124,22 +169,20 @@ class MotionCorrectionParams:
 
 @dataclass(frozen=True)
 class MotionCorrectionResult:
-    """What a worker returns for one exposure.
+    """What was made of one movie.
 
     Attributes:
-        params: the record it was computed from, with every path filled in.
+        params: what it was computed from.
         argv: the program's command line as it ran.
         host, started, seconds: where, when (Unix time) and how long.
         shifts: (x, y) of each rendered frame as the program's log gives them, unbinned input pixels.
         positions: (x, y) of each frame relative to the middle one, negated, in pixels of the aligned image.
-        sum_file, dw_file: the sums in the run folder, Leginon's orientation; dw_file is empty without dose weighting.
+        sum_file, dw_file: the sums, in the orientation of the gain reference; dw_file is empty without dose weighting.
         shape: (rows, columns) of the sums.
-        log_file, program_log_file: `<image>_st_Log.txt` and the program's own output, in the run folder.
-        orientation: index 0 to 7 of the orientation that fits Leginon's picture best, or None if not looked at.
+        log_file, program_log_file: the shifts in motioncorr's format and the program's own output.
+        orientation: index 0 to 7 of the orientation that fits the picture best, or None if not looked at.
         orientation_scores: the eight correlations.
         warnings: lines worth showing to a person.
-        stored_names: final file names once the daemon has chosen them (empty before); kept in the journal so that
-            a daemon that died while storing goes on with the same names.
     """
 
     params: MotionCorrectionParams
@@ -157,4 +200,8 @@ class MotionCorrectionResult:
     orientation: int | None = None
     orientation_scores: tuple[float, ...] = ()
     warnings: tuple[str, ...] = ()
-    stored_names: tuple[str, ...] = ()
+
+
+#: What is submitted for an exposure, and what is kept of it until it is stored.
+MotionCorrectionTask = Task[MotionCorrectionOrigin, MotionCorrectionParams]
+ComputedCorrection = Computed[MotionCorrectionOrigin, MotionCorrectionResult]

@@ -27,9 +27,9 @@ def areSameAxes(one, other):
 
 
 def test_ctffindAndGctf():
-    assert calcDefocus(Fit(16005.0, 15005.2, -60.08, 0.0, 0.8, 2.5)) == pytest.approx((1.50052e-6, 1.6005e-6, 29.92))
-    assert calcDefocus(Fit(15005.2, 16005.0, 29.92, 0.0, 0.8, 2.5)) == pytest.approx((1.50052e-6, 1.6005e-6, 29.92))
-    assert calcDefocus(Fit(-15005.2, -16005.0, 170.0, 0.0, 0.8, 2.5)) == pytest.approx((1.50052e-6, 1.6005e-6, -10.0))
+    assert calcDefocus(Fit(16005.0, 15005.2, -60.08, 0.0, 0.8, 2.5)) == pytest.approx((15005.2, 16005.0, 29.92))
+    assert calcDefocus(Fit(15005.2, 16005.0, 29.92, 0.0, 0.8, 2.5)) == pytest.approx((15005.2, 16005.0, 29.92))
+    assert calcDefocus(Fit(-15005.2, -16005.0, 170.0, 0.0, 0.8, 2.5)) == pytest.approx((15005.2, 16005.0, -10.0))
 
 
 @given(defoci, defoci, angles)
@@ -82,11 +82,11 @@ def test_contrast():
 @pytest.mark.parametrize(
     ("values", "found"),
     [
-        ((1e-6, 2e-6, 2.7, 300.0, 0.07), []),
-        ((1e-9, 2e-6, 2.7, 300.0, 0.07), ["defocus 0.001 µm is not within 0.01 to 25"]),
-        ((1e-6, 26e-6, 2.7, 300.0, 0.07), ["defocus 26 µm is not within 0.01 to 25"]),
-        ((1e-6, math.nan, 2.7, 300.0, 0.07), ["defocus nan µm is not within 0.01 to 25"]),
-        ((1e-6, 2e-6, 10.0, 50.0, 0.6), ["spherical aberration 10 mm is not within 0 to 9",
+        ((1e4, 2e4, 2.7, 300.0, 0.07), []),
+        ((10.0, 2e4, 2.7, 300.0, 0.07), ["defocus 0.001 µm is not within 0.01 to 25"]),
+        ((1e4, 26e4, 2.7, 300.0, 0.07), ["defocus 26 µm is not within 0.01 to 25"]),
+        ((1e4, math.nan, 2.7, 300.0, 0.07), ["defocus nan µm is not within 0.01 to 25"]),
+        ((1e4, 2e4, 10.0, 50.0, 0.6), ["spherical aberration 10 mm is not within 0 to 9",
                                          "high tension 50 kV is not within 60 to 400",
                                          "amplitude contrast 0.6 is not within 0 to 0.5"]),
     ],

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import time
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -13,13 +14,15 @@ import pytest
 from appion.base.failures import ConfigurationFailure, ImageFailure, InfrastructureFailure, NotReady
 from appion.base.programs.find import findProgram
 from appion.base.records.program import Program
+from appion.base.records.task import encodeComputed
 from appion.base.retrieve.journal import readResult
+from appion.base.workers.task import computeTask
 from appion.ctfestimation.calc import internal
 from appion.ctfestimation.calc.external import analysis, calcCTF, checkProgram, constructAnswers, conversation
 from appion.ctfestimation.calc.external.analysis import AVERAGES, DIAGNOSTIC, PLOTS, POWERSPEC, constructGraphs
-from appion.ctfestimation.calc.internal.encoding import decodeResult, encodeResult
-from appion.ctfestimation.records import PhaseSearch
-from tests.ctfestimation.micrographs import makeParams, saveMicrograph
+from appion.ctfestimation.calc.internal.encoding import decodeResult
+from appion.ctfestimation.records import CTFOptions, CTFTask, PhaseSearch
+from tests.ctfestimation.micrographs import makeOrigin, makeParams, saveMicrograph
 from tests.ctfestimation.simulated import simulateMicrograph
 
 FAKE = Path(__file__).parent / "fakectffind.py"
@@ -45,7 +48,7 @@ def place(tmp_path):
 def makeExposure(place, image=None, **changes):
     path = str(saveMicrograph(place / "26nov22a_00002gr_00012enn-a.mrc", image))
     return makeParams(**{
-        "micrograph": path, "input": path, "rundir": str(place / "run1"), "scratch": str(place / "scratch"),
+        "micrograph": path, "input": path, "folder": str(place / "run1"), "scratch": str(place / "scratch" / "12"),
         "program": Program("ctffind", str(place / "ctffind"), "4.1.14"), "timeout": 60.0, **changes,
     })  # fmt: skip
 
@@ -59,7 +62,7 @@ def nopictures(monkeypatch):
 def test_resultAndFiles(place):
     params = makeExposure(place)
     result = calcCTF(params)
-    assert (result.defocus1, result.defocus2) == pytest.approx((1.50052e-6, 1.6005e-6))
+    assert (result.defocus1, result.defocus2) == pytest.approx((15005.2, 16005.0))
     assert result.angle_astigmatism == pytest.approx(29.92)
     assert result.cross_correlation == 0.85431
     assert result.confidence_d == result.confidence == 0.92429
@@ -71,7 +74,7 @@ def test_resultAndFiles(place):
     assert dict(result.answers) == constructAnswers(params)
     run = place / "run1"
     assert sorted(path.name for path in run.iterdir()) == [
-        ".appion", f"{SHORT}-pow.txt", f"{SHORT}-pow_avrot.txt", "logfiles", "opimages"
+        f"{SHORT}-pow.txt", f"{SHORT}-pow_avrot.txt", "logfiles", "opimages"
     ]  # fmt: skip
     assert sorted(path.name for path in (run / "opimages").iterdir()) == [
         f"{SHORT}-pow.jpg", f"{SHORT}-pow.mrc", f"{SHORT}-pow_avrot.png"
@@ -80,13 +83,29 @@ def test_resultAndFiles(place):
     assert "Version : 4.1.14" in said
     assert f"{SHORT}-pow.mrc\n" in said
     assert list((place / "scratch").iterdir()) == []
-    assert decodeResult(readResult(run, 12)) == result
-    assert decodeResult(json.loads(json.dumps(encodeResult(result)))) == result
+
+
+def test_recordIsInTheJournalBeforeAnythingComesBack(place):
+    origin = makeOrigin(rundir=str(place / "run1"), options=CTFOptions(phase=PhaseSearch(10.0, 170.0, 10.0)))
+    computed = computeTask(calcCTF, CTFTask(origin, makeExposure(place)))
+    assert computed.origin == origin
+    record = readResult(place / "run1", 12)
+    assert record["format"] == 2
+    assert decodeResult(record) == computed
+    assert decodeResult(json.loads(json.dumps(encodeComputed(computed)))) == computed
+
+
+def test_withoutAFolderNothingIsKept(place):
+    result = calcCTF(makeExposure(place, folder="", local=None))
+    assert result.defocus1 == pytest.approx(15005.2)
+    assert (result.graphs, result.warnings) == (("", "", "", ""), ())
+    assert {path.name for path in place.iterdir()} == {"26nov22a_00002gr_00012enn-a.mrc", "ctffind", "scratch"}
+    assert list((place / "scratch").iterdir()) == []
 
 
 def test_analysisAndItsPictures(place, monkeypatch):
     scene = simulateMicrograph((1024, 1024), defocus1=1.50052e-6, defocus2=1.6005e-6, angle=29.92, snr=1.0)
-    params = makeExposure(place, scene, analyse=True, dimension=(1024, 1024), pixelsize=1.0, image_pixelsize=1.0)
+    params = makeExposure(place, scene, analyse=True, dimension=(1024, 1024), pixelsize=1.0, micrograph_pixelsize=1.0)
     result = calcCTF(params)
     assert result.warnings == ()
     assert result.analysis.confidence_5_peak > 0.7
@@ -95,7 +114,6 @@ def test_analysisAndItsPictures(place, monkeypatch):
     ends = ("-powerspec.jpg", "-plots.png", "-pow.jpg", "-pow_avrot.png")
     assert result.graphs == tuple(f"{SHORT}{end}" for end in ends)
     assert all((place / "run1" / "opimages" / name).stat().st_size > 100 for name in result.graphs)
-    assert decodeResult(json.loads(json.dumps(encodeResult(result)))) == result
     monkeypatch.setattr(internal, "drawPowerSpectrum", None)
     monkeypatch.setattr(internal, "drawPlots", None)
     again = calcCTF(params)
@@ -146,7 +164,7 @@ def test_everyVersionGetsItsAnswers(place, monkeypatch, version, phase, bare):
         expected = {text.removesuffix(" (rad)"): answer for text, answer in expected.items()}
     assert dict(result.answers) == expected
     assert [text for text, _ in result.answers] == list(expected)
-    assert result.extra_phase_shift == pytest.approx(0.174533 if phase else 0.0)
+    assert result.extra_phase_shift == pytest.approx(10.0 if phase else 0.0, abs=1e-4)
 
 
 @pytest.mark.usefixtures("nopictures")
@@ -159,7 +177,7 @@ def test_movieAndStack(place):
     assert answers["Number of frames to average together"] == "2"
     result = calcCTF(makeExposure(place, frames))
     assert dict(result.answers)["Input is a movie (stack of frames)"] == "no"
-    assert result.defocus2 == pytest.approx(1.6005e-6)
+    assert result.defocus2 == pytest.approx(16005.0)
     assert [line.partition(" has ")[2] for line in result.warnings] == ["3 sections: the fit of the last one is used"]
 
 
@@ -199,7 +217,6 @@ def test_faultsOfTheProgram(place, monkeypatch, fault, kind, reason):
     assert caught.value.host == os.uname().nodename
     assert "Input image file name" in (place / "run1" / "logfiles" / f"{SHORT}.log").read_text()
     assert list((place / "scratch").iterdir()) == []
-    assert readResult(place / "run1", 12) is None
 
 
 @pytest.mark.parametrize(
@@ -238,7 +255,7 @@ def test_killedWorkerLeavesNoProgram(place):
         "import json, sys\n"
         "calcCTF(decodeRecord(CTFParams, json.load(open(sys.argv[1]))))\n"
     )
-    (place / "params.json").write_text(json.dumps(encodeResult(params)))
+    (place / "params.json").write_text(json.dumps(asdict(params)))
     pids = place / "pids"
     environment = {**os.environ, "FAULT": "hang", "PIDS": str(pids)}
     worker = subprocess.Popen([sys.executable, "-c", code, str(place / "params.json")], env=environment)
@@ -266,7 +283,7 @@ def test_inputIsChecked(place):
     with pytest.raises(NotReady, match="no such file"):
         calcCTF(params)
     with pytest.raises(ImageFailure, match="cannot be given to the program"):
-        calcCTF(makeExposure(place, short="two\nlines"))
+        calcCTF(makeExposure(place, name="two\nlines"))
     assert "its database row says 10 x 10" in calcCTF(makeExposure(place, dimension=(10, 10))).warnings[0]
 
 
@@ -280,7 +297,6 @@ def test_pictureThatCannotBeMade(place):
     result = calcCTF(makeExposure(place))
     assert result.graphs == (f"{SHORT}-pow.jpg", f"{SHORT}-pow_avrot.png", "", "")
     assert result.warnings[0].startswith(f"no picture {SHORT}-pow.jpg: IsADirectoryError")
-    assert decodeResult(readResult(place / "run1", 12)) == result
 
 
 def test_fitThatIsNotPlausibleIsNotAnalysed(place):
@@ -298,11 +314,11 @@ def test_ownProgram(place):
     assert program.version
     scene = simulateMicrograph((1024, 1024), defocus1=1.2e-6, defocus2=1.3e-6, angle=30.0, snr=1.0)
     params = makeExposure(
-        place, scene, analyse=True, dimension=(1024, 1024), pixelsize=1.0, image_pixelsize=1.0, program=program,
+        place, scene, analyse=True, dimension=(1024, 1024), pixelsize=1.0, micrograph_pixelsize=1.0, program=program,
         resmin=30.0, resmax=5.0,
     )  # fmt: skip
     result = calcCTF(params)
-    assert (result.defocus1, result.defocus2) == pytest.approx((1.2e-6, 1.3e-6), rel=0.002)
+    assert (result.defocus1, result.defocus2) == pytest.approx((12000.0, 13000.0), rel=0.002)
     assert result.angle_astigmatism == pytest.approx(30, abs=1)
     assert dict(result.answers) == constructAnswers(params)
     assert result.warnings == ()

@@ -14,8 +14,9 @@ from appion.ctfestimation.calc.external.gctf import parseGctfLog
 from appion.ctfestimation.calc.external.star import calcRaster, constructRasterStar, parseLocalStar
 from appion.ctfestimation.calc.internal.convention import Fit
 from appion.ctfestimation.calc.internal.localplot import calcDefocusMap
-from appion.ctfestimation.records import LocalRefinement, PhaseSearch
-from tests.ctfestimation.micrographs import makeParams, saveMicrograph
+from appion.ctfestimation.records import ComputedCTF, LocalRefinement, PhaseSearch
+from appion.ctfestimation.store.result import constructFields
+from tests.ctfestimation.micrographs import makeOrigin, makeParams, saveMicrograph
 
 FAKE = Path(__file__).parent / "fakegctf.py"
 SHORT = "26nov22a_02gr_012enn-a"
@@ -40,7 +41,7 @@ def place(tmp_path, monkeypatch):
 def makeExposure(place, **changes):
     path = str(saveMicrograph(place / "26nov22a_00002gr_00012enn-a.mrc"))
     return makeParams(**{
-        "micrograph": path, "input": path, "rundir": str(place / "run1"), "scratch": str(place / "scratch"),
+        "micrograph": path, "input": path, "folder": str(place / "run1"), "scratch": str(place / "scratch" / "12"),
         "program": Program("gctf", str(place / "gctfCurrent"), "1.06"), "timeout": 60.0, **changes,
     })  # fmt: skip
 
@@ -108,16 +109,17 @@ def test_resultAndFiles(place, monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,7")
     params = makeExposure(place, epa=True, local=LocalRefinement(raster=16), phase=PhaseSearch(10.0, 170.0, 5.0))
     result = calcCTF(params)
-    assert (result.defocus1, result.defocus2, result.angle_astigmatism) == pytest.approx((1.50052e-6, 1.6005e-6, 29.92))
+    assert (result.defocus1, result.defocus2, result.angle_astigmatism) == pytest.approx((15005.2, 16005.0, 29.92))
     assert (result.confidence, result.confidence_d, result.ctffind4_resolution) == (0.3755, 0.3755, 3.25)
-    assert result.extra_phase_shift == 1.5708
+    assert result.extra_phase_shift == pytest.approx(90.0, abs=1e-3)
+    assert constructFields(ComputedCTF(makeOrigin(), result), 1)["extra_phase_shift"] == 1.5708
     assert result.graphs == (f"{SHORT}-pow.jpg", "", "", "")
     assert (result.localplot, result.localCTFstarfile) == (f"{SHORT}_localDF.png", f"{SHORT}_local.star")
     assert result.warnings == ()
     assert result.answers == ()
     run = place / "run1"
     assert sorted(path.name for path in run.iterdir()) == [
-        ".appion", f"{SHORT}_gctf.log", f"{SHORT}_local.star", f"{SHORT}_raster.star", "logfiles", "opimages"
+        f"{SHORT}_gctf.log", f"{SHORT}_local.star", f"{SHORT}_raster.star", "logfiles", "opimages"
     ]  # fmt: skip
     assert sorted(path.name for path in (run / "opimages").iterdir()) == [
         f"{SHORT}-pow.jpg", f"{SHORT}-pow.mrc", f"{SHORT}_localDF.png"

@@ -26,20 +26,20 @@ def read(program, line):
 
 def test_webCommandLines():
     options, parser, args = read("ctffind4.py", CTFFIND.split() + QUEUE)
-    assert options == CTFOptions(0.07, 1024, 50.0, 4.0, 0.1, 25, 0.05, None, True, 5, 7)
+    assert options == CTFOptions(0.07, 1024, 50.0, 4.0, 1000.0, 25, 500.0, None, True, 5, 7)
     assert (args.wait, args.jobtype, args.preset, args.jobid) == (False, "ctfestimate", "enn-a", 3)
     assert [text for _, text in parser.messages] == [
         "--parallel has no effect here: one process shares the run out among its workers"
     ]
     options, parser, _ = read("gctf.py", GCTF.split() + QUEUE)
-    assert options == CTFOptions(0.07, 1024, 50.0, 4.0, 0.1, 25, 0.1, None, True, 5, 7, epa=True, analyse=False)
+    assert options == CTFOptions(0.07, 1024, 50.0, 4.0, 1000.0, 25, 1000.0, None, True, 5, 7, epa=True, analyse=False)
     assert parser.messages == []
 
 
 def test_defaults():
     assert read("ctffind4.py", "--session=s")[0] == CTFOptions()
     assert read("gctf.py", "--session=s")[0] == CTFOptions(
-        resmax=4.0, defstep=0.05, dast=0.1, frame_average=1, analyse=False
+        resmax=4.0, defstep=500.0, dast=1000.0, frame_average=1, analyse=False
     )
 
 
@@ -55,7 +55,7 @@ def test_variantsOfTheWebPages():
     assert (options.analyse, options.hires_refine) == (True, True)
     assert options.local == LocalRefinement(100, 900, 256, 0.25)
     options = read("ctffind4.py", "--session=s --exhaustive-search --best-database --nominal=-1.5")[0]
-    assert (options.exhaustive, options.bestdb, options.nominal) == (True, True, -1.5)
+    assert (options.exhaustive, options.bestdb, options.nominal) == (True, True, -15000.0)
 
 
 def test_idleOptionsAreMentioned():

@@ -16,33 +16,42 @@ from appion.ctfestimation.retrieve.ready import checkReady
 from appion.ctfestimation.retrieve.relatives import readRelatives
 from appion.ctfestimation.retrieve.search import calcSearch
 from sinedon.models import appiondata, leginondata
-from tests.ctfestimation.micrographs import makeParams, saveMicrograph
+from tests.ctfestimation.micrographs import makeTask, saveMicrograph
 from tests.ctfestimation.sessions import RUNDIR, addAligned, addCTF, addScope, makeContext, makeDDStackRun
 from tests.services.sessions import makeSession
 
 
+def readTask(image_id, **options):
+    task = retrieveParams([image_id], makeContext(**options))[image_id]
+    if isinstance(task, Failure):
+        raise task
+    return task
+
+
 def readOne(image_id, **options):
-    params = retrieveParams([image_id], makeContext(**options))[image_id]
-    if isinstance(params, Failure):
-        raise params
-    return params
+    return readTask(image_id, **options).params
+
+
+def readCentre(image_id, **options):
+    return readTask(image_id, **options).origin.defocus_init
 
 
 @pytest.mark.usefixtures("anydatabase")
 def test_oneMicrograph():
     made = makeSession(images=1, pixelsize=5.3e-11)
-    params = readOne(made.image_ids[0], resmax=4.0)
+    task = readTask(made.image_ids[0], resmax=4.0)
+    origin, params = task.origin, task.params
     path = "/data/leginon/26mar19a/rawdata/26mar19a_00001enn.mrc"
     assert (params.micrograph, params.input, params.is_movie) == (path, path, False)
-    assert params.filename == "26mar19a_00001enn"
-    assert params.short == "26mar19a_01enn"
-    assert (params.pixelsize, params.image_pixelsize) == (pytest.approx(1.06), pytest.approx(1.06))
+    assert origin.filename == "26mar19a_00001enn"
+    assert params.name == "26mar19a_01enn"
+    assert (params.pixelsize, params.micrograph_pixelsize) == (pytest.approx(1.06), pytest.approx(1.06))
     assert params.dimension == (5760, 4092)
-    assert (params.high_tension, params.cs, params.amplitude_contrast) == (300.0, 2.7, 0.07)
+    assert (params.voltage, params.cs, params.amplitude_contrast) == (300.0, 2.7, 0.07)
     assert (params.resmin, params.resmax, params.fieldsize) == (50.0, 4.0, 1024)
     assert (params.defmin, params.defmax, params.defstep, params.astigmatism) == (1000.0, 45000.0, 1000.0, 500.0)
-    assert params.defocus_init == pytest.approx(2e-6)
-    assert (params.rundir, params.phase, params.analyse) == (RUNDIR, None, True)
+    assert origin.defocus_init == pytest.approx(20000.0)
+    assert (origin.rundir, params.folder, params.phase, params.analyse) == (RUNDIR, RUNDIR, None, True)
     answers = constructAnswers(readOne(made.image_ids[0], phase=PhaseSearch(10, 170, 10)))
     assert [answers[key] for key in ("Defocus search step", "Expected (tolerated) astigmatism")] == ["1000.0", "500.0"]
     assert answers["Minimum phase shift (rad)"] == "0.174533"
@@ -65,12 +74,12 @@ def test_earlierResultsOfAnImageAndItsSisters():
         plain: 1.2e-6, weighted: 1.2e-6, third: 1.4e-6
     }  # fmt: skip
     assert found[plain].def_id == best
-    assert readOne(plain).defocus_init == pytest.approx(1.2e-6)
-    assert readOne(other).defocus_init == pytest.approx(2e-6)
-    assert readOne(first).defocus_init == pytest.approx(2e-6)
+    assert readCentre(plain) == pytest.approx(12000.0)
+    assert readCentre(other) == pytest.approx(20000.0)
+    assert readCentre(first) == pytest.approx(20000.0)
     addCTF(first, resolution_80_percent=3.0, defocus1=0.9e-6)
-    assert readOne(weighted).defocus_init == pytest.approx(0.9e-6)
-    assert readOne(weighted, nominal=-2.5).defocus_init == pytest.approx(2.5e-6)
+    assert readCentre(weighted) == pytest.approx(9000.0)
+    assert readCentre(weighted, nominal=-25000.0) == pytest.approx(25000.0)
 
 
 def makeRow(**values):
@@ -106,7 +115,7 @@ def test_searchWithAndWithoutAnEarlierResult():
     assert (search.defmin, search.defmax) == (1000.0, 40000.0)
     assert (search.amplitude_contrast, search.astigmatism) == (0.123, 1000.0)
     assert search.resmax == round((4.0 * 3.5 * 4.0) ** (1 / 3), 2)
-    search = calc(best, bestdb=True, nominal=3.0, resmax=4.0)
+    search = calc(best, bestdb=True, nominal=30000.0, resmax=4.0)
     assert (search.centre, search.amplitude_contrast, search.astigmatism) == (30000.0, 0.07, 500.0)
     round_fit = makeRow(defocus1=1.5e-6, defocus2=1.5005e-6, amplitude_contrast=0.0, resolution_80_percent=None)
     search = calc(round_fit, bestdb=True, resmax=4.0)
@@ -136,7 +145,7 @@ def test_moviesInPlaceOfMicrographs(tmp_path):
     assert params.input == f"{made.frame_path}/{made.filenames[0]}.frames.tif"
     assert params.micrograph == f"{made.image_path}/{made.filenames[0]}-a.mrc"
     assert (params.is_movie, params.frame_average) == (True, 7)
-    assert (params.pixelsize, params.image_pixelsize) == (pytest.approx(0.5), pytest.approx(1.0))
+    assert (params.pixelsize, params.micrograph_pixelsize) == (pytest.approx(0.5), pytest.approx(1.0))
     assert readOne(made.image_ids[1], ddstackid=run).input.endswith(f"{made.filenames[1]}.frames.tif")
     with pytest.raises(ImageFailure, match=f"no result of --ddstackid={other}"):
         readOne(aligned, ddstackid=other)
@@ -154,7 +163,7 @@ def test_fractionalBinningIsExact():
     sinedon.insertRow(appiondata.ApDDAlignStatsData, image=plain, ddstackrun=runs[0], apix=0.75)
     sinedon.insertRow(appiondata.ApDDAlignStatsData, image=other, ddstackrun=runs[1], apix=1.0)
     found = retrieveParams([plain, weighted, other, made.image_ids[1]], makeContext())
-    assert [one.pixelsize for one in found.values()] == pytest.approx([0.75, 0.75, 1.0, 0.5])
+    assert [one.params.pixelsize for one in found.values()] == pytest.approx([0.75, 0.75, 1.0, 0.5])
 
 
 @pytest.mark.usefixtures("database")
@@ -180,7 +189,7 @@ def test_queriesDoNotGrow():
     for image_id in aligned:
         addCTF(image_id)
     counts = {}
-    for options in ({}, {"ddstackid": run}, {"nominal": 1.0}):
+    for options in ({}, {"ddstackid": run}, {"nominal": 10000.0}):
         for ids in (aligned[:2], aligned):
             with sinedon.countQueries() as queries:
                 found = retrieveParams(ids, makeContext(**options))
@@ -212,16 +221,16 @@ def test_sphericalAberration():
 def test_readiness(tmp_path):
     path = saveMicrograph(tmp_path / "a.mrc")
     os.utime(path, (1e9, 1e9))
-    params = makeParams(micrograph=str(path), input=str(path))
-    checkReady(params, 2.0)
+    task = makeTask(micrograph=str(path), input=str(path))
+    checkReady(task, 2.0)
     with pytest.raises(NotReady, match=r"b\.mrc is not there"):
-        checkReady(makeParams(micrograph=str(tmp_path / "b.mrc"), input=str(path)), 2.0)
+        checkReady(makeTask(micrograph=str(tmp_path / "b.mrc"), input=str(path)), 2.0)
     os.utime(path)
     with pytest.raises(NotReady, match="complete after 60 s"):
-        checkReady(params, 60.0)
+        checkReady(task, 60.0)
     os.truncate(path, path.stat().st_size - 100)
     with pytest.raises(NotReady, match="bytes instead of"):
-        checkReady(params, 0.0)
+        checkReady(task, 0.0)
     path.write_bytes(np.random.default_rng(1).bytes(5000))
     with pytest.raises(ImageFailure):
-        checkReady(params, 0.0)
+        checkReady(task, 0.0)

@@ -145,4 +145,4 @@ def test_numbersHaveNoExponent(value):
 
 def test_nameThatCannotBeAnAnswer():
     with pytest.raises(ImageFailure, match="cannot be given"):
-        constructAnswers(makeParams(short="a\nb"))
+        constructAnswers(makeParams(name="a\nb"))

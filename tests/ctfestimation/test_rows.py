@@ -8,14 +8,14 @@ import pytest
 import sinedon
 from appion.base.failures import ConfigurationFailure, ImageFailure
 from appion.base.store.path import savePathData
-from appion.ctfestimation.records import CTFConfidence, CTFOptions, CTFResult, LocalRefinement, PhaseSearch
+from appion.ctfestimation.records import ComputedCTF, CTFConfidence, CTFOptions, CTFResult, LocalRefinement, PhaseSearch
 from appion.ctfestimation.retrieve.done import retrieveDone
 from appion.ctfestimation.retrieve.micrographs import readCs
 from appion.ctfestimation.retrieve.params import retrieveParams
 from appion.ctfestimation.store.result import constructFields, storeResult
 from appion.ctfestimation.store.run import checkTables, constructRunParams, findCTFRun, saveCTFRun
 from sinedon.models import appiondata
-from tests.ctfestimation.micrographs import makeParams
+from tests.ctfestimation.micrographs import makeOrigin, makeParams
 from tests.ctfestimation.sessions import makeContext
 from tests.services.sessions import makeSession
 
@@ -23,14 +23,14 @@ ANALYSIS = CTFConfidence(0.91, 0.95, 0.1, 0.2, 3.6, 2.9)
 GRAPHS = ("a-powerspec.jpg", "a-plots.png", "a-pow.jpg", "a-pow_avrot.png")
 
 
-def makeResult(params=None, **changes):
+def makeComputed(origin=None, params=None, **changes):
     fields = {
-        "params": params or makeParams(), "defocus1": 1.5e-6, "defocus2": 1.6e-6, "angle_astigmatism": 29.92,
+        "params": params or makeParams(), "defocus1": 15000.0, "defocus2": 16000.0, "angle_astigmatism": 29.92,
         "cross_correlation": 0.25, "confidence": 0.5, "confidence_d": 0.5, "ctffind4_resolution": 3.1,
         "extra_phase_shift": 0.0, "argv": ("/opt/ctffind",), "host": "h", "started": 0.0, "seconds": 1.0,
         "analysis": ANALYSIS, "graphs": GRAPHS,
     }  # fmt: skip
-    return CTFResult(**{**fields, **changes})
+    return ComputedCTF(origin or makeOrigin(), CTFResult(**{**fields, **changes}))
 
 
 def readColumns(row):
@@ -49,21 +49,21 @@ EMPTY = dict.fromkeys(
 def test_resultColumnByColumn():
     made = makeSession(images=1)
     run = saveCTFRun(made.session_id, "ctf1", savePathData("/d/ctf1"), constructRunParams(CTFOptions(), 2.7, False))
-    result = makeResult(makeParams(image_id=made.image_ids[0], defocus_init=1.55e-6))
+    computed = makeComputed(makeOrigin(image_id=made.image_ids[0], defocus_init=15500.0))
     with sinedon.countQueries() as queries:
-        storeResult(result, run)
+        storeResult(computed, run)
     assert queries.count <= 5
-    storeResult(result, run)
+    storeResult(computed, run)
     assert readColumns(appiondata.ApCtfData.objects.get()) == {
         "acerun_id": run.def_id, "image_id": made.image_ids[0], "cs": 2.7, "defocusinit": 1.55e-6,
-        "amplitude_contrast": 0.07, "defocus1": 1.5e-6, "defocus2": 1.6e-6, "angle_astigmatism": 29.92,
+        "amplitude_contrast": 0.07, "defocus1": 15000 * 1e-10, "defocus2": 16000 * 1e-10, "angle_astigmatism": 29.92,
         "ctffind4_resolution": 3.1, "confidence": 0.95, "confidence_d": 0.5, "confidence_30_10": 0.91,
         "confidence_5_peak": 0.95, "overfocus_conf_30_10": 0.1, "overfocus_conf_5_peak": 0.2,
         "resolution_80_percent": 3.6, "resolution_50_percent": 2.9, "graph1": "a-powerspec.jpg",
         "graph2": "a-plots.png", "graph3": "a-pow.jpg", "graph4": "a-pow_avrot.png", "cross_correlation": 0.25,
         "extra_phase_shift": 0.0, **EMPTY,
     }  # fmt: skip
-    storeResult(replace(result, defocus1=1.51e-6), run)
+    storeResult(replace(computed, result=replace(computed.result, defocus1=15100.0)), run)
     assert appiondata.ApCtfData.objects.count() == 2
 
 
@@ -72,10 +72,10 @@ def test_tablesOfClassic():
     checkTables()
     made = makeSession(images=2)
     assert readCs(made.session_id, made.name) == 2.7
-    params = retrieveParams(made.image_ids, makeContext())[made.image_ids[0]]
+    task = retrieveParams(made.image_ids, makeContext())[made.image_ids[0]]
     run = saveCTFRun(made.session_id, "ctf1", savePathData("/d/ctf1"), constructRunParams(CTFOptions(), 2.7, False))
     for _ in range(2):
-        storeResult(makeResult(params), run)
+        storeResult(makeComputed(task.origin, task.params), run)
     row = appiondata.ApCtfData.objects.get(acerun_id=run.def_id)
     assert (row.image_id, row.defocus1, row.graph3) == (made.image_ids[0], 1.5e-6, "a-pow.jpg")
     assert retrieveDone(run.def_id) == {made.image_ids[0]}
@@ -134,7 +134,7 @@ def test_otherParametersAreListed():
 def test_whatSQLCannotHold():
     nan, inf = math.nan, math.inf
     fields = constructFields(
-        makeResult(makeParams(amplitude_contrast=0.004), ctffind4_resolution=inf, cross_correlation=nan,
+        makeComputed(None, makeParams(amplitude_contrast=0.004), ctffind4_resolution=inf, cross_correlation=nan,
                    confidence=nan, confidence_d=inf, extra_phase_shift=nan,
                    analysis=CTFConfidence(nan, nan, inf, -0.2, inf, 0.0)), 1
     )  # fmt: skip
@@ -143,15 +143,16 @@ def test_whatSQLCannotHold():
     assert fields["resolution_50_percent"] == 100000.0
     assert (fields["confidence"], fields["amplitude_contrast"], fields["overfocus_conf_5_peak"]) == (0.0, 0.0, -0.2)
     for wrong in (0.0, -1.0, nan):
-        assert constructFields(makeResult(ctffind4_resolution=wrong), 1)["ctffind4_resolution"] == 100000.0
+        assert constructFields(makeComputed(ctffind4_resolution=wrong), 1)["ctffind4_resolution"] == 100000.0
     with pytest.raises(ImageFailure, match="no result"):
-        constructFields(makeResult(defocus1=nan), 1)
+        constructFields(makeComputed(defocus1=nan), 1)
 
 
 def test_conventionOfTheRow():
-    fields = constructFields(makeResult(defocus1=-1.5e-6, defocus2=-1.4e-6, angle_astigmatism=80.0), 1)
-    assert (fields["defocus1"], fields["defocus2"], fields["angle_astigmatism"]) == (1.4e-6, 1.5e-6, -10.0)
-    fields = constructFields(makeResult(analysis=None, graphs=("a-pow.jpg", "", "", "")), 1)
+    fields = constructFields(makeComputed(defocus1=-15000.0, defocus2=-14000.0, angle_astigmatism=80.0), 1)
+    assert (fields["defocus1"], fields["defocus2"]) == (14000 * 1e-10, 15000 * 1e-10)
+    assert fields["angle_astigmatism"] == -10.0
+    fields = constructFields(makeComputed(analysis=None, graphs=("a-pow.jpg", "", "", "")), 1)
     assert (fields["graph1"], fields["graph2"], fields["confidence"]) == ("a-pow.jpg", None, 0.5)
     assert "resolution_80_percent" not in fields
 

@@ -18,6 +18,7 @@ from django.db import DatabaseError, connections
 
 import sinedon
 from appion.base.loop import LoopOptions, runLoop
+from appion.base.records.task import encodeComputed
 from appion.base.retrieve.journal import readResult, retrieveResultIds
 from appion.base.step import Candidate, Step
 from appion.base.store.journal import saveResult
@@ -27,7 +28,7 @@ from appion.ctfestimation.records import CTFOptions
 from appion.ctfestimation.retrieve import done as ctfdone
 from appion.ctfestimation.store import result as ctfstore
 from appion.ctfestimation.store.run import constructRunParams, saveCTFRun
-from appion.motioncorrection.calc.internal.encoding import decodeResult, encodeResult
+from appion.motioncorrection.calc.internal.encoding import decodeResult
 from appion.motioncorrection.retrieve.done import retrieveDone
 from appion.motioncorrection.store.result import storeResult
 from appion.motioncorrection.store.run import saveStackRun
@@ -50,8 +51,8 @@ from sinedon.models.leginondata import (
     ZeroLossIceThicknessData,
 )
 from tests.base.fakes import fast, inline
-from tests.ctfestimation.micrographs import makeParams
-from tests.ctfestimation.test_rows import makeResult
+from tests.ctfestimation.micrographs import makeOrigin
+from tests.ctfestimation.test_rows import makeComputed
 from tests.motioncorrection.results import makeExposure
 from tests.services.sessions import makeSession
 
@@ -168,23 +169,23 @@ def makeAligned(folder: Path, number: int) -> Computed:
     path_id = savePathData(folder / "run")
     result = makeExposure(folder, SimpleNamespace(session_id=row.def_id), number)
     for model in (ObjIceThicknessData, ZeroLossIceThicknessData):
-        sinedon.insertRow(model, image=result.params.image_id, thickness=float(number))
-    saveResult(result.params.rundir, result.params.image_id, encodeResult(result))
+        sinedon.insertRow(model, image=result.origin.image_id, thickness=float(number))
+    saveResult(result.origin.rundir, result.origin.image_id, encodeComputed(result))
     before = countRows()
-    params = result.params
+    origin, options = result.origin, result.result.params.options
 
     def construct():
         run = saveStackRun(row.def_id, "run", path_id, preset="esn", align=True, bin=2.0)
         return constructStep(
-            params.image_id, retrieveDone=lambda: retrieveDone(run.def_id, row.def_id, params.options),
-            store=lambda result: storeResult(result, run), encode=encodeResult, decode=decodeResult,
+            origin.image_id, retrieveDone=lambda: retrieveDone(run.def_id, row.def_id, options),
+            store=lambda result: storeResult(result, run), encode=encodeComputed, decode=decodeResult,
         )  # fmt: skip
 
     def isDeclaredDone():
-        return ApDDAlignImagePairData.objects.filter(source=params.image_id).count() == 2
+        return ApDDAlignImagePairData.objects.filter(source=origin.image_id).count() == 2
 
     return Computed(
-        params.image_id, folder / "run", construct, lambda: checkAligned(result, row.def_id, before), isDeclaredDone
+        origin.image_id, folder / "run", construct, lambda: checkAligned(result, row.def_id, before), isDeclaredDone
     )
 
 
@@ -194,11 +195,11 @@ def countRows():
 
 def checkAligned(result, session_id, before):
     """Everything of one exposure is there exactly once, and nothing that belongs to nothing."""
-    params = result.params
-    name = f"{params.filename}-a"
+    origin = result.origin
+    name = f"{origin.filename}-a"
     run = ApDDStackRunData.objects.get(session_id=session_id)
     assert ApDDStackParamsData.objects.count() == 1
-    pairs = ApDDAlignImagePairData.objects.filter(source=params.image_id, ddstackrun=run.def_id)
+    pairs = ApDDAlignImagePairData.objects.filter(source=origin.image_id, ddstackrun=run.def_id)
     images = [AcquisitionImageData.objects.get(pk=pair.result_id) for pair in pairs.order_by("def_id")]
     assert [image.filename for image in images] == [name, f"{name}-DW"]
     for image, model in ((images[0], ApDDFrameTrajectoryData), (images[0], ApDDAlignStatsData)):
@@ -211,11 +212,11 @@ def checkAligned(result, session_id, before):
     after = countRows()
     added = {model.__name__: after[model] - before[model] for model in after}
     assert added == {"AcquisitionImageData": 2, "CameraEMData": 1, "PresetData": 2}
-    folder = Path(params.image_path)
+    folder = Path(origin.image_path)
     assert sorted(path.name for path in folder.iterdir()) == [f"{name}-DW.mrc", f"{name}.mrc"]
     assert (folder / f"{name}.mrc").read_text().startswith("plain")
     assert (folder / f"{name}-DW.mrc").read_text().startswith("weighted")
-    assert list(Path(params.rundir).glob("*_c*.mrc")) == []
+    assert list(Path(origin.rundir).glob("*_c*.mrc")) == []
 
 
 # -- CTF estimation ------------------------------------------------------------------------------------------------
@@ -226,15 +227,16 @@ def makeEstimated(folder: Path, number: int) -> Computed:
     (folder / "run").mkdir()
     made = makeSession(images=1, name=f"25nov22{number}", root=folder)
     path_id = savePathData(folder / "run")
-    result = makeResult(makeParams(image_id=made.image_ids[0], rundir=str(folder / "run"), session_id=made.session_id))
-    saveResult(folder / "run", made.image_ids[0], ctfencoding.encodeResult(result))
+    origin = makeOrigin(image_id=made.image_ids[0], rundir=str(folder / "run"), session_id=made.session_id)
+    result = makeComputed(origin)
+    saveResult(folder / "run", made.image_ids[0], encodeComputed(result))
 
     def construct():
         run = saveCTFRun(made.session_id, "run", path_id, constructRunParams(CTFOptions(), 2.7, False))
         return constructStep(
             made.image_ids[0], retrieveDone=lambda: ctfdone.retrieveDone(run.def_id),
             store=lambda result: ctfstore.storeResult(result, run),
-            encode=ctfencoding.encodeResult, decode=ctfencoding.decodeResult,
+            encode=encodeComputed, decode=ctfencoding.decodeResult,
         )  # fmt: skip
 
     def check():

@@ -8,12 +8,15 @@ from pathlib import Path
 from django.db import connections
 
 import sinedon
+from appion.base.records.program import Program
 from appion.motioncorrection.records import (
+    ComputedCorrection,
     MotionCorrectionOptions,
+    MotionCorrectionOrigin,
     MotionCorrectionParams,
     MotionCorrectionResult,
-    Program,
 )
+from appion.motioncorrection.retrieve.params import constructFiles
 from appion.motioncorrection.store.run import StackRun, saveStackRun
 from sinedon.models.appiondata import ApDDAlignImagePairData, ApPathData
 from sinedon.models.leginondata import (
@@ -44,12 +47,12 @@ def readRow(model, def_id):
 
 def readResults(result):
     """Rows of the plain and the weighted image, in the order they were declared done."""
-    pairs = ApDDAlignImagePairData.objects.filter(source=result.params.image_id).order_by("def_id")
+    pairs = ApDDAlignImagePairData.objects.filter(source=result.origin.image_id).order_by("def_id")
     return [AcquisitionImageData.objects.get(pk=pair.result_id) for pair in pairs]
 
 
 def readText(result, name):
-    return (Path(result.params.image_path) / f"{name}.mrc").read_text()
+    return (Path(result.origin.image_path) / f"{name}.mrc").read_text()
 
 
 def makeRun(folder: Path, session: str = "25nov22a", **changes) -> StackRun:
@@ -64,7 +67,7 @@ def makeRun(folder: Path, session: str = "25nov22a", **changes) -> StackRun:
 def makeExposure(
     folder: Path, run: StackRun, number: int = 1, camera=None, preset: str | None = "esn", weighted: bool = True,
     options=None, positions=None, shape=(4092, 5760), **params,
-) -> MotionCorrectionResult:
+) -> ComputedCorrection:
     """Rows and sums of exposure `number`."""
     tem = sinedon.insertRow(InstrumentData, name="Krios", hostname="krios", hidden=False)
     ccd = sinedon.insertRow(InstrumentData, name="GatanK3", hostname="krios-k3", hidden=False)
@@ -92,18 +95,23 @@ def makeExposure(
     sums[0].write_text(f"plain {number}")
     if weighted:
         sums[1].write_text(f"weighted {number}")
+    origin = MotionCorrectionOrigin(
+        image_id=image.def_id, filename=filename, session_id=run.session_id, rundir=str(folder / "run"),
+        image_path=str(folder / "images"), preset=preset,
+        camera_dimension=(geometry["dimension_x"], geometry["dimension_y"]),
+        camera_binning=(geometry["binning_x"], geometry["binning_y"]),
+    )
     record = MotionCorrectionParams(
-        image_id=image.def_id, filename=filename, session_id=run.session_id, image_path=str(folder / "images"),
-        preset=preset, camera_dimension=(geometry["dimension_x"], geometry["dimension_y"]),
-        camera_binning=(geometry["binning_x"], geometry["binning_y"]), movie=str(folder / f"{filename}.frames.tif"),
-        movie_format="tif", nframes=50, pixelsize=0.413, high_tension=300, totaldose=54.546, frame_flip=False,
-        frame_rotate=0, rundir=str(folder / "run"), scratch=str(folder),
+        name=filename, movie=str(folder / f"{filename}.frames.tif"), movie_format="tif", nframes=50, pixelsize=0.413,
+        voltage=300, totaldose=54.546, files=constructFiles(str(folder / "run"), filename, "motioncor3"),
+        scratch=str(folder / str(image.def_id)),
         options=MotionCorrectionOptions(**{"bin": 2.0, "doseweight": True, **(options or {})}),
         program=Program("motioncor3", "motioncor3"),
     )
     positions = [(0.5 * (25 - i), 0.25 * (i - 25)) for i in range(50)] if positions is None else positions
-    return MotionCorrectionResult(
+    result = MotionCorrectionResult(
         params=replace(record, **params), argv=("motioncor3",), host="localhost", started=0.0, seconds=1.0,
         shifts=tuple(positions), positions=tuple(positions), sum_file=str(sums[0]),
         dw_file=str(sums[1]) if weighted else "", shape=shape, log_file="", program_log_file="",
     )
+    return ComputedCorrection(origin, result)

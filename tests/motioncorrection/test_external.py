@@ -17,12 +17,16 @@ from appion.base.failures import ConfigurationFailure, ImageFailure, Infrastruct
 from appion.base.programs.find import findProgram
 from appion.base.records.program import Program
 from appion.base.records.stamp import readVersion
+from appion.base.records.task import encodeComputed
 from appion.base.retrieve.journal import readResult
+from appion.base.workers.task import computeTask
 from appion.demo.writers import writeMovie
 from appion.motioncorrection.calc.external import calcMotionCorrection, checkProgram
-from appion.motioncorrection.calc.internal.encoding import decodeResult, encodeResult
+from appion.motioncorrection.calc.internal.encoding import decodeResult
 from appion.motioncorrection.calc.internal.geometry import orientToFrames
-from tests.motioncorrection.samples import makeOptions, makeParams
+from appion.motioncorrection.records import MotionCorrectionTask
+from appion.motioncorrection.retrieve.params import constructFiles
+from tests.motioncorrection.samples import makeOptions, makeOrigin, makeParams
 
 FAKE = Path(__file__).parent / "fakemotioncor.py"
 
@@ -58,11 +62,13 @@ def makeExposure(place, scene=None, suffix="mrc", nframes=10, flip=False, rotate
     scene = makeScene() if scene is None else scene
     frames = np.array([orientToFrames(scene, flip, rotate)] * nframes).astype(np.uint8)
     movie = writeMovie(place / f"image_00012enn.frames.{suffix}", frames)
-    return makeParams(**{
+    fields = {
         "movie": str(movie), "movie_format": suffix, "nframes": nframes, "frame_flip": flip, "frame_rotate": rotate,
-        "rundir": str(place / "run1"), "scratch": str(place / "scratch"), "image_path": str(place),
-        "program": Program(kind, str(place / kind), "1.6.4"), "camera_dimension": scene.shape[::-1], **changes,
-    })
+        "files": constructFiles(place / "run1", "image_00012enn", kind), "scratch": str(place / "scratch" / "12"),
+        "program": Program(kind, str(place / kind), "1.6.4"),
+        "frame_shape": orientToFrames(scene, flip, rotate).shape,
+    }
+    return makeParams(**{**fields, **changes})
 
 
 def test_resultAndFiles(place, monkeypatch):
@@ -71,7 +77,7 @@ def test_resultAndFiles(place, monkeypatch):
     result = calcMotionCorrection(params)
     run = place / "run1"
     assert sorted(path.name for path in run.iterdir()) == [
-        ".appion", "image_00012enn_c-DW.mrc", "image_00012enn_c.mrc", "image_00012enn_st_Log.motioncor2.txt",
+        "image_00012enn_c-DW.mrc", "image_00012enn_c.mrc", "image_00012enn_st_Log.motioncor2.txt",
         "image_00012enn_st_Log.txt",
     ]
     with mrcfile.open(result.sum_file) as mrc:
@@ -88,10 +94,17 @@ def test_resultAndFiles(place, monkeypatch):
     assert "\n-InMrc           " in said
     assert result.argv[result.argv.index("-Gpu") + 1] == "3"
     assert list((place / "scratch").iterdir()) == []
-    stored = readResult(run, 12)
-    assert decodeResult(stored) == result
-    assert decodeResult(json.loads(json.dumps(encodeResult(result)))) == result
     assert result.warnings == ()
+
+
+def test_recordIsInTheJournalBeforeAnythingComesBack(place):
+    origin = makeOrigin(rundir=str(place / "run1"), stored_names=("a",))
+    computed = computeTask(calcMotionCorrection, MotionCorrectionTask(origin, makeExposure(place)))
+    assert computed.origin == origin
+    record = readResult(place / "run1", 12)
+    assert record["format"] == 2
+    assert decodeResult(record) == computed
+    assert decodeResult(json.loads(json.dumps(encodeComputed(computed)))) == computed
 
 
 @pytest.mark.parametrize(
@@ -165,7 +178,6 @@ def test_eachFaultHasItsClass(place, monkeypatch, fault, failure, reason):
     assert caught.value.host == os.uname().nodename
     assert "-InMrc  " in caught.value.log_tail or "-GpuMemUsage" in caught.value.log_tail
     assert list((place / "scratch").iterdir()) == []
-    assert readResult(place / "run1", 12) is None
     assert not list((place / "run1").glob("*_c*.mrc"))
     assert (place / "run1" / "image_00012enn_st_Log.motioncor2.txt").exists()
 
@@ -247,16 +259,17 @@ def test_wrongOrientationIsReportedLoudly(place):
     generator = np.random.default_rng(3)
     y, x = np.mgrid[:300, :300] / 60
     scene = 30 + 10 * np.sin(3 * x + y * y) + 10 * np.cos(x * y) + 30 * (np.hypot(x - 4, y - 1) < 0.5)
-    with mrcfile.new(place / "image_00012enn.mrc") as mrc:
+    picture = str(place / "image_00012enn.mrc")
+    with mrcfile.new(picture) as mrc:
         mrc.set_data((scene + generator.normal(0, 3, scene.shape)).astype(np.float32))
-    right = calcMotionCorrection(makeExposure(place, scene, check_orientation=True))
+    right = calcMotionCorrection(makeExposure(place, scene, picture=picture))
     assert right.orientation == 0
     assert right.warnings == ()
-    wrong = calcMotionCorrection(makeExposure(place, np.rot90(scene, -1), check_orientation=True))
+    wrong = calcMotionCorrection(makeExposure(place, np.rot90(scene, -1), picture=picture))
     assert wrong.orientation == 1
     assert "turned by 90°" in wrong.warnings[0]
     (place / "image_00012enn.mrc").unlink()
-    missing = calcMotionCorrection(makeExposure(place, scene, check_orientation=True))
+    missing = calcMotionCorrection(makeExposure(place, scene, picture=picture))
     assert "orientation not checked" in missing.warnings[0]
 
 

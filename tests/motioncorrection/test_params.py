@@ -2,7 +2,6 @@
 
 import os
 import time
-from dataclasses import replace
 from datetime import datetime
 
 import numpy as np
@@ -19,14 +18,14 @@ from appion.base.retrieve.paths import (
     findMovie,
 )
 from appion.demo.writers import encodeMovie, writeMovie
-from appion.motioncorrection.records import Defects
+from appion.motioncorrection.records import Defects, References
 from appion.motioncorrection.retrieve.done import retrieveDone
 from appion.motioncorrection.retrieve.params import ParamsContext, retrieveParams
 from appion.motioncorrection.retrieve.ready import checkReady
 from appion.motioncorrection.store.run import findStackRun
 from sinedon.models import appiondata, leginondata
 from tests.motioncorrection.exposures import loadExposures, readExposures
-from tests.motioncorrection.samples import makeOptions, makeParams
+from tests.motioncorrection.samples import changeTask, makeOptions, makeTask
 
 
 def makeContext(**changes):
@@ -60,23 +59,28 @@ def makeExposure(camera="GatanK3", tag="", **changes):
                   filename=f"s{tag}_00012enn", mrc_image=f"s{tag}_00012enn.mrc", **references, **image)
 
 
+def readTask(image_id, **context):
+    task = retrieveParams([image_id], makeContext(**context))[image_id]
+    if isinstance(task, Failure):
+        raise task
+    return task
+
+
 def readOne(image_id, **context):
-    params = retrieveParams([image_id], makeContext(**context))[image_id]
-    if isinstance(params, Failure):
-        raise params
-    return params
+    return readTask(image_id, **context).params
 
 
 @pytest.mark.usefixtures("database")
 def test_oneExposure():
-    params = readOne(makeExposure(frame_flip=True, frame_rotate=3))
+    task = readTask(makeExposure(frame_flip=True, frame_rotate=3))
+    origin, params = task.origin, task.params
     assert params.movie == "/data/frames/s/rawdata/s_00012enn.frames.tif"
-    assert (params.movie_format, params.nframes, params.high_tension) == ("tif", 10, 300)
+    assert (params.movie_format, params.nframes, params.voltage) == ("tif", 10, 300)
     assert params.pixelsize == pytest.approx(1.0)
     assert params.totaldose == pytest.approx(50.0)
-    assert (params.frame_flip, params.frame_rotate, params.preset) == (True, 3, "enn")
-    assert (params.gain, params.dark_source, params.defects) == ("", "", Defects())
-    assert (params.camera_dimension, params.camera_binning) == ((64, 48), (2, 2))
+    assert (params.frame_flip, params.frame_rotate, origin.preset) == (True, 3, "enn")
+    assert (origin.references, params.gain, params.picture) == (References(), "", "")
+    assert (origin.camera_dimension, origin.camera_binning, params.frame_shape) == ((64, 48), (2, 2), (64, 48))
 
 
 def makeReferences(instrument_image, **plan):
@@ -96,23 +100,24 @@ def test_references(monkeypatch, tmp_path):
     monkeypatch.setenv("REFS", "/ref")
     references = makeReferences(makeExposure(), bad_rows=(3,), bad_cols=(1, 2), bad_pixels=[(5, 6)])
     image = makeExposure(tag="b", references=references)
-    params = readOne(image)
-    assert (params.gain, params.dark_source) == ("/ref/refs/rawdata/norm.mrc", "/ref/refs/rawdata/dark.mrc")
-    assert params.dark_nframes == 5
-    assert params.defects == Defects((3,), (1, 2), ((5, 6),), (48, 64))
-    assert readOne(image, options=makeOptions(gainfile="/my.mrc")).gain == "/my.mrc"
+    found = readTask(image).origin.references
+    assert (found.gain, found.dark) == ("/ref/refs/rawdata/norm.mrc", "/ref/refs/rawdata/dark.mrc")
+    assert found.dark_nframes == 5
+    assert found.defects == Defects((3,), (1, 2), ((5, 6),), (48, 64))
+    assert readTask(image, options=makeOptions(gainfile="/my.mrc")).origin.references.gain == "/my.mrc"
     other = makeExposure(tag="c")
-    assert readOne(other, options=makeOptions(refimgid=image)).gain == "/ref/refs/rawdata/norm.mrc"
-    assert readOne(other).gain == ""
+    assert readTask(other, options=makeOptions(refimgid=image)).origin.references.gain == "/ref/refs/rawdata/norm.mrc"
+    assert readTask(other).origin.references.gain == ""
     falcon = makeExposure("Falcon3", tag="d", references=references, eer_frames=False, tiff_frames=False)
-    assert (readOne(falcon).gain, readOne(falcon).dark_source) == ("", "")
+    found = readTask(falcon).origin.references
+    assert (found.gain, found.dark) == ("", "")
     with pytest.raises(ConfigurationFailure, match=r"'GatanK3', image .* with 'Falcon3'"):
         readOne(falcon, options=makeOptions(refimgid=image))
     copy = tmp_path / "refs" / "rawdata"
     copy.mkdir(parents=True)
     (copy / "norm.mrc").touch()
     monkeypatch.setenv("LEGINON_READONLY_IMAGE_PATH", f"/nowhere:{tmp_path}")
-    assert readOne(image).gain == str(copy / "norm.mrc")
+    assert readTask(image).origin.references.gain == str(copy / "norm.mrc")
 
 
 @pytest.mark.usefixtures("database")
@@ -218,37 +223,37 @@ def settle(path, age=100.0):
 @pytest.mark.parametrize("kind", ["mrc", "tif", "eer"])
 def test_readiness(tmp_path, kind):
     movie = tmp_path / f"a.frames.{kind}"
-    params = makeParams(movie=str(movie), movie_format=kind, nframes=6)
+    task = makeTask(movie=str(movie), movie_format=kind, nframes=6)
     with pytest.raises(NotReady, match="is not there"):
-        checkReady(params, 5.0)
+        checkReady(task, 5.0)
     data = encodeMovie(np.ones((6, 32, 32), np.uint8), kind)
     movie.write_bytes(data)
     with pytest.raises(NotReady, match="changed"):
-        checkReady(params, 5.0)
+        checkReady(task, 5.0)
     settle(movie)
-    checkReady(params, 5.0)
-    checkReady(replace(params, nframes=5), 5.0)
+    checkReady(task, 5.0)
+    checkReady(changeTask(task, nframes=5), 5.0)
     with pytest.raises(NotReady, match="6 frames, the camera row says 7"):
-        checkReady(replace(params, nframes=7), 5.0)
+        checkReady(changeTask(task, nframes=7), 5.0)
     settle(movie, 3600)
     with pytest.raises(ImageFailure, match="has not changed for 60 minutes"):
-        checkReady(replace(params, nframes=7), 5.0)
+        checkReady(changeTask(task, nframes=7), 5.0)
     with pytest.raises(ImageFailure, match="its name says"):
-        checkReady(replace(params, movie_format="eer" if kind == "mrc" else "mrc"), 5.0)
+        checkReady(changeTask(task, movie_format="eer" if kind == "mrc" else "mrc"), 5.0)
     movie.write_bytes(data[: len(data) * 2 // 3])
     settle(movie)
     with pytest.raises(NotReady):
-        checkReady(params, 5.0)
+        checkReady(task, 5.0)
 
 
 def test_clockOfTheFileServerIsAhead(tmp_path):
     movie = writeMovie(tmp_path / "a.frames.mrc", np.ones((6, 32, 32), np.uint8))
     settle(movie, -3600)
-    params = makeParams(movie=str(movie), nframes=6)
+    task = makeTask(movie=str(movie), nframes=6)
     with pytest.raises(NotReady):
-        checkReady(params, 0.05)
+        checkReady(task, 0.05)
     time.sleep(0.1)
-    checkReady(params, 0.05)
+    checkReady(task, 0.05)
 
 
 @pytest.mark.usefixtures("database")
@@ -290,7 +295,7 @@ def test_databaseOlderThanTheColumns(tmp_path):
     """Leginon's tables of 2016 know neither movie formats nor references; what is there decides."""
     image = makeExposure("GatanK2Super", frame_path=str(tmp_path))
     (tmp_path / "s_00012enn.frames.mrc").touch()
-    params = readOne(image)
-    assert (params.movie_format, params.gain, params.defects) == ("mrc", "", Defects())
+    task = readTask(image)
+    assert (task.params.movie_format, task.origin.references) == ("mrc", References())
     (tmp_path / "s_00012enn.frames.mrc").rename(tmp_path / "s_00012enn.frames.tif")
     assert readOne(image).movie_format == "tif"

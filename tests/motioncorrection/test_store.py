@@ -46,10 +46,10 @@ def test_superresolutionExposure(tmp_path, run):
     result = makeExposure(tmp_path, run)
     with connections["leginondata"].cursor() as cursor:
         cursor.execute("UPDATE `AcquisitionImageData` SET `SUBD|probe|tilt` = 0.125")
-    params = result.params
+    origin = result.origin
     storeResult(result, run)
 
-    source = AcquisitionImageData.objects.get(pk=params.image_id)
+    source = AcquisitionImageData.objects.get(pk=origin.image_id)
     plain, weighted = readResults(result)
     assert plain.camera_id == weighted.camera_id
     geometry = {
@@ -107,11 +107,11 @@ def test_superresolutionExposure(tmp_path, run):
         }
         for image in (plain, weighted)
     ]
-    assert not os.path.exists(result.sum_file)
-    assert not os.path.exists(result.dw_file)
-    record = readResult(params.rundir, params.image_id)
+    assert not os.path.exists(result.result.sum_file)
+    assert not os.path.exists(result.result.dw_file)
+    record = readResult(origin.rundir, origin.image_id)
     assert record is not None
-    assert record["stored_names"] == [plain.filename, weighted.filename]
+    assert record["origin"]["stored_names"] == [plain.filename, weighted.filename]
 
 
 @pytest.mark.parametrize(
@@ -137,7 +137,7 @@ def test_geometry(tmp_path, run, camera, options, shape, expected):
         tmp_path, run, camera={name: value for name, value in camera.items() if name not in fields}, options=options,
         shape=shape, movie_format="eer" if "eer_frames" in camera else "tif",
     )
-    source = AcquisitionImageData.objects.get(pk=result.params.image_id)
+    source = AcquisitionImageData.objects.get(pk=result.origin.image_id)
     for field in fields:
         sinedon.updateRow(CameraEMData, source.camera_id, **{field: camera[field]})
     storeResult(result, run)
@@ -182,7 +182,7 @@ def test_shortMovies(tmp_path, run, count):
 def test_thickness(tmp_path, run):
     """The newest measurement of the source goes to both results, once."""
     result = makeExposure(tmp_path, run)
-    image_id = result.params.image_id
+    image_id = result.origin.image_id
     for thickness in (20.0, 30.0):
         sinedon.insertRow(ObjIceThicknessData, image=image_id, vacuum_intensity=9.0, mfp=300.0, intensity=8.0,
                           thickness=thickness)
@@ -214,17 +214,17 @@ def test_repeating(tmp_path, run):
     """Storing the journal's record again adds nothing; what is computed again on purpose stands beside the first."""
     result = makeExposure(tmp_path, run)
     storeResult(result, run)
-    names = tuple(readResult(result.params.rundir, result.params.image_id)["stored_names"])
+    names = tuple(readResult(result.origin.rundir, result.origin.image_id)["origin"]["stored_names"])
 
     def countRows():
         return [model.objects.count() for model in (AcquisitionImageData, CameraEMData, PresetData,
                 ApDDAlignImagePairData, ApDDFrameTrajectoryData, ApDDAlignStatsData)]
 
     before = countRows()
-    storeResult(replace(result, stored_names=names), run)
+    storeResult(replace(result, origin=replace(result.origin, stored_names=names)), run)
     assert countRows() == before == [3, 2, 3, 2, 1, 1]
     again = makeExposure(tmp_path, run, positions=[(0.0, 0.0), (1.0, 1.0)])
-    with open(again.sum_file, "w") as file:
+    with open(again.result.sum_file, "w") as file:
         file.write("another plain 1")
     storeResult(again, run)
     assert countRows() == [5, 2, 3, 4, 2, 2]

@@ -25,7 +25,7 @@ def test_otherRunsKeepTheirs(tmp_path, run):
     other = makeRun(tmp_path, preset="esn", bin=1.0)
     assert other.def_id != run.def_id
     first = makeExposure(tmp_path, run)
-    os.unlink(os.path.join(first.params.image_path, "25nov22a_00002hl_00001esn-a-DW.mrc"))
+    os.unlink(os.path.join(first.origin.image_path, "25nov22a_00002hl_00001esn-a-DW.mrc"))
     storeResult(first, other)
     names = [image.filename for image in readResults(first)]
     assert names[2:] == ["25nov22a_00002hl_00001esn-a_v01", "25nov22a_00002hl_00001esn-a-DW_v01"]
@@ -35,19 +35,20 @@ def test_otherRunsKeepTheirs(tmp_path, run):
 def test_nameTakenMeanwhile(tmp_path, run):
     """Somebody takes the name after it was chosen and written down: another one is chosen."""
     result = makeExposure(tmp_path, run, weighted=False)
-    os.mkdir(result.params.image_path)
-    with open(os.path.join(result.params.image_path, "25nov22a_00002hl_00001esn-a.mrc"), "w") as file:
+    os.mkdir(result.origin.image_path)
+    with open(os.path.join(result.origin.image_path, "25nov22a_00002hl_00001esn-a.mrc"), "w") as file:
         file.write("theirs")
-    storeResult(replace(result, stored_names=("25nov22a_00002hl_00001esn-a",)), run)
+    named = replace(result.origin, stored_names=("25nov22a_00002hl_00001esn-a",))
+    storeResult(replace(result, origin=named), run)
     assert readText(result, "25nov22a_00002hl_00001esn-a") == "theirs"
     assert readText(result, "25nov22a_00002hl_00001esn-a_v01") == "plain 1"
-    record = readResult(result.params.rundir, result.params.image_id)
-    assert record["stored_names"] == ["25nov22a_00002hl_00001esn-a_v01"]
+    record = readResult(result.origin.rundir, result.origin.image_id)
+    assert record["origin"]["stored_names"] == ["25nov22a_00002hl_00001esn-a_v01"]
 
 
 def test_lostSum(tmp_path, run):
     result = makeExposure(tmp_path, run)
-    os.unlink(result.dw_file)
+    os.unlink(result.result.dw_file)
     with pytest.raises(ImageFailure, match=r"_c-DW\.mrc .* computed again"):
         storeResult(result, run)
     assert readResults(result) == []
@@ -64,9 +65,9 @@ def test_folderRefuses(tmp_path, run, number, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(os, "link", refuse)
         patch.setattr("shutil.copy2", refuse)
-        with pytest.raises(InfrastructureFailure, match=result.params.image_path):
+        with pytest.raises(InfrastructureFailure, match=result.origin.image_path):
             storeResult(result, run)
     assert readResults(result) == []
-    assert os.listdir(result.params.image_path) == []
+    assert os.listdir(result.origin.image_path) == []
     storeResult(result, run)
     assert len(readResults(result)) == 2

@@ -38,7 +38,7 @@ def chooseImages(command: Command[J, R], job: J) -> list[int]:
         ids -= command.retrieveDone(job, command.findRun(job))
         rundir = job.context.rundir
         others = retrieveOtherResults(
-            rundir, command.decode, job.context.options, command.indifferent, job.context.program,
+            rundir, command.decodeOptions, job.context.options, command.indifferent, job.context.program,
             setting("strict_versions"),
         )  # fmt: skip
         ids -= set(retrieveResultIds(rundir)) - others.keys()
@@ -50,15 +50,15 @@ def chooseImages(command: Command[J, R], job: J) -> list[int]:
 def constructLines(command: Command[J, R], job: J, ids: Sequence[int]) -> Iterator[dict[str, object]]:
     settle = setting(f"{command.step}.settle")
     for start in range(0, len(ids), CHUNK):
-        for image_id, params in command.retrieveParams(ids[start : start + CHUNK], job.context).items():
-            if isinstance(params, Failure):
-                log.warning("image %d: %s", image_id, params)
+        for image_id, task in command.retrieveParams(ids[start : start + CHUNK], job.context).items():
+            if isinstance(task, Failure):
+                log.warning("image %d: %s", image_id, task)
                 continue
             try:
-                command.checkReady(params, settle)
+                command.checkReady(task, settle)
             except Failure as failure:
-                log.warning("%s: %s", params.filename, failure)
+                log.warning("%s: %s", task.origin.filename, failure)
             try:
-                yield {"image_id": params.image_id, **command.constructLine(params, job)}
+                yield {"image_id": image_id, **command.constructLine(task, job)}
             except Failure as failure:
-                log.warning("%s: %s", params.filename, failure)
+                log.warning("%s: %s", task.origin.filename, failure)

@@ -10,6 +10,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from appion.base.cli.options import Parser
 from appion.base.failures import Failure
+from appion.base.records.task import Computed, Task
 from appion.base.retrieve.session import Session
 from appion.base.step import Candidate
 
@@ -86,11 +87,14 @@ class Command(Generic[J, R]):
         findRun: the id of the run's row if there is one. saveRun: that row, found or made; given the path's row.
         retrieveDone: what is not to be done again, given the id of the run's row or None.
 
-        retrieveParams: the parameters of images, given the context; see :class:`appion.base.step.Step`.
+        retrieveParams: the tasks of images, given the context; see :class:`appion.base.step.Step`.
         checkReady: raises NotReady while the image's file is not there, given the seconds that a file has to rest.
         checkReferences: the same for what else has to be there; a dry run does not ask.
         constructPreparation: makes the last thing that is done before submission.
-        calc, store, encode, decode, report: see :class:`appion.base.step.Step`; `store` is given the run's row.
+        calc: makes the result of a task's parameters, on a worker; around it,
+            :func:`appion.base.workers.task.computeTask` writes the journal.
+        store, decode, report: see :class:`appion.base.step.Step`; `store` is given the run's row.
+        decodeOptions: the options that a journal record was asked for with.
         reportRun: what is to be said at the end of a run that stores.
         constructLine: what a dry run prints of an image, beside its id.
     """
@@ -111,14 +115,14 @@ class Command(Generic[J, R]):
     saveRun: Callable[[J, int], R]
     retrieveDone: Callable[[J, int | None], set[int]]
 
-    retrieveParams: Callable[[Sequence[int], Any], dict[int, Any | Failure]]
-    checkReady: Callable[[Any, float], None]
-    checkReferences: Callable[[Any], None] = lambda _params: None
-    constructPreparation: Callable[[], Callable[[Any], Any]] = lambda: lambda params: params
+    retrieveParams: Callable[[Sequence[int], Any], dict[int, Task[Any, Any] | Failure]]
+    checkReady: Callable[[Task[Any, Any], float], None]
+    checkReferences: Callable[[Task[Any, Any]], None] = lambda _task: None
+    constructPreparation: Callable[[], Callable[[Any], Any]] = lambda: lambda task: task
     calc: Callable[[Any], Any]
-    store: Callable[[Any, R], Sequence[str]]
-    encode: Callable[[Any], dict[str, Any]]
-    decode: Callable[[dict[str, Any]], Any]
+    store: Callable[[Computed[Any, Any], R], Sequence[str]]
+    decode: Callable[[dict[str, Any]], Computed[Any, Any]]
+    decodeOptions: Callable[[dict[str, Any]], Any]
     report: Callable[[Any], str] = lambda _result: ""
     reportRun: Callable[[R], None] = lambda _run: None
-    constructLine: Callable[[Any, J], Mapping[str, object]]
+    constructLine: Callable[[Task[Any, Any], J], Mapping[str, object]]

@@ -6,6 +6,7 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from appion.base.config import checkSettings, setting
 from appion.base.controller.computed import setOthersAside
 from appion.base.failures import ConfigurationFailure
 from appion.base.loop import LoopOptions, runLoop
+from appion.base.records.task import Computed, Task, encodeComputed
 from appion.base.retrieve.host import readUserName
 from appion.base.retrieve.session import isSessionDone
 from appion.base.step import Step
@@ -29,6 +31,7 @@ from appion.base.store.lock import RunLock, acquireLock
 from appion.base.store.path import savePathData
 from appion.base.store.runoptions import saveRunOptions
 from appion.base.store.script import saveScriptRun
+from appion.base.workers.task import computeTask
 
 log = logging.getLogger(__name__)
 
@@ -87,14 +90,13 @@ def workOn(command: Command[J, R], job: J, rundir: Path, lock: RunLock, warnings
     try:
         saveScriptRun(constructScriptRun(args, call.parser, command.program), job_id, path_id)
         # Before the options are noted: a start that dies in between must not leave results that pass for theirs.
-        setOthersAside(
-            rundir, command.decode, job.context.options, getattr(args, "continue"), command.indifferent, program,
-            setting("strict_versions"),
-        )  # fmt: skip
+        options, go_on = job.context.options, getattr(args, "continue")
+        strict = setting("strict_versions")
+        setOthersAside(rundir, command.decodeOptions, options, go_on, command.indifferent, program, strict)
         run = None
         if args.commit:
-            options = constructRunOptions(args, call.parser)
-            saveRunOptions(rundir, command.program, options, program, listEarlier(rundir, program))
+            shaping = constructRunOptions(args, call.parser)
+            saveRunOptions(rundir, command.program, shaping, program, listEarlier(rundir, program))
             run = command.saveRun(job, path_id)
         runLoop(constructStep(command, job, run), rundir, constructLoopOptions(job, warnings), lock=lock)
         succeeded = True
@@ -149,14 +151,14 @@ def constructStep(command: Command[J, R], job: J, run: R | None) -> Step:
     """Return the functions of a step for the loop; without a run (``--no-commit``) nothing is stored."""
     settle = setting(f"{command.step}.settle")
 
-    def checkReady(params: Any) -> None:
-        command.checkReady(params, settle)
-        command.checkReferences(params)
+    def checkReady(task: Task[Any, Any]) -> None:
+        command.checkReady(task, settle)
+        command.checkReferences(task)
 
-    def store(result: Any) -> Sequence[str]:
+    def store(computed: Computed[Any, Any]) -> Sequence[str]:
         if run is None:
             raise ConfigurationFailure("without --commit nothing is stored", "use --commit")
-        return command.store(result, run)
+        return command.store(computed, run)
 
     return Step(
         name=command.step,
@@ -166,9 +168,9 @@ def constructStep(command: Command[J, R], job: J, run: R | None) -> Step:
         retrieveParams=lambda ids: command.retrieveParams(ids, job.context),
         checkReady=checkReady,
         prepare=command.constructPreparation(),
-        calc=command.calc,
+        calc=partial(computeTask, command.calc),
         store=store,
-        encode=command.encode,
+        encode=encodeComputed,
         decode=command.decode,
         report=command.report,
         timeout=setting(f"{command.step}.timeout"),

@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 def setOthersAside(
     rundir: Path | str,
-    decode: Callable[[dict[str, Any]], Any],
+    decodeOptions: Callable[[dict[str, Any]], Any],
     options: Any,
     keep: bool,
     ignored: Collection[str] = (),
@@ -31,7 +31,7 @@ def setOthersAside(
     :func:`appion.base.retrieve.computed.retrieveOtherResults`.
     """
     if keep:
-        others = retrieveOtherResults(rundir, decode, options, ignored, program, strict)
+        others = retrieveOtherResults(rundir, decodeOptions, options, ignored, program, strict)
     else:
         others = dict.fromkeys(retrieveResultIds(rundir), "")
     for image_id in others:

@@ -76,6 +76,11 @@ def runProgram(
     return Run(process.returncode, timed_out, time.monotonic() - started)
 
 
+def constructThreadVariables(threads: int) -> dict[str, str]:
+    """Return the variables that tell a program how many threads to use; none where it is not said (0)."""
+    return {"OMP_NUM_THREADS": str(threads)} if threads else {}
+
+
 @contextlib.contextmanager
 def startProgram(
     command: Sequence[str],

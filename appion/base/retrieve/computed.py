@@ -14,7 +14,7 @@ from appion.base.retrieve.journal import UnreadableRecord, readResults
 
 def retrieveOtherResults(
     rundir: Path | str,
-    decode: Callable[[dict[str, Any]], Any],
+    decodeOptions: Callable[[dict[str, Any]], Any],
     options: Any,
     ignored: Collection[str] = (),
     program: Program | None = None,
@@ -25,7 +25,7 @@ def retrieveOtherResults(
     A record that cannot be read is left to the one who stores it.
 
     Args:
-        decode: makes a result of a record; its `params.options` are compared.
+        decodeOptions: returns the options of a record.
         options: what is asked for now.
         ignored: names of options that make no difference to a result.
         program: that is to be used now; None: any will do. strict: whether its version has to be the same, too.
@@ -35,7 +35,7 @@ def retrieveOtherResults(
         if isinstance(record, UnreadableRecord):
             continue
         try:
-            difference = describeDifference(decode(record).params.options, options, ignored)
+            difference = describeDifference(decodeOptions(record), options, ignored)
             difference = difference or describeOtherProgram(readProgram(record), program, strict)
         except ValueError:
             continue

@@ -30,15 +30,17 @@ def calcScratchRoot(rundir: Path | str, tempdir: Path | str | None = None) -> Pa
     return Path(tempdir) / f"appion-{hashlib.sha256(str(rundir).encode()).hexdigest()[:12]}"
 
 
-def makeScratch(root: Path | str, image_id: int) -> Path:
-    """Make the folder ``<root>/<image id>-<host>-<pid>-<n>`` and note this process as its owner.
+def makeScratch(root: Path | str, name: int | str) -> Path:
+    """Make the folder ``<root>/<name>-<host>-<pid>-<n>`` and note this process as its owner.
+
+    The name is the image's id in a run; other names are not found again by :func:`cleanScratch`.
 
     Raises:
         OSError: as the system gives it.
     """
     host = os.uname().nodename
     while True:
-        scratch = Path(root) / f"{image_id}-{host.split('.')[0]}-{os.getpid()}-{next(_counter)}"
+        scratch = Path(root) / f"{name}-{host.split('.')[0]}-{os.getpid()}-{next(_counter)}"
         try:
             scratch.mkdir(parents=True)
             break
@@ -49,8 +51,8 @@ def makeScratch(root: Path | str, image_id: int) -> Path:
 
 
 @contextlib.contextmanager
-def workInScratch(root: Path | str, image_id: int) -> Iterator[Path]:
-    """A scratch folder for the time of a `with` block.
+def workInScratch(root: Path | str, name: int | str) -> Iterator[Path]:
+    """A scratch folder for the time of a `with` block, named as by :func:`makeScratch`.
 
     Raises:
         Failure: whatever goes wrong inside or with the folder, classified, with the name of this host.
@@ -60,7 +62,7 @@ def workInScratch(root: Path | str, image_id: int) -> Iterator[Path]:
         if "SLURM_JOB_ID" in os.environ and root not in _cleaned:
             _cleaned.add(root)
             cleanDead(root)
-        scratch = makeScratch(root, image_id)
+        scratch = makeScratch(root, name)
         try:
             yield scratch
         finally:

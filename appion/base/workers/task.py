@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from appion.base.failures import Failure, classifyException
+from appion.base.records.task import Computed, Task, encodeComputed
+from appion.base.store.journal import saveResult
 from appion.base.workers.slurm import jobworker
 
 
@@ -50,3 +52,14 @@ def runTask(calc: Callable[[Any], Any], params: Any, journal: str = "", needed: 
         failure.host = failure.host or host
     found = jobworker.findWorker()
     return Outcome(result, failure, host, worker, time.monotonic() - start, found.address if found else "")
+
+
+def computeTask(calc: Callable[[Any], Any], task: Task[Any, Any]) -> Computed[Any, Any]:
+    """Run `calc` on the parameters of a task; its result is in the journal of the run before this returns.
+
+    Raises:
+        Exception: what `calc` raises; OSError: the record cannot be written, and nothing half-written is left.
+    """
+    computed = Computed(task.origin, calc(task.params))
+    saveResult(task.origin.rundir, task.origin.image_id, encodeComputed(computed))
+    return computed

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from appion.base.cli.job import Job
 from appion.ctfestimation.calc.external import constructAnswers, constructArgv
-from appion.ctfestimation.records import CTFParams
+from appion.ctfestimation.records import CTFTask
 
 
-def constructLine(params: CTFParams, job: Job) -> dict[str, object]:  # noqa: ARG001
+def constructLine(task: CTFTask, job: Job) -> dict[str, object]:  # noqa: ARG001
     """Return ``{"argv": […], "answers": {…}}``; Gctf asks nothing.
 
     The names among the answers are relative to the worker's scratch folder.
     """
+    params = task.params
     answers = {} if params.program.kind == "gctf" else constructAnswers(params)
     return {"argv": list(constructArgv(params)), "answers": answers}

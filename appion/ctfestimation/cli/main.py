@@ -14,7 +14,7 @@ from appion.base.config import setting
 from appion.base.retrieve.session import Session
 from appion.base.store.scratch import calcScratchRoot
 from appion.ctfestimation.calc.external import calcCTF, checkProgram
-from appion.ctfestimation.calc.internal.encoding import decodeResult, encodeResult
+from appion.ctfestimation.calc.internal.encoding import decodeOptions, decodeResult
 from appion.ctfestimation.cli.dryrun import constructLine
 from appion.ctfestimation.cli.options import (
     CTFFIND,
@@ -121,8 +121,8 @@ CTFFIND_COMMAND = Command(
     checkReady=checkReady,
     calc=calcCTF,
     store=storeResult,
-    encode=encodeResult,
     decode=decodeResult,
+    decodeOptions=decodeOptions,
     report=reportResult,
     reportRun=reportConfidences,
     constructLine=constructLine,

@@ -1,4 +1,7 @@
-"""The options of CTF estimation as classic's ctffind4.py and gctf.py have them; defocus on the command line in µm."""
+"""The options of CTF estimation as classic's ctffind4.py and gctf.py have them.
+
+Defocus is in µm on the command line, and in Å from here on.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from typing import Any
 
 from appion.base.cli.options import Parser, constructParser, markIneffective
 from appion.base.failures import ConfigurationFailure
+from appion.ctfestimation.calc.internal.convention import convertMicrons
 from appion.ctfestimation.records import CTFOptions, LocalRefinement, PhaseSearch
 
 #: The names under which runs, jobs and options are recorded.
@@ -153,8 +157,10 @@ def constructOptions(args: argparse.Namespace, parser: Parser) -> CTFOptions:
                                        "give a number from 0 to 1")
     noteIdleOptions(args, parser)
     common = {name: getattr(args, name) for name in (
-        "ampcontrast", "fieldsize", "resmin", "resmax", "defstep", "numstep", "dast", "nominal", "bestdb", "ddstackid",
+        "ampcontrast", "fieldsize", "resmin", "resmax", "numstep", "bestdb", "ddstackid",
     )}  # fmt: skip
+    common |= {"defstep": convertMicrons(args.defstep), "dast": convertMicrons(args.dast)}
+    common["nominal"] = None if args.nominal is None else args.nominal * 1e4
     phase = constructPhaseSearch(args)
     if not hasattr(args, "fastmode"):
         return CTFOptions(**common, phase=phase, frame_average=args.num_frame_avg, exhaustive=args.exhaustiveSearch)

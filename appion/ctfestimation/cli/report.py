@@ -6,7 +6,7 @@ import logging
 from collections import Counter
 
 import sinedon
-from appion.ctfestimation.records import CTFResult
+from appion.ctfestimation.records import ComputedCTF
 from appion.ctfestimation.retrieve.best import COLUMNS, EarlierCTF, calcConfidenceScore
 from appion.ctfestimation.store.run import CTFRun
 from sinedon.models import appiondata
@@ -20,15 +20,15 @@ BIN = 0.05
 _warned: set[str] = set()
 
 
-def reportResult(result: CTFResult) -> str:
+def reportResult(computed: ComputedCTF) -> str:
     """Log the warnings of a result, those that many micrographs share for the first of them; return all in one line."""
-    name = result.params.filename
+    name, result = computed.origin.filename, computed.result
     for warning in result.warnings:
         if warning not in _warned:
             _warned.add(warning)
             log.warning("%s: %s", name, warning)
     found = (
-        f"defocus {result.defocus1 * 1e6:.3f} and {result.defocus2 * 1e6:.3f} µm at {result.angle_astigmatism:.1f}°, "
+        f"defocus {result.defocus1 * 1e-4:.3f} and {result.defocus2 * 1e-4:.3f} µm at {result.angle_astigmatism:.1f}°, "
         f"confidence {result.confidence:.2f}"
     )
     return "; ".join((found, *result.warnings))

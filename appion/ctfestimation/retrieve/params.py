@@ -18,7 +18,7 @@ from appion.base.retrieve.paths import (
     findMovie,
 )
 from appion.base.retrieve.rows import getRow, readPair
-from appion.ctfestimation.records import CTFOptions, CTFParams
+from appion.ctfestimation.records import CTFOptions, CTFOrigin, CTFParams, CTFTask
 from appion.ctfestimation.retrieve.micrographs import Rows, readMicrographs
 from appion.ctfestimation.retrieve.search import calcSearch
 from appion.ctfestimation.retrieve.selection import chooseShortName
@@ -29,7 +29,8 @@ class ParamsContext:
     """What is the same for all micrographs of a run.
 
     Attributes:
-        rundir, scratch, program, timeout: as in CTFParams. cs: mm.
+        rundir: the run folder; scratch: the folder under which each micrograph gets a scratch folder of its own.
+        options: what was asked for. program, timeout: as in CTFParams. cs: mm.
         owners: which image has which short name.
     """
 
@@ -46,25 +47,25 @@ class ParamsContext:
         return self.program.kind == "gctf"
 
 
-def retrieveParams(ids: Sequence[int], context: ParamsContext) -> dict[int, CTFParams | Failure]:
-    """Return the parameters of the images `ids`; a Failure where an image's rows do not give them.
+def retrieveParams(ids: Sequence[int], context: ParamsContext) -> dict[int, CTFTask | Failure]:
+    """Return the parameters of the images `ids` with their origin; a Failure where an image's rows do not give them.
 
     At most 9 queries, 11 with movies. Of files, only the existence of movies is looked at where the rows leave several
     possible.
     """
     options = context.options
     rows = readMicrographs(ids, options.ddstackid, with_best=options.nominal is None)
-    result: dict[int, CTFParams | Failure] = {}
+    result: dict[int, CTFTask | Failure] = {}
     for image_id in ids:
         try:
-            result[image_id] = constructParams(image_id, rows, context)
+            result[image_id] = constructTask(image_id, rows, context)
         except Failure as failure:
             result[image_id] = failure
     return result
 
 
-def constructParams(image_id: int, rows: Rows, context: ParamsContext) -> CTFParams:
-    """Return the parameters of one image.
+def constructTask(image_id: int, rows: Rows, context: ParamsContext) -> CTFTask:
+    """Return origin and parameters of one image.
 
     Raises:
         ImageFailure: a row that the image refers to, or a value in it, is missing.
@@ -82,19 +83,17 @@ def constructParams(image_id: int, rows: Rows, context: ParamsContext) -> CTFPar
     pixelsize = calcImagePixelSize(image, rows)
     micrograph = constructImagePath(session.image_path or "", session.name or "", image.filename)
     source = findSource(image, rows, options.ddstackid) if options.ddstackid is not None else None
-    return CTFParams(
-        image_id=image_id,
-        filename=image.filename,
-        short=chooseShortName(image_id, image.filename, context.owners),
-        session_id=session.def_id,
+    origin = CTFOrigin(image_id, image.filename, session.def_id, context.rundir, options, search.centre)
+    params = CTFParams(
+        name=chooseShortName(image_id, image.filename, context.owners),
         micrograph=micrograph,
         input=micrograph if source is None else findSourceMovie(source, rows),
         is_movie=source is not None,
         frame_average=options.frame_average,
         dimension=readPair(getRow(rows.cameras, image, "camera"), "dimension"),
         pixelsize=pixelsize if source is None else calcImagePixelSize(source, rows),
-        image_pixelsize=pixelsize,
-        high_tension=scope.high_tension / 1000,
+        micrograph_pixelsize=pixelsize,
+        voltage=scope.high_tension / 1000,
         cs=context.cs,
         amplitude_contrast=search.amplitude_contrast,
         fieldsize=options.fieldsize,
@@ -104,9 +103,8 @@ def constructParams(image_id: int, rows: Rows, context: ParamsContext) -> CTFPar
         defmax=search.defmax,
         defstep=search.defstep,
         astigmatism=search.astigmatism,
-        defocus_init=search.centre * 1e-10,
-        rundir=context.rundir,
-        scratch=context.scratch,
+        folder=context.rundir,
+        scratch=f"{context.scratch}/{image_id}",
         program=context.program,
         phase=options.phase,
         exhaustive=options.exhaustive,
@@ -115,8 +113,8 @@ def constructParams(image_id: int, rows: Rows, context: ParamsContext) -> CTFPar
         local=options.local,
         analyse=options.analyse,
         timeout=context.timeout,
-        options=options,
     )
+    return CTFTask(origin, params)
 
 
 def calcImagePixelSize(image: Any, rows: Rows) -> float:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from appion.base.retrieve.movies import readMovieHeader
 from appion.base.retrieve.settled import checkSettled
-from appion.ctfestimation.records import CTFParams
+from appion.ctfestimation.records import CTFTask
 
 
-def checkReady(params: CTFParams, settle: float) -> None:
+def checkReady(task: CTFTask, settle: float) -> None:
     """Return if the input and the micrograph are there, unchanged for `settle` seconds and as long as headers say.
 
     Raises:
@@ -15,6 +15,6 @@ def checkReady(params: CTFParams, settle: float) -> None:
         ImageFailure: one can never be read.
         InfrastructureFailure: the disk does not answer.
     """
-    for path in dict.fromkeys((params.micrograph, params.input)):
+    for path in dict.fromkeys((task.params.micrograph, task.params.input)):
         checkSettled(path, settle)
         readMovieHeader(path)

@@ -42,29 +42,24 @@ def calcSearch(options: CTFOptions, best: EarlierCTF | None, defocus: float | No
     if options.nominal is not None:
         best = None
     centre = calcCentre(options, best, defocus)
-    half = options.defstep * options.numstep * 1e4
+    half = options.defstep * options.numstep
     defmin = round(centre - half, 1)
     given = best if options.bestdb else None
     return Search(
         centre=centre,
-        defmin=defmin if defmin >= 0 else convertMicrons(options.defstep),
+        defmin=defmin if defmin >= 0 else options.defstep,
         defmax=round(centre + half, 1),
-        defstep=convertMicrons(options.defstep),
+        defstep=options.defstep,
         astigmatism=calcAstigmatism(options, given, is_gctf),
         amplitude_contrast=calcAmplitudeContrast(options, given, is_gctf),
         resmax=calcResmax(options, given, is_gctf),
     )
 
 
-def convertMicrons(value: float) -> float:
-    """Return a length in Å, without what binary fractions add."""
-    return round(value * 1e4, 4)
-
-
 def calcCentre(options: CTFOptions, best: EarlierCTF | None, defocus: float | None) -> float:
     """Return the defocus (Å) around which is searched: given, of the earlier result, or of the microscope."""
     if options.nominal is not None:
-        return abs(options.nominal * 1e4)
+        return abs(options.nominal)
     if best is not None and best.defocus1 is not None and best.defocus2 is not None:
         return min(abs(best.defocus1), abs(best.defocus2)) * 1e10
     if defocus is None:
@@ -77,7 +72,7 @@ def calcAstigmatism(options: CTFOptions, best: EarlierCTF | None, is_gctf: bool)
         difference = round(abs(best.defocus1 - best.defocus2) * 1e10, 1)
         if is_gctf or difference >= LEAST_ASTIGMATISM:
             return difference
-    return convertMicrons(options.dast)
+    return options.dast
 
 
 def calcAmplitudeContrast(options: CTFOptions, best: EarlierCTF | None, is_gctf: bool) -> float:

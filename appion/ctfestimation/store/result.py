@@ -16,16 +16,22 @@ from appion.ctfestimation.calc.internal.convention import (
     convertResolution,
     convertToConvention,
 )
-from appion.ctfestimation.records import CTFConfidence, CTFResult
+from appion.ctfestimation.records import ComputedCTF, CTFConfidence
 from appion.ctfestimation.store.run import CTFRun
 from sinedon.models.appiondata import ApCtfData
+
+#: Å in metres.
+METRES = 1e-10
+
+#: Digits that programs print of a phase shift in radians, and some more: without what its way through degrees adds.
+RADIAN_DIGITS = 9
 
 #: What the analysis says, and the columns' names.
 ANALYSIS = tuple(CTFConfidence.__dataclass_fields__)
 RESOLUTIONS = ("resolution_80_percent", "resolution_50_percent")
 
 
-def storeResult(result: CTFResult, run: CTFRun) -> tuple[str, ...]:
+def storeResult(computed: ComputedCTF, run: CTFRun) -> tuple[str, ...]:
     """Write the row of one result; a row with the same values, as an interrupted attempt leaves it, is found again.
 
     Rows of an image that is estimated again stand beside the former ones. Returns the paths of the pictures.
@@ -36,36 +42,36 @@ def storeResult(result: CTFResult, run: CTFRun) -> tuple[str, ...]:
         django.db.Error: the database does not answer (`sinedon.isDatabaseAway`); to be repeated on a new connection.
     """
     try:
-        sinedon.insertRow(ApCtfData, **constructFields(result, run.def_id))
+        sinedon.insertRow(ApCtfData, **constructFields(computed, run.def_id))
     except sinedon.errors.SchemaError as error:
-        raise ConfigurationFailure(f"cannot store {result.params.filename}: {error}") from error
-    return tuple(f"{result.params.rundir}/opimages/{name}" for name in result.graphs if name)
+        raise ConfigurationFailure(f"cannot store {computed.origin.filename}: {error}") from error
+    return tuple(f"{computed.origin.rundir}/opimages/{name}" for name in computed.result.graphs if name)
 
 
-def constructFields(result: CTFResult, run_id: int) -> dict[str, Any]:
+def constructFields(computed: ComputedCTF, run_id: int) -> dict[str, Any]:
     """Return the fields of the row of a result of the run.
 
     Defocus in m, angle in degrees, Cs in mm, resolutions in Å, phase shift in radians. SQL knows no infinity and no
     NaN: resolutions become 100000 then, anything else but the defocus 0.
     """
-    params = result.params
+    origin, result = computed.origin, computed.result
     defocus1, defocus2, angle = convertToConvention(result.defocus1, result.defocus2, result.angle_astigmatism)
     if not all(map(math.isfinite, (defocus1, defocus2, angle))):
-        raise ImageFailure(f"{params.filename}: defocus {defocus1} and {defocus2} m at {angle} degrees are no result")
+        raise ImageFailure(f"{origin.filename}: defocus {defocus1} and {defocus2} Å at {angle} degrees are no result")
     score, confidence_d = makeFinite(result.cross_correlation), makeFinite(result.confidence_d)
     fields: dict[str, Any] = {
         "acerun_id": run_id,
-        "image_id": params.image_id,
-        "cs": params.cs,
-        "defocusinit": params.defocus_init,
-        "amplitude_contrast": convertContrast(params.amplitude_contrast),
-        "defocus1": defocus1,
-        "defocus2": defocus2,
+        "image_id": origin.image_id,
+        "cs": result.params.cs,
+        "defocusinit": origin.defocus_init * METRES,
+        "amplitude_contrast": convertContrast(result.params.amplitude_contrast),
+        "defocus1": defocus1 * METRES,
+        "defocus2": defocus2 * METRES,
         "angle_astigmatism": angle,
         "cross_correlation": score,
         "confidence_d": confidence_d,
         "ctffind4_resolution": convertResolution(result.ctffind4_resolution),
-        "extra_phase_shift": makeFinite(result.extra_phase_shift or 0.0),
+        "extra_phase_shift": makeFinite(round(math.radians(result.extra_phase_shift), RADIAN_DIGITS)),
         "localplot": result.localplot or None,
         "localCTFstarfile": result.localCTFstarfile or None,
     }

@@ -55,7 +55,7 @@ def constructRunParams(options: CTFOptions, cs: float, is_gctf: bool) -> dict[st
         "cs": cs,
         "bestdb": options.bestdb,
         "resmin": options.resmin,
-        "defstep": options.defstep,
+        "defstep": round(options.defstep / 1e4, 8),
         "shift_phase": phase is not None,
         "min_phase_shift": phase.minimum if phase else None,
         "max_phase_shift": phase.maximum if phase else None,

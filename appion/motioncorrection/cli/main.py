@@ -19,14 +19,14 @@ from appion.base.retrieve.images import constructSelection
 from appion.base.retrieve.session import Session
 from appion.base.store.scratch import calcScratchRoot
 from appion.motioncorrection.calc.external import calcMotionCorrection, checkProgram
-from appion.motioncorrection.calc.internal.encoding import decodeResult, encodeResult
+from appion.motioncorrection.calc.internal.encoding import decodeOptions, decodeResult
 from appion.motioncorrection.cli.dryrun import constructLine
 from appion.motioncorrection.cli.options import PROGRAM, constructMotionCorrectionParser, constructOptions
 from appion.motioncorrection.records import (
     INDIFFERENT_OPTIONS,
+    ComputedCorrection,
     MotionCorrectionOptions,
-    MotionCorrectionParams,
-    MotionCorrectionResult,
+    MotionCorrectionTask,
 )
 from appion.motioncorrection.retrieve.done import hasResults, retrieveDone
 from appion.motioncorrection.retrieve.params import ParamsContext, retrieveParams
@@ -133,19 +133,31 @@ def readDone(job: Job, run_id: int | None) -> set[int]:
     return retrieveDone(run_id, job.session.def_id, job.context.options)
 
 
-def constructPreparation() -> Callable[[MotionCorrectionParams], MotionCorrectionParams]:
+def constructPreparation() -> Callable[[MotionCorrectionTask], MotionCorrectionTask]:
     """Return what writes the references of an exposure; the first few have their orientation checked."""
     checks = int(setting("motioncorrection.check_orientation"))
     submitted = itertools.count()
-    return lambda params: replace(saveReferences(params), check_orientation=next(submitted) < checks)
+
+    def prepare(task: MotionCorrectionTask) -> MotionCorrectionTask:
+        task = saveReferences(task)
+        return addPicture(task) if next(submitted) < checks else task
+
+    return prepare
 
 
-def reportResult(result: MotionCorrectionResult) -> str:
+def addPicture(task: MotionCorrectionTask) -> MotionCorrectionTask:
+    """Return a task with Leginon's own picture to compare the orientation of the sum with."""
+    picture = f"{task.origin.image_path}/{task.origin.filename}.mrc"
+    return replace(task, params=replace(task.params, picture=picture))
+
+
+def reportResult(computed: ComputedCorrection) -> str:
     """Log what a person should hear of a result beyond its rows and return it in one line.
 
     A warning that many exposures share is logged for the first of them.
     """
-    name, scores = result.params.filename, result.orientation_scores
+    name, result = computed.origin.filename, computed.result
+    scores = result.orientation_scores
     for warning in result.warnings:
         if warning not in _warned:
             _warned.add(warning)
@@ -181,8 +193,8 @@ MOTIONCOR_COMMAND = Command(
     constructPreparation=constructPreparation,
     calc=calcMotionCorrection,
     store=storeResult,
-    encode=encodeResult,
     decode=decodeResult,
+    decodeOptions=decodeOptions,
     report=reportResult,
     constructLine=constructLine,
 )

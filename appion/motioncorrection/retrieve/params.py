@@ -21,10 +21,20 @@ from appion.base.retrieve.paths import (
     listMovies,
 )
 from appion.base.retrieve.rows import getRow, readPair
+from appion.motioncorrection.calc.external.program import constructLogName
 from appion.motioncorrection.calc.internal.dose import calcTotalDose
 from appion.motioncorrection.calc.internal.frames import calcFrameSelection, isIntegrated
 from appion.motioncorrection.calc.internal.geometry import calcFrameOrientation
-from appion.motioncorrection.records import Defects, MotionCorrectionOptions, MotionCorrectionParams, Program
+from appion.motioncorrection.records import (
+    Defects,
+    MotionCorrectionFiles,
+    MotionCorrectionOptions,
+    MotionCorrectionOrigin,
+    MotionCorrectionParams,
+    MotionCorrectionTask,
+    Program,
+    References,
+)
 from appion.motioncorrection.retrieve.exposures import Rows, readExposures
 
 log = logging.getLogger(__name__)
@@ -41,7 +51,8 @@ class ParamsContext:
     """What is the same for all exposures of a run.
 
     Attributes:
-        rundir, scratch, options, program, timeout, undo_eer_flip: as in MotionCorrectionParams.
+        rundir: the run folder; scratch: the folder under which each exposure gets a scratch folder of its own.
+        options, program, timeout, undo_eer_flip: as in MotionCorrectionParams.
         framepath: folder of the movies instead of the session's, or empty.
     """
 
@@ -54,23 +65,23 @@ class ParamsContext:
     undo_eer_flip: bool | None = None
 
 
-def retrieveParams(ids: Sequence[int], context: ParamsContext) -> dict[int, MotionCorrectionParams | Failure]:
-    """Return the parameters of the images `ids`; a Failure where an image's rows do not give them.
+def retrieveParams(ids: Sequence[int], context: ParamsContext) -> dict[int, MotionCorrectionTask | Failure]:
+    """Return the parameters of the images `ids` with their origin; a Failure where an image's rows do not give them.
 
     At most 12 queries. Of files, only the existence of movies is looked at where the rows leave several possible.
     """
     rows = readExposures(ids, context.options.refimgid)
-    result: dict[int, MotionCorrectionParams | Failure] = {}
+    result: dict[int, MotionCorrectionTask | Failure] = {}
     for image_id in ids:
         try:
-            result[image_id] = constructParams(image_id, rows, context)
+            result[image_id] = constructTask(image_id, rows, context)
         except Exception as error:  # one odd row must not keep the others from being read
             result[image_id] = classifyException(error)
     return result
 
 
-def constructParams(image_id: int, rows: Rows, context: ParamsContext) -> MotionCorrectionParams:
-    """Return the parameters of one image.
+def constructTask(image_id: int, rows: Rows, context: ParamsContext) -> MotionCorrectionTask:
+    """Return origin and parameters of one image.
 
     Raises:
         ImageFailure: a row that the image refers to, or a value in it, is missing.
@@ -111,35 +122,44 @@ def constructParams(image_id: int, rows: Rows, context: ParamsContext) -> Motion
     if integrated and frames.used > MANY_FRAMES:
         warnOnce(f"--rendered_frame_size={size} makes {frames.used} frames of each movie, which MotionCor holds in"
                  f" memory all at once: give {-(-nframes // MANY_FRAMES)} or more to have at most {MANY_FRAMES}")
-    gain, dark_source, dark_nframes, defects = constructReferences(image, name, kind, rows, context)
-    return MotionCorrectionParams(
+    origin = MotionCorrectionOrigin(
         image_id=image_id,
         filename=image.filename,
         session_id=session.def_id,
+        rundir=context.rundir,
         image_path=expandVariables(session.image_path or ""),
         preset=preset.name if preset else None,
         camera_dimension=readPair(camera, "dimension"),
         camera_binning=readPair(camera, "binning"),
+        references=constructReferences(image, name, kind, rows, context),
+        other_movies=tuple(path for path, _ in listMovies(folders, image.filename, formats) if path != movie),
+    )
+    columns, lines = origin.camera_dimension
+    params = MotionCorrectionParams(
+        name=image.filename,
         movie=movie,
         movie_format=movie_format,
         nframes=nframes,
         pixelsize=constructPixelSize(image, camera, scope, name, rows),
-        high_tension=int((scope.high_tension or 0) / 1000),
+        voltage=int((scope.high_tension or 0) / 1000),
+        program=context.program,
+        files=constructFiles(context.rundir, image.filename, context.program.kind),
+        scratch=f"{context.scratch}/{image_id}",
+        options=options,
         totaldose=totaldose,
         frame_flip=flip,
         frame_rotate=rotate,
-        rundir=context.rundir,
-        scratch=context.scratch,
-        options=options,
-        program=context.program,
-        gain=gain,
-        dark_source=dark_source,
-        dark_nframes=dark_nframes,
-        defects=defects,
-        other_movies=tuple(path for path, _ in listMovies(folders, image.filename, formats) if path != movie),
-        timeout=context.timeout,
+        frame_shape=(columns, lines) if rotate % 2 else (lines, columns),
         undo_eer_flip=context.undo_eer_flip,
+        timeout=context.timeout,
     )
+    return MotionCorrectionTask(origin, params)
+
+
+def constructFiles(rundir: str, name: str, kind: str) -> MotionCorrectionFiles:
+    """Return the files of an exposure in the run folder, named as classic Appion names them for a kind of program."""
+    names = (f"{name}_c.mrc", f"{name}_c-DW.mrc", f"{name}_st_Log.txt", constructLogName(name, kind))
+    return MotionCorrectionFiles(*(f"{rundir}/{one}" for one in names))
 
 
 def readCameraName(camera: Any, rows: Rows) -> str:
@@ -166,10 +186,8 @@ def constructPixelSize(image: Any, camera: Any, scope: Any, name: str, rows: Row
     return calcPixelSize(calibration, readPair(camera, "binning")[0])
 
 
-def constructReferences(
-    image: Any, name: str, kind: str, rows: Rows, context: ParamsContext
-) -> tuple[str, str, int, Defects]:
-    """Return gain, dark, the dark's frame count and the defects: of the image itself or of --refimgid."""
+def constructReferences(image: Any, name: str, kind: str, rows: Rows, context: ParamsContext) -> References:
+    """Return gain, dark and defects: of the image itself or of --refimgid."""
     source = image
     refimgid = context.options.refimgid
     if refimgid:
@@ -188,12 +206,12 @@ def constructReferences(
     if not gain and uncorrected and sinedon.refId(source, "norm"):
         gain = constructReferencePath(getRow(rows.norms, source, "norm"), rows)
     if not gain or not uncorrected or not sinedon.refId(source, "dark"):
-        return gain, "", 0, defects
+        return References(gain, defects=defects)
     try:
-        return gain, *constructDark(source, rows), defects
+        return References(gain, *constructDark(source, rows), defects)
     except Failure as failure:
         warnOnce(f"movies are corrected without a dark reference: {failure}")
-        return gain, "", 0, defects
+        return References(gain, defects=defects)
 
 
 def constructDark(source: Any, rows: Rows) -> tuple[str, int]:

@@ -7,13 +7,13 @@ import os
 from appion.base.failures import ImageFailure, NotReady, Outdated
 from appion.base.retrieve.movies import readMovieHeader
 from appion.base.retrieve.settled import checkSettled, forgetFile
-from appion.motioncorrection.records import MotionCorrectionParams
+from appion.motioncorrection.records import MotionCorrectionTask
 
 #: Seconds without a change after which a movie that is whole but short of frames is taken for what it will stay.
 SHORT_FOR_GOOD = 600.0
 
 
-def checkReady(params: MotionCorrectionParams, settle: float) -> None:
+def checkReady(task: MotionCorrectionTask, settle: float) -> None:
     """Return if the movie is complete.
 
     It has to be unchanged for `settle` seconds, and its size or directory has to agree with its header. A TIFF or EER
@@ -25,8 +25,9 @@ def checkReady(params: MotionCorrectionParams, settle: float) -> None:
         ImageFailure: it is none of the formats, another one than its name says, or short of frames for good.
         InfrastructureFailure: the disk does not answer.
     """
+    params = task.params
     movie = params.movie
-    elsewhere = findElsewhere(params)
+    elsewhere = findElsewhere(task)
     if elsewhere:
         raise Outdated(f"{movie} is not there, but {elsewhere} is")
     age = checkSettled(movie, settle)
@@ -44,8 +45,8 @@ def checkReady(params: MotionCorrectionParams, settle: float) -> None:
     forgetFile(movie)
 
 
-def findElsewhere(params: MotionCorrectionParams) -> str:
+def findElsewhere(task: MotionCorrectionTask) -> str:
     """Return where the movie is if it is not in its place but in another, else an empty text."""
-    if not params.other_movies or os.path.exists(params.movie):
+    if not task.origin.other_movies or os.path.exists(task.params.movie):
         return ""
-    return next((path for path in params.other_movies if os.path.isfile(path)), "")
+    return next((path for path in task.origin.other_movies if os.path.isfile(path)), "")

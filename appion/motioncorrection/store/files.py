@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from appion.base.failures import ImageFailure
 from appion.base.store.files import placeFile
-from appion.motioncorrection.records import MotionCorrectionParams, MotionCorrectionResult
+from appion.motioncorrection.records import ComputedCorrection, MotionCorrectionOrigin
 from appion.motioncorrection.store.names import constructAlignedName
 
 
@@ -32,21 +32,22 @@ class Sum:
     image_id: int | None = None
 
 
-def constructSums(result: MotionCorrectionResult) -> tuple[Sum, ...]:
+def constructSums(computed: ComputedCorrection) -> tuple[Sum, ...]:
     """Return the sums of a result, plain before weighted, with the names that were chosen for them earlier, if any."""
+    result, stored = computed.result, computed.origin.stored_names
     label = result.params.options.alignlabel
     sums = [Sum(label, result.sum_file)] + ([Sum(f"{label}-DW", result.dw_file)] if result.dw_file else [])
-    names = result.stored_names if len(result.stored_names) == len(sums) else [""] * len(sums)
+    names = stored if len(stored) == len(sums) else [""] * len(sums)
     return tuple(replace(item, name=name) for item, name in zip(sums, names, strict=True))
 
 
-def constructTarget(params: MotionCorrectionParams, name: str) -> str:
+def constructTarget(origin: MotionCorrectionOrigin, name: str) -> str:
     """Return the path of an aligned image in the session's image folder."""
-    return os.path.join(params.image_path, f"{name}.mrc")
+    return os.path.join(origin.image_path, f"{name}.mrc")
 
 
 def chooseName(
-    params: MotionCorrectionParams, item: Sum, mine: Mapping[str, int], others: Collection[str]
+    origin: MotionCorrectionOrigin, item: Sum, mine: Mapping[str, int], others: Collection[str]
 ) -> Sum:
     """Return a sum with the name under which it is stored.
 
@@ -60,18 +61,18 @@ def chooseName(
         return replace(item, image_id=mine.get(item.name))
 
     def isTaken(name: str) -> bool:
-        target = constructTarget(params, name)
+        target = constructTarget(origin, name)
         return name.lower() in others or (os.path.lexists(target) and not isSameFile(item.file, target))
 
-    own = findOwnName(params, item, mine)
+    own = findOwnName(origin, item, mine)
     if own:
         return replace(item, name=own, image_id=mine[own])
-    return replace(item, name=constructAlignedName(params.filename, params.preset, item.label, isTaken))
+    return replace(item, name=constructAlignedName(origin.filename, origin.preset, item.label, isTaken))
 
 
-def findOwnName(params: MotionCorrectionParams, item: Sum, mine: Collection[str]) -> str:
+def findOwnName(origin: MotionCorrectionOrigin, item: Sum, mine: Collection[str]) -> str:
     """Return which of a run's names of this exposure is one of the sum's kind (plain or weighted), or an empty text."""
-    first = constructAlignedName(params.filename, params.preset, item.label, lambda _name: False)
+    first = constructAlignedName(origin.filename, origin.preset, item.label, lambda _name: False)
     return next((name for name in mine if re.fullmatch(re.escape(first) + r"(_v\d\d+)?", name)), "")
 
 
@@ -83,7 +84,7 @@ def isSameFile(file: str, other: str) -> bool:
         return False
 
 
-def placeSum(params: MotionCorrectionParams, item: Sum) -> None:
+def placeSum(origin: MotionCorrectionOrigin, item: Sum) -> None:
     """Make a sum visible among the session's images, as a hard link or, on another device, a copy.
 
     Repeating it is harmless, also after the file in the run folder has been removed.
@@ -93,8 +94,8 @@ def placeSum(params: MotionCorrectionParams, item: Sum) -> None:
         ImageFailure: the sum is neither in the run folder nor in its place.
         OSError: as the system gives it.
     """
-    target = constructTarget(params, item.name)
-    os.makedirs(params.image_path, exist_ok=True)
+    target = constructTarget(origin, item.name)
+    os.makedirs(origin.image_path, exist_ok=True)
     if os.path.exists(item.file):
         placeFile(item.file, target)
     elif not os.path.exists(target):
@@ -103,10 +104,10 @@ def placeSum(params: MotionCorrectionParams, item: Sum) -> None:
         )
 
 
-def removeLeftovers(params: MotionCorrectionParams, sums: tuple[Sum, ...]) -> None:
+def removeLeftovers(origin: MotionCorrectionOrigin, sums: tuple[Sum, ...]) -> None:
     """Remove what an attempt that died while copying left beside the targets."""
     for item in sums:
-        for path in glob.glob(os.path.join(glob.escape(params.image_path), f".{glob.escape(item.name[:120])}*.tmp")):
+        for path in glob.glob(os.path.join(glob.escape(origin.image_path), f".{glob.escape(item.name[:120])}*.tmp")):
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(path)
 

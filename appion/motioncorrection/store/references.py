@@ -1,7 +1,7 @@
-"""Reference files for the program, made once per distinct content in ``<rundir>/references``.
+"""Reference files for the program, made once per distinct content in one folder, ``<rundir>/references`` in a run.
 
 The gain reference is used where it lies; the dark reference has to be divided by its number of frames and bad pixels
-have to be drawn as a map, so both become files of the run. Their names hold a hash of what they are made from: whoever
+have to be drawn as a map, so both become files there. Their names hold a hash of what they are made from: whoever
 needs the same content finds the file, and a dry run can name it without writing it.
 """
 
@@ -30,7 +30,7 @@ from appion.base.records.stamp import addLabels
 from appion.base.retrieve.movies import MovieHeader, readFrames, readMovieHeader
 from appion.motioncorrection.calc.internal.defects import calcDefectMap
 from appion.motioncorrection.calc.internal.frames import EER_FACTORS
-from appion.motioncorrection.records import MotionCorrectionParams
+from appion.motioncorrection.records import MotionCorrectionParams, MotionCorrectionTask, References
 
 log = logging.getLogger(__name__)
 
@@ -47,56 +47,77 @@ Identity = tuple[int, int]
 _fitting: set[tuple[object, ...]] = set()
 
 
-def constructReferenceNames(params: MotionCorrectionParams) -> MotionCorrectionParams:
-    """Return `params` with the paths of the reference files that belong to them; nothing is written.
-
-    `dark` is empty if there is no dark image or it is zero everywhere; `gain` changes only if it has to be converted.
-    Dark and defects are left out where the program is not to use them: dark without gain or for EER, defects with
-    ``--force_cpu_flat``.
-
-    Raises:
-        NotReady: the gain reference is missing or not complete.
-        ConfigurationFailure: it is no image.
-    """
-    folder = Path(params.rundir) / "references"
-    gain = params.gain
-    if gain and isReadable(gain):
-        identity = readGainIdentity(gain)
-        header = readGainHeader(gain, identity)
-        if header.format == "mrc" and (header.mode != GAIN_MODE or header.offset < 0):  # negative: big-endian
-            gain = str(folder / f"gain-{calcHash(gain, identity)}.mrc")
-    dark = ""
-    if params.gain and params.dark_source and not params.is_eer:
-        dark_identity = readDarkIdentity(params.dark_source)
-        if dark_identity and hasSignal(params.dark_source, dark_identity):
-            dark = str(folder / f"dark-{calcHash(params.dark_source, dark_identity, params.dark_nframes)}.mrc")
-    defect_map = ""
-    if params.defects and not params.options.force_cpu_flat:
-        content = calcHash(params.defects, bool(params.frame_flip), params.frame_rotate % 4)
-        defect_map = str(folder / f"defects-{content}.mrc")
-    return replace(params, gain=gain, dark=dark, defect_map=defect_map)
+def constructReferenceNames(task: MotionCorrectionTask) -> MotionCorrectionTask:
+    """Return a task with the paths of the reference files in its parameters; see :func:`nameReferences`."""
+    return replace(task, params=nameReferences(task.params, task.origin.references, constructFolder(task)))
 
 
-def saveReferences(params: MotionCorrectionParams) -> MotionCorrectionParams:
-    """Write the reference files of one exposure, unless they are there, and return `params` with their paths.
+def constructFolder(task: MotionCorrectionTask) -> Path:
+    """Return the folder of the run's reference files."""
+    return Path(task.origin.rundir) / "references"
+
+
+def saveReferences(task: MotionCorrectionTask) -> MotionCorrectionTask:
+    """Write the reference files of one exposure, unless they are there; return the task with their paths.
 
     Raises:
         NotReady: the gain reference is missing or not complete: like a movie, it is waited for.
         InfrastructureFailure: a file cannot be written.
         ConfigurationFailure: the gain reference is no image, or does not fit the movie's frames.
     """
-    named = constructReferenceNames(params)
-    checkGain(params)
-    if named.gain != params.gain:
-        saveOnce(named.gain, lambda: readImage(params.gain).astype(np.float32))
+    checkGain(task)
+    return replace(task, params=writeReferences(task.params, task.origin.references, constructFolder(task)))
+
+
+def nameReferences(params: MotionCorrectionParams, references: References, folder: Path) -> MotionCorrectionParams:
+    """Return `params` with the paths in `folder` of the reference files that belong to them; nothing is written.
+
+    `dark` is empty if there is no dark image or it is zero everywhere; `gain` is a new file only if it has to be
+    converted. Dark and defects are left out where the program is not to use them: dark without gain or for EER, defects
+    with ``--force_cpu_flat``.
+
+    Raises:
+        NotReady: the gain reference is missing or not complete.
+        ConfigurationFailure: it is no image.
+    """
+    gain = references.gain
+    if gain and isReadable(gain):
+        identity = readGainIdentity(gain)
+        header = readGainHeader(gain, identity)
+        if header.format == "mrc" and (header.mode != GAIN_MODE or header.offset < 0):  # negative: big-endian
+            gain = str(folder / f"gain-{calcHash(gain, identity)}.mrc")
+    dark = ""
+    if references.gain and references.dark and not params.is_eer:
+        dark_identity = readDarkIdentity(references.dark)
+        if dark_identity and hasSignal(references.dark, dark_identity):
+            dark = str(folder / f"dark-{calcHash(references.dark, dark_identity, references.dark_nframes)}.mrc")
+    defect_map = ""
+    if references.defects and not params.options.force_cpu_flat:
+        content = calcHash(references.defects, bool(params.frame_flip), params.frame_rotate % 4)
+        defect_map = str(folder / f"defects-{content}.mrc")
+    return replace(params, gain=gain, dark=dark, defect_map=defect_map)
+
+
+def writeReferences(params: MotionCorrectionParams, references: References, folder: Path) -> MotionCorrectionParams:
+    """Write the reference files of one movie into `folder`, unless they are there; return `params` with their paths.
+
+    Raises:
+        NotReady: the gain reference is missing or not complete.
+        InfrastructureFailure: a file cannot be written.
+        ConfigurationFailure: the gain reference is no image.
+    """
+    named = nameReferences(params, references, folder)
+    if named.gain != references.gain:
+        saveOnce(named.gain, lambda: readImage(references.gain).astype(np.float32))
     if named.dark:
-        saveOnce(named.dark, lambda: readImage(params.dark_source).astype(np.float32) / max(1, params.dark_nframes))
+        frames = max(1, references.dark_nframes)
+        saveOnce(named.dark, lambda: readImage(references.dark).astype(np.float32) / frames)
     if named.defect_map:
-        saveOnce(named.defect_map, lambda: calcDefectMap(params.defects, params.frame_flip, params.frame_rotate))
+        saveOnce(named.defect_map, lambda: calcDefectMap(references.defects, params.frame_flip, params.frame_rotate))
     return named
 
 
-def checkGain(params: MotionCorrectionParams) -> None:
+def checkGain(task: MotionCorrectionTask) -> None:
     """Look whether there is a gain reference that, turned as the frames are, divides them evenly.
 
     One movie of each camera setting is looked at. Other formats than MRC and TIFF are left to the program.
@@ -105,25 +126,32 @@ def checkGain(params: MotionCorrectionParams) -> None:
         NotReady: it is missing or not complete.
         ConfigurationFailure: it does not fit, or is no image.
     """
-    if not params.gain or not isReadable(params.gain):
+    origin, params = task.origin, task.params
+    gain = origin.references.gain
+    if not gain or not isReadable(gain):
         return
-    identity = readGainIdentity(params.gain)
+    identity = readGainIdentity(gain)
     rotate = 0 if params.options.force_cpu_flat else params.frame_rotate % 2
     upsampling = EER_FACTORS[params.options.eer_sampling] if params.is_eer else 1
-    setting = (params.gain, identity, rotate, upsampling, params.movie_format, params.camera_dimension,
-               params.camera_binning)
+    setting = (gain, identity, rotate, upsampling, params.movie_format, origin.camera_dimension, origin.camera_binning)
     if setting in _fitting:
         return
-    shape = readGainHeader(params.gain, identity).shape
-    rows, cols = reversed(shape) if rotate else shape
+    shape = readGainHeader(gain, identity).shape
     frame = tuple(side * upsampling for side in readMovieHeader(params.movie).shape)
-    if frame[0] % rows or frame[1] % cols or frame[0] // rows != frame[1] // cols:
+    if not fitsFrames(shape, frame, bool(rotate)):
+        rows, cols = reversed(shape) if rotate else shape
         raise ConfigurationFailure(
-            f"gain reference {params.gain}, turned as the frames are, has {cols} x {rows} pixels, which do not evenly "
+            f"gain reference {gain}, turned as the frames are, has {cols} x {rows} pixels, which do not evenly "
             f"divide the {frame[1]} x {frame[0]} pixels of {params.movie}",
             "give the right reference with --gainfile or --refimgid, or correct the camera's frame rotation in Leginon",
         )
     _fitting.add(setting)
+
+
+def fitsFrames(shape: tuple[int, ...], frame: tuple[int, ...], turned: bool) -> bool:
+    """Return whether a gain reference (rows, columns), turned by a quarter or not, evenly divides a frame."""
+    rows, cols = reversed(shape) if turned else shape
+    return frame[0] % rows == 0 and frame[1] % cols == 0 and frame[0] // rows == frame[1] // cols
 
 
 def checkGainFile(path: str) -> None:

@@ -10,9 +10,9 @@ from dataclasses import replace
 
 import sinedon
 from appion.base.failures import ConfigurationFailure, ImageFailure, InfrastructureFailure
+from appion.base.records.task import encodeComputed
 from appion.base.store.journal import saveResult
-from appion.motioncorrection.calc.internal.encoding import encodeResult
-from appion.motioncorrection.records import MotionCorrectionResult
+from appion.motioncorrection.records import ComputedCorrection, MotionCorrectionOrigin
 from appion.motioncorrection.store import rows
 from appion.motioncorrection.store.files import (
     Sum,
@@ -31,7 +31,7 @@ from sinedon.models.leginondata import AcquisitionImageData, CameraEMData
 MAX_NAME_CHANGES = 100
 
 
-def storeResult(result: MotionCorrectionResult, run: StackRun) -> tuple[str, ...]:
+def storeResult(computed: ComputedCorrection, run: StackRun) -> tuple[str, ...]:
     """Store files and rows of one exposure; what an earlier, interrupted attempt stored is found again.
 
     When this returns, the sums are among the session's images, their rows are complete, and the run folder holds
@@ -43,48 +43,50 @@ def storeResult(result: MotionCorrectionResult, run: StackRun) -> tuple[str, ...
         InfrastructureFailure: the session's folder or the run folder cannot be written to.
         django.db.Error: the database does not answer (`sinedon.isDatabaseAway`); to be repeated on a new connection.
     """
+    origin = computed.origin
     try:
-        sums = placeSums(result, run)
-        image_ids = saveRows(result, run, sums)
+        sums = placeSums(computed, run)
+        image_ids = saveRows(computed, run, sums)
         # The markers say that nothing is left to do, so this comes before them.
         removeSums(sums)
     except OSError as error:
         raise InfrastructureFailure(
-            f"cannot store {result.params.filename}: {error}",
-            f"make room or permit writing in {result.params.image_path} and {result.params.rundir}; it is tried again",
+            f"cannot store {origin.filename}: {error}",
+            f"make room or permit writing in {origin.image_path} and {origin.rundir}; it is tried again",
         ) from error
     except sinedon.errors.SchemaError as error:
-        raise ConfigurationFailure(f"cannot store {result.params.filename}: {error}") from error
+        raise ConfigurationFailure(f"cannot store {origin.filename}: {error}") from error
     for image_id in image_ids:
-        rows.savePair(result.params.image_id, image_id, run)
-    return tuple(f"{result.params.image_path}/{item.name}.mrc" for item in sums)
+        rows.savePair(origin.image_id, image_id, run)
+    return tuple(f"{origin.image_path}/{item.name}.mrc" for item in sums)
 
 
-def placeSums(result: MotionCorrectionResult, run: StackRun) -> tuple[Sum, ...]:
+def placeSums(computed: ComputedCorrection, run: StackRun) -> tuple[Sum, ...]:
     """Choose names, unless that was done, write them into the journal, and place the files under them."""
-    params = result.params
-    mine, others = readStoredNames(params.image_id, run)
-    sums = constructSums(result)
+    origin = computed.origin
+    mine, others = readStoredNames(origin.image_id, run)
+    sums = constructSums(computed)
     if sums[0].name:
-        removeLeftovers(params, sums)
-    elif all(findOwnName(params, item, mine) for item in sums):
+        removeLeftovers(origin, sums)
+    elif all(findOwnName(origin, item, mine) for item in sums):
         # Complete, so it was computed again on purpose: the new results stand beside the old ones.
         mine, others = {}, others | {name.lower() for name in mine}
     for _attempt in range(MAX_NAME_CHANGES):
-        chosen = tuple(chooseName(params, item, mine, others) for item in sums)
+        chosen = tuple(chooseName(origin, item, mine, others) for item in sums)
         names = tuple(item.name for item in chosen)
         if names != tuple(item.name for item in sums):
-            saveResult(params.rundir, params.image_id, encodeResult(replace(result, stored_names=names)))
-        sums = tuple(placeUnlessTaken(result, item) for item in chosen)
+            named = replace(computed, origin=replace(origin, stored_names=names))
+            saveResult(origin.rundir, origin.image_id, encodeComputed(named))
+        sums = tuple(placeUnlessTaken(origin, item) for item in chosen)
         if all(item.name for item in sums):
             return sums
-    raise InfrastructureFailure(f"no free name for {params.filename} in {params.image_path}", "look what writes there")
+    raise InfrastructureFailure(f"no free name for {origin.filename} in {origin.image_path}", "look what writes there")
 
 
-def placeUnlessTaken(result: MotionCorrectionResult, item: Sum) -> Sum:
+def placeUnlessTaken(origin: MotionCorrectionOrigin, item: Sum) -> Sum:
     """Place a sum; if its name turns out to be somebody else's, return it without a name."""
     try:
-        placeSum(result.params, item)
+        placeSum(origin, item)
     except FileExistsError:
         # A sum of this very run that was computed twice: the first stays, its rows describe it.
         return item if item.image_id else replace(item, name="")
@@ -103,13 +105,13 @@ def readStoredNames(image_id: int, run: StackRun) -> tuple[dict[str, int], set[s
     return mine, {image.filename.lower() for image in images.values() if image.filename not in mine}
 
 
-def saveRows(result: MotionCorrectionResult, run: StackRun, sums: tuple[Sum, ...]) -> list[int]:
+def saveRows(computed: ComputedCorrection, run: StackRun, sums: tuple[Sum, ...]) -> list[int]:
     """Write all rows of a result but the markers; return the ids of the aligned images, the plain one first."""
-    params = result.params
-    source = sinedon.readRows(AcquisitionImageData, [params.image_id]).get(params.image_id)
+    origin, result = computed.origin, computed.result
+    source = sinedon.readRows(AcquisitionImageData, [origin.image_id]).get(origin.image_id)
     camera = sinedon.readRows(CameraEMData, [source.camera_id]).get(source.camera_id) if source is not None else None
     if source is None or camera is None:
-        raise ImageFailure(f"image {params.image_id} ({params.filename}) or its camera row is not in the database")
+        raise ImageFailure(f"image {origin.image_id} ({origin.filename}) or its camera row is not in the database")
     changes = rows.calcCameraChanges(camera, result)
     camera_id = 0
     geometry = {field: value for field, value in changes.items() if field not in ("align_frames", "use_frames")}
@@ -118,7 +120,7 @@ def saveRows(result: MotionCorrectionResult, run: StackRun, sums: tuple[Sum, ...
         image_id = item.image_id
         if image_id is None:
             camera_id = camera_id or sinedon.copyRow(CameraEMData, camera.def_id, **changes)
-            preset_id = rows.savePreset(source, camera, geometry, params.preset, item.label)
+            preset_id = rows.savePreset(source, camera, geometry, origin.preset, item.label)
             image_id = rows.saveImage(source.def_id, item.name, camera_id, preset_id)
         image_ids.append(image_id)
     rows.saveDrift(image_ids[0], run, result)

@@ -51,37 +51,40 @@ def analyseFit(
     estimate: Estimate,
     scratch: Path,
 ) -> Analysis:
-    """Analyse a fit on the session's image and draw its pictures into ``opimages`` of the run folder.
+    """Analyse a fit on the micrograph and draw its pictures into ``opimages`` of the folder, if there is one.
 
     Args:
-        defocus: defocus1, defocus2 (m) and angle (degrees) in the convention; phase_shift: radians.
+        defocus: defocus1, defocus2 (Å) and angle (degrees) in the convention; phase_shift: radians.
         estimate: what the program made. scratch: folder in which the pictures are drawn before they are moved.
     """
     warnings: list[str] = []
     found = None
-    implausible = findImplausible(*defocus[:2], params.cs, params.high_tension, params.amplitude_contrast)
+    implausible = findImplausible(*defocus[:2], params.cs, params.voltage, params.amplitude_contrast)
     if params.analyse and implausible:
         warnings.append(f"not analysed: {'; '.join(implausible)}")
     elif params.analyse:
         try:
             found = _calcAnalysis(params, defocus, phase_shift)
         except Exception as error:
-            log.debug("the analysis of %s failed", params.filename, exc_info=True)
+            log.debug("the analysis of %s failed", params.micrograph, exc_info=True)
             warnings.append(f"not analysed: {_describe(error)}")
-    made, troubles = drawPictures(params, _constructDrawings(params, found, estimate), scratch)
     if found is not None and found.reason:
         warnings.append(f"confidences and resolutions cannot be told: {found.reason}")
-    graphs = constructGraphs(params.short, made)
-    localplot = f"{params.short}{LOCAL}" if LOCAL in made else ""
-    return Analysis(found.confidence if found else None, graphs, localplot, (*warnings, *troubles))
+    confidence = found.confidence if found else None
+    if not params.folder:
+        return Analysis(confidence, ("", "", "", ""), "", tuple(warnings))
+    made, troubles = drawPictures(params, _constructDrawings(params, found, estimate), scratch)
+    graphs = constructGraphs(params.name, made)
+    localplot = f"{params.name}{LOCAL}" if LOCAL in made else ""
+    return Analysis(confidence, graphs, localplot, (*warnings, *troubles))
 
 
 def drawPictures(params: CTFParams, drawings: Sequence[Drawing], scratch: Path) -> tuple[set[str], list[str]]:
     """Draw pictures and move them to ``opimages``; return the ends of the names of those made, and what went wrong."""
-    folder = Path(params.rundir) / "opimages"
+    folder = Path(params.folder) / "opimages"
     made, warnings = set(), []
     for end, draw in drawings:
-        name = f"{params.short}{end}"
+        name = f"{params.name}{end}"
         try:
             draw(scratch / name)
             moveFile(scratch / name, folder / name)
@@ -108,9 +111,10 @@ def constructGraphs(short: str, made: set[str]) -> tuple[str, str, str, str]:
 
 
 def _calcAnalysis(params: CTFParams, defocus: tuple[float, float, float], phase_shift: float) -> CTFAnalysis:
+    defocus1, defocus2, angle = defocus
     return internal.calcCTFAnalysis(
-        readMicrograph(params.micrograph), params.image_pixelsize, *defocus, params.cs, params.high_tension * 1000,
-        convertContrast(params.amplitude_contrast), phase_shift,
+        readMicrograph(params.micrograph), params.micrograph_pixelsize, defocus1 * 1e-10, defocus2 * 1e-10, angle,
+        params.cs, params.voltage * 1000, convertContrast(params.amplitude_contrast), phase_shift,
     )  # fmt: skip
 
 

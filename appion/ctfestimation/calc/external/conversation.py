@@ -6,7 +6,7 @@ import contextlib
 import pty
 import termios
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
@@ -43,6 +43,7 @@ def converse(
     timeout: float,
     noteStart: Callable[[int], object],
     findAnswer: Callable[[str], str | None],
+    environment: Mapping[str, str] | None = None,
 ) -> Conversation:
     """Run a program in `cwd` on a terminal of its own and answer its questions, for at most `timeout` seconds.
 
@@ -51,6 +52,7 @@ def converse(
 
     Args:
         findAnswer: returns the answer to a question, or None if it does not know the question.
+        environment: what is added to the variables of this process.
 
     Raises:
         ImageFailure: the program asks something unknown, or the same twice because it does not accept the answer.
@@ -63,7 +65,7 @@ def converse(
     with (
         open(output, "w", encoding="utf-8") as log,
         _openTerminal() as (terminal, line),
-        startProgram(command, cwd, line.fileno(), line.fileno(), noteStart) as process,
+        startProgram(command, cwd, line.fileno(), line.fileno(), noteStart, environment) as process,
     ):
         line.close()
         child = fdspawn(terminal, encoding="utf-8", codec_errors="replace", timeout=None, use_poll=True)

@@ -1,4 +1,4 @@
-"""The CTF estimation of one micrograph on a worker: run the program, check and analyse its fit, note the result."""
+"""The CTF estimation of one micrograph: run the program, check and analyse its fit."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from pathlib import Path
 from appion.base.failures import Failure
 from appion.base.records.stamp import constructLogHeader
 from appion.base.store.files import keepOutput, moveFile
-from appion.base.store.journal import saveResult
 from appion.base.store.scratch import workInScratch
 from appion.ctfestimation.calc.external.analysis import analyseFit
 from appion.ctfestimation.calc.external.ctffind import constructCtffindCmd, runCtffind
@@ -18,7 +17,6 @@ from appion.ctfestimation.calc.external.estimate import OUTPUT, Estimate
 from appion.ctfestimation.calc.external.gctf import constructGctfCmd, runGctf
 from appion.ctfestimation.calc.external.micrograph import checkInput
 from appion.ctfestimation.calc.internal.convention import calcConfidence, calcDefocus, convertResolution
-from appion.ctfestimation.calc.internal.encoding import encodeResult
 from appion.ctfestimation.records import CTFParams, CTFResult
 
 
@@ -30,9 +28,9 @@ def constructArgv(params: CTFParams) -> list[str]:
 def calcCTF(params: CTFParams) -> CTFResult:
     """Estimate the CTF of one micrograph and return what was found.
 
-    The program runs in a scratch folder of its own. What it printed goes to ``logfiles/<short>.log`` of the run
-    folder, its text files to the run folder, its picture and those drawn here to ``opimages``; then the result is
-    written to the journal. Where confidences or pictures cannot be made, the result says so in its warnings.
+    The program runs in a scratch folder of its own. If `params` name a folder, what it printed goes to
+    ``logfiles/<name>.log`` in it, its text files beside that, its picture and those drawn here to ``opimages``; nothing
+    else is written. Where confidences or pictures cannot be made, the result says so in its warnings.
 
     Raises:
         NotReady: the input is missing or incomplete.
@@ -40,14 +38,13 @@ def calcCTF(params: CTFParams) -> CTFResult:
         InfrastructureFailure: the host, its GPU or a disk failed.
         ConfigurationFailure: the program is missing.
     """
-    with workInScratch(params.scratch, params.image_id) as scratch:
+    with workInScratch(*os.path.split(params.scratch)) as scratch:
         return _estimate(params, scratch, os.uname().nodename)
 
 
 def _estimate(params: CTFParams, scratch: Path, host: str) -> CTFResult:
-    rundir = Path(params.rundir)
-    for folder in ("logfiles", "opimages"):
-        (rundir / folder).mkdir(parents=True, exist_ok=True)
+    for folder in ("logfiles", "opimages") if params.folder else ():
+        Path(params.folder, folder).mkdir(parents=True, exist_ok=True)
     warnings = checkInput(params)
     started = time.time()
     try:
@@ -56,15 +53,15 @@ def _estimate(params: CTFParams, scratch: Path, host: str) -> CTFResult:
         failure.command = failure.command or " ".join(constructArgv(params))
         raise
     finally:
-        if (scratch / OUTPUT).exists():
-            log = rundir / "logfiles" / f"{params.short}.log"
+        if params.folder and (scratch / OUTPUT).exists():
+            log = Path(params.folder, "logfiles", f"{params.name}.log")
             keepOutput(scratch / OUTPUT, log, constructLogHeader(params.program))
     fit = estimate.fit
     defocus1, defocus2, angle = calcDefocus(fit)
     analysis = analyseFit(params, (defocus1, defocus2, angle), fit.phase_shift, estimate, scratch)
     kept = _keepFiles(params, estimate)
     confidence_d = round(math.sqrt(abs(fit.score)), 5)
-    result = CTFResult(
+    return CTFResult(
         params=params,
         defocus1=defocus1,
         defocus2=defocus2,
@@ -73,7 +70,7 @@ def _estimate(params: CTFParams, scratch: Path, host: str) -> CTFResult:
         confidence=calcConfidence(fit.score, confidence_d, analysis.confidence),
         confidence_d=confidence_d,
         ctffind4_resolution=convertResolution(fit.resolution),
-        extra_phase_shift=fit.phase_shift,
+        extra_phase_shift=math.degrees(fit.phase_shift),
         argv=estimate.argv,
         host=host,
         started=started,
@@ -88,16 +85,16 @@ def _estimate(params: CTFParams, scratch: Path, host: str) -> CTFResult:
         answers=estimate.answers,
         warnings=(*warnings, *estimate.warnings, *analysis.warnings),
     )
-    saveResult(params.rundir, params.image_id, encodeResult(result))
-    return result
 
 
 def _keepFiles(params: CTFParams, estimate: Estimate) -> list[Path]:
     """Move the program's files to where classic Appion leaves them; return the text files that were there."""
-    rundir = Path(params.rundir)
+    if not params.folder:
+        return []
+    folder = Path(params.folder)
     texts = [path for path in estimate.texts if path.exists()]
     for path in texts:
-        moveFile(path, rundir / path.name)
+        moveFile(path, folder / path.name)
     if estimate.diagnostic.exists():
-        moveFile(estimate.diagnostic, rundir / "opimages" / f"{params.short}-pow.mrc")
+        moveFile(estimate.diagnostic, folder / "opimages" / f"{params.name}-pow.mrc")
     return texts

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from appion.base.failures import ImageFailure
 from appion.base.programs.blame import classifyRun, explainFailure
+from appion.base.programs.run import constructThreadVariables
 from appion.base.store.scratch import saveOwner
 from appion.ctfestimation.calc.external.conversation import converse
 from appion.ctfestimation.calc.external.estimate import OUTPUT, SLOW, Estimate
@@ -36,6 +37,7 @@ def runCtffind(params: CTFParams, scratch: Path) -> Estimate:
     talk = converse(
         argv, scratch, output, params.timeout,
         lambda pid: saveOwner(scratch, pid), lambda text: findAnswer(params, text),
+        constructThreadVariables(params.threads),
     )  # fmt: skip
     said = ANSI.sub("", output.read_bytes().decode("utf-8", "replace"))
     failure = classifyRun(talk.run, said, params.timeout, SLOW)

@@ -21,7 +21,7 @@ class Estimate:
     Attributes:
         argv: its command line.
         diagnostic: its picture of spectrum and fit (MRC). averages: CTFFIND's curves.
-        texts: files to keep in the run folder. local: STAR file of Gctf's local refinement.
+        texts: files to keep. local: STAR file of Gctf's local refinement.
         answers: each question with the answer it got.
     """
 

@@ -32,7 +32,7 @@ def constructGctfCmd(params: CTFParams) -> list[str]:
     command = [
         params.program.path,
         "--apix", formatNumber(params.pixelsize),
-        "--kv", formatNumber(params.high_tension),
+        "--kv", formatNumber(params.voltage),
         "--cs", formatNumber(params.cs),
         "--ac", formatNumber(params.amplitude_contrast),
         "--boxsize", str(params.fieldsize),
@@ -46,7 +46,7 @@ def constructGctfCmd(params: CTFParams) -> list[str]:
         "--defH", formatNumber(params.defmax),
         "--defS", formatNumber(params.defstep),
         "--astm", formatNumber(params.astigmatism),
-        f"{params.short}.mrc",
+        f"{params.name}.mrc",
     ]  # fmt: skip
     if params.phase is not None:
         command += ["--phase_shift_H", formatNumber(params.phase.maximum)]
@@ -66,9 +66,9 @@ def runGctf(params: CTFParams, scratch: Path) -> Estimate:
         InfrastructureFailure, ConfigurationFailure: the host or the program is to blame.
     """
     argv = constructGctfCmd(params)
-    micrograph = scratch / f"{params.short}.mrc"
+    micrograph = scratch / f"{params.name}.mrc"
     micrograph.symlink_to(Path(params.input).absolute())
-    raster = scratch / f"{params.short}{RASTER}"
+    raster = scratch / f"{params.name}{RASTER}"
     if params.local is not None:
         points = calcRaster(params.dimension, params.local.raster)
         raster.write_text(constructRasterStar(points, micrograph.name))
@@ -77,7 +77,7 @@ def runGctf(params: CTFParams, scratch: Path) -> Estimate:
         argv, scratch, output, params.timeout, lambda pid: saveOwner(scratch, pid), constructEnvironment()
     )
     said = output.read_bytes().decode("utf-8", "replace")
-    log = scratch / f"{params.short}_gctf.log"
+    log = scratch / f"{params.name}_gctf.log"
     text = log.read_bytes().decode("utf-8", "replace") if log.exists() else said
     failure = classifyRun(run, said or text, params.timeout, SLOW)
     if failure:
@@ -86,11 +86,11 @@ def runGctf(params: CTFParams, scratch: Path) -> Estimate:
         fit = parseGctfLog(text)
     except ImageFailure as error:
         raise explainFailure(error.reason, f"{text}\n{said}" if log.exists() else said) from error
-    local = scratch / f"{params.short}_local.star"
+    local = scratch / f"{params.name}_local.star"
     return Estimate(
         argv=tuple(argv),
         fit=fit,
-        diagnostic=scratch / f"{params.short}.ctf",
+        diagnostic=scratch / f"{params.name}.ctf",
         texts=(log, *((raster, local) if params.local is not None else ())),
         local=local if params.local is not None else None,
     )

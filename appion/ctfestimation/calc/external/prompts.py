@@ -155,7 +155,7 @@ def constructAnswers(params: CTFParams) -> dict[str, str]:
 
 def constructNames(params: CTFParams) -> tuple[str, str]:
     """Return how input and diagnostic image are named to the program, relative to the folder it runs in."""
-    return f"{params.short}{PurePath(params.input).suffix or '.mrc'}", f"{params.short}-pow.mrc"
+    return f"{params.name}{PurePath(params.input).suffix or '.mrc'}", f"{params.name}-pow.mrc"
 
 
 def _constructValues(params: CTFParams) -> dict[str, str]:
@@ -169,7 +169,7 @@ def _constructValues(params: CTFParams) -> dict[str, str]:
         "frames": str(params.frame_average),
         "output": output,
         "pixelsize": formatNumber(params.pixelsize),
-        "voltage": formatNumber(params.high_tension),
+        "voltage": formatNumber(params.voltage),
         "cs": formatNumber(params.cs),
         "contrast": formatNumber(params.amplitude_contrast),
         "box": str(params.fieldsize),

@@ -1,8 +1,7 @@
 """Numbers of the programs brought to the convention of `ApCtfData`.
 
-Defocus in metres, positive for underfocus, defocus1 the smaller one; the angle is the axis of defocus1, in degrees from
--90 to 90, counted from the columns towards the rows of the image. Programs print defocus in Å, the larger one first,
-with the axis of that.
+Defocus positive for underfocus, defocus1 the smaller one; the angle is the axis of defocus1, in degrees from -90 to 90,
+counted from the columns towards the rows of the image. Programs print the larger defocus first, with the axis of that.
 """
 
 from __future__ import annotations
@@ -18,10 +17,10 @@ NO_RESOLUTION = 100000.0
 #: Amplitude contrast below this counts as none.
 SMALL_CONTRAST = 0.005
 
-#: Ranges outside of which a fit is kept but not analysed: defocus (µm), Cs (mm), high tension (kV), amplitude contrast.
+#: Ranges outside of which a fit is kept but not analysed: defocus (µm), Cs (mm), voltage (kV), amplitude contrast.
 PLAUSIBLE_DEFOCUS = (0.01, 25.0)
 PLAUSIBLE_CS = (0.0, 9.0)
-PLAUSIBLE_TENSION = (60.0, 400.0)
+PLAUSIBLE_VOLTAGE = (60.0, 400.0)
 PLAUSIBLE_CONTRAST = (0.0, 0.5)
 
 
@@ -47,8 +46,13 @@ class Fit:
 
 
 def calcDefocus(fit: Fit) -> tuple[float, float, float]:
-    """Return defocus1 (m), defocus2 (m) and the angle of astigmatism (degrees) of a fit."""
-    return convertToConvention(fit.defocus_v * 1e-10, fit.defocus_u * 1e-10, fit.angle + 90)
+    """Return defocus1 (Å), defocus2 (Å) and the angle of astigmatism (degrees) of a fit."""
+    return convertToConvention(fit.defocus_v, fit.defocus_u, fit.angle + 90)
+
+
+def convertMicrons(value: float) -> float:
+    """Return a length of a command line (µm) in Å, without what binary fractions add."""
+    return round(value * 1e4, 4)
 
 
 def convertToConvention(defocus1: float, defocus2: float, angle: float) -> tuple[float, float, float]:
@@ -87,14 +91,14 @@ def calcConfidence(score: float, confidence_d: float, analysis: CTFConfidence | 
 
 
 def findImplausible(
-    defocus1: float, defocus2: float, cs: float, high_tension: float, contrast: float
+    defocus1: float, defocus2: float, cs: float, voltage: float, contrast: float
 ) -> list[str]:
-    """Return in words what is outside of the range in which an analysis makes sense (m, m, mm, kV, fraction)."""
+    """Return in words what is outside of the range in which an analysis makes sense (Å, Å, mm, kV, fraction)."""
     values = (
-        ("defocus", defocus1 * 1e6, PLAUSIBLE_DEFOCUS, "µm"),
-        ("defocus", defocus2 * 1e6, PLAUSIBLE_DEFOCUS, "µm"),
+        ("defocus", defocus1 * 1e-4, PLAUSIBLE_DEFOCUS, "µm"),
+        ("defocus", defocus2 * 1e-4, PLAUSIBLE_DEFOCUS, "µm"),
         ("spherical aberration", cs, PLAUSIBLE_CS, "mm"),
-        ("high tension", high_tension, PLAUSIBLE_TENSION, "kV"),
+        ("high tension", voltage, PLAUSIBLE_VOLTAGE, "kV"),
         ("amplitude contrast", contrast, PLAUSIBLE_CONTRAST, ""),
     )
     return [

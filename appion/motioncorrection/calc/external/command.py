@@ -69,12 +69,12 @@ def constructInputName(params: MotionCorrectionParams) -> str:
     """Return how the movie is named to the program: its path, or a link in the scratch folder if that is too long."""
     if len(params.movie.encode()) <= MAX_PATH:
         return params.movie
-    return f"{params.filename[-(MAX_PATH - 20):]}_st{Path(params.movie).suffix}"
+    return f"{params.name[-(MAX_PATH - 20):]}_st{Path(params.movie).suffix}"
 
 
 def constructOutputName(params: MotionCorrectionParams) -> str:
     """Return the name of the sum relative to the scratch folder. A ".mrc" inside the name would cut it short."""
-    return params.filename.replace(".mrc", "_mrc")[-(MAX_PATH - 20) :] + "_c.mrc"
+    return params.name.replace(".mrc", "_mrc")[-(MAX_PATH - 20) :] + "_c.mrc"
 
 
 def constructMotionCorCmd(
@@ -148,7 +148,7 @@ def _constructDose(params: MotionCorrectionParams) -> list[str]:
         # three decimals as classic; 0.000 would turn the weighting off
         text = f"{dose:.3f}" if dose is not None and dose >= 0.0005 else f"{dose:.3g}"
         command += ["-FmDose", text, "-PixSize", f"{params.pixelsize / calcUpsampling(params):.3f}"]
-        command += ["-kV", str(params.high_tension)]
+        command += ["-kV", f"{params.voltage:g}"]
     if params.program.kind == "motioncor3":
         command += ["-Cs", "0"]
     return command

@@ -1,4 +1,4 @@
-"""The motion correction of one exposure on a worker: run the program, check what it made, turn it, note the result."""
+"""The motion correction of one movie: run the program, check what it made, turn it, keep it."""
 
 from __future__ import annotations
 
@@ -10,11 +10,10 @@ from numpy.typing import NDArray
 
 from appion.base.failures import Failure, ImageFailure, NotReady
 from appion.base.programs.blame import explainFailure
-from appion.base.programs.run import runProgram
+from appion.base.programs.run import constructThreadVariables, runProgram
 from appion.base.records.stamp import constructLogHeader
 from appion.base.retrieve.movies import MovieHeader, readMovieHeader
 from appion.base.store.files import keepOutput, writeAtomically
-from appion.base.store.journal import saveResult
 from appion.base.store.scratch import saveOwner, workInScratch
 from appion.motioncorrection.calc.external.command import (
     INTFILE,
@@ -29,9 +28,7 @@ from appion.motioncorrection.calc.external.command import (
 )
 from appion.motioncorrection.calc.external.failure import classifyRun
 from appion.motioncorrection.calc.external.log import parseMotionCorLog
-from appion.motioncorrection.calc.external.program import constructLogName
 from appion.motioncorrection.calc.external.sums import readMrc, readSum, saveSum
-from appion.motioncorrection.calc.internal.encoding import encodeResult
 from appion.motioncorrection.calc.internal.frames import calcRenderedFrameCount, isIntegrated
 from appion.motioncorrection.calc.internal.geometry import calcOrientation, orientToLeginon
 from appion.motioncorrection.calc.internal.trajectory import calcPositions, constructShiftLog
@@ -48,12 +45,11 @@ ORIENTATIONS = tuple(
 
 
 def calcMotionCorrection(params: MotionCorrectionParams) -> MotionCorrectionResult:
-    """Correct the motion of one exposure and return what was made.
+    """Correct the motion of one movie and return what was made.
 
-    The program runs in a scratch folder of its own. Its sums, turned into Leginon's orientation, and both logs go to
-    the run folder as ``<image>_c.mrc``, ``<image>_c-DW.mrc`` (with a dose), ``<image>_st_Log.txt`` and
-    ``<image>_st_Log.motioncor2.txt`` (or 3, after the program); then the result is written to the journal. The
-    environment variable APPION_GPU says which GPU to use.
+    The program runs in a scratch folder of its own. Its sums, turned into the orientation of the gain reference, and
+    both logs go where `params.files` says, and nothing else is written. The environment variable APPION_GPU says which
+    GPU to use, else the first of `params.options.gpuids`.
 
     Raises:
         NotReady: the movie is missing or incomplete.
@@ -61,7 +57,7 @@ def calcMotionCorrection(params: MotionCorrectionParams) -> MotionCorrectionResu
         InfrastructureFailure: the host, its GPU or a disk failed.
         ConfigurationFailure: the program is missing, or an option is impossible for this movie.
     """
-    with workInScratch(params.scratch, params.image_id) as scratch:
+    with workInScratch(*os.path.split(params.scratch)) as scratch:
         return _correct(params, scratch, os.uname().nodename)
 
 
@@ -77,20 +73,18 @@ def _correct(params: MotionCorrectionParams, scratch: Path, host: str) -> Motion
         failure.command = failure.command or " ".join(argv)
         raise
     finally:
-        program_log = Path(params.rundir) / constructLogName(params.filename, params.program.kind)
         if (scratch / OUTPUT).exists():
-            keepOutput(scratch / OUTPUT, program_log, constructLogHeader(params.program))
+            keepOutput(scratch / OUTPUT, Path(params.files.program_log), constructLogHeader(params.program))
     images = [_turn(params, image) for image in images]
     pixelsize = params.pixelsize * params.options.bin
-    sum_files = [Path(params.rundir) / f"{params.filename}{end}" for end in ("_c.mrc", "_c-DW.mrc")][: len(images)]
+    sum_files = (params.files.sum, params.files.weighted)[: len(images)]
     for path, image in zip(sum_files, images, strict=True):
-        saveSum(path, image, pixelsize, params.program)
+        saveSum(Path(path), image, pixelsize, params.program)
     positions = calcPositions(shifts, calcReduction(params))
     frames = selectFrames(params)
-    log_file = Path(params.rundir) / f"{params.filename}_st_Log.txt"
-    writeAtomically(log_file, constructShiftLog(positions, frames.rendered, frames.throw))
+    writeAtomically(params.files.shift_log, constructShiftLog(positions, frames.rendered, frames.throw))
     orientation, scores, warnings = _checkOrientation(params, images[0])
-    result = MotionCorrectionResult(
+    return MotionCorrectionResult(
         params=params,
         argv=tuple(argv),
         host=host,
@@ -98,17 +92,15 @@ def _correct(params: MotionCorrectionParams, scratch: Path, host: str) -> Motion
         seconds=round(time.time() - started, 3),
         shifts=tuple(shifts),
         positions=tuple(positions),
-        sum_file=str(sum_files[0]),
-        dw_file=str(sum_files[1]) if len(sum_files) > 1 else "",
+        sum_file=sum_files[0],
+        dw_file=sum_files[1] if len(sum_files) > 1 else "",
         shape=images[0].shape,
-        log_file=str(log_file),
-        program_log_file=str(program_log),
+        log_file=params.files.shift_log,
+        program_log_file=params.files.program_log,
         orientation=orientation,
         orientation_scores=scores,
         warnings=(*_compareFrames(params, header), *warnings),
     )
-    saveResult(params.rundir, params.image_id, encodeResult(result))
-    return result
 
 
 def _prepareScratch(params: MotionCorrectionParams, scratch: Path) -> list[str]:
@@ -128,7 +120,10 @@ def _runProgram(
 ) -> tuple[list[tuple[float, float]], list[NDArray]]:
     """Run the program; return the shifts and the one or two sums as it made them."""
     output = scratch / OUTPUT
-    run = runProgram(argv, scratch, output, params.timeout, lambda pid: saveOwner(scratch, pid))
+    run = runProgram(
+        argv, scratch, output, params.timeout, lambda pid: saveOwner(scratch, pid),
+        constructThreadVariables(params.threads),
+    )  # fmt: skip
     text = output.read_bytes().decode("utf-8", "replace")
     failure = classifyRun(run, params.program.kind, text, params.timeout)
     if failure:
@@ -174,19 +169,19 @@ def _readSums(params: MotionCorrectionParams, header: MovieHeader, scratch: Path
 
 
 def _turn(params: MotionCorrectionParams, image: NDArray) -> NDArray:
-    """Return a sum as the program made it in Leginon's orientation."""
+    """Return a sum as the program made it in the orientation of the gain reference, which is Leginon's."""
     upside_down = params.undo_eer_flip if params.undo_eer_flip is not None else params.program.kind == "motioncor2"
     return orientToLeginon(image, params.frame_flip, params.frame_rotate, params.is_eer and upside_down)
 
 
 def _compareFrames(params: MotionCorrectionParams, header: MovieHeader) -> list[str]:
-    """Return warnings about a movie that is not what the rows say, or of which they say too little."""
+    """Return warnings about a movie that is not what was expected, or of which too little is known."""
     lines = []
     if params.options.doseweight and not isWeighted(params):
         lines.append("the dose is unknown, so no dose-weighted sum was made: measure it in Leginon or give --totaldose")
-    cols, rows = params.camera_dimension
-    expected = (cols, rows) if params.frame_rotate % 2 else (rows, cols)
-    if header.shape != expected:
+    expected = params.frame_shape
+    if expected is not None and header.shape != expected:
+        rows, cols = reversed(expected) if params.frame_rotate % 2 else expected
         lines.append(
             f"the movie has frames of {header.shape[1]} x {header.shape[0]} pixels, the image {cols} x {rows};"
             " the pixel size used is that of the image"
@@ -199,19 +194,18 @@ def _compareFrames(params: MotionCorrectionParams, header: MovieHeader) -> list[
 def _checkOrientation(
     params: MotionCorrectionParams, image: NDArray
 ) -> tuple[int | None, tuple[float, ...], list[str]]:
-    """Compare a sum with Leginon's own picture; return the orientation that fits, the scores, and warnings."""
-    if not params.check_orientation:
+    """Compare a sum with the picture, if there is one; return the orientation that fits, the scores, and warnings."""
+    if not params.picture:
         return None, (), []
-    path = Path(params.image_path) / f"{params.filename}.mrc"
     try:
-        picture = readMrc(path, f"picture {path}")[0]
+        picture = readMrc(Path(params.picture), f"picture {params.picture}")[0]
     except (OSError, ImageFailure) as error:
         return None, (), [f"orientation not checked: {error}"]
     orientation, scores = calcOrientation(image, picture)
     if not orientation:
         return orientation, scores, []
     return orientation, scores, [
-        f"ORIENTATION: the sum of {params.filename} fits Leginon's picture when {ORIENTATIONS[orientation]}"
+        f"ORIENTATION: the sum of {params.name} fits Leginon's picture when {ORIENTATIONS[orientation]}"
         f" (correlation {scores[orientation]:.2f}, as it is {scores[0]:.2f}): check flip and rotation of the camera"
         " and the setting motioncorrection.undo_eer_flip"
     ]
