@@ -45,7 +45,7 @@ def checkDatabases(appiondb: str | None) -> str:
         known = sorted({str(row) for row in rows} - {""})
         raise DemoError(
             f"which Appion database? Give --appiondb=NAME, or a line `db: NAME` in [appiondata]. There are "
-            f"{', '.join(known[:20]) or 'none so far'}; a new one: python -m sinedon init --appiondb ap_demo"
+            f"{', '.join(known[:20]) or 'none so far'}; a new one: sinedon init --appiondb ap_demo"
         )
     lacking = [model._meta.db_table for model in TABLES if not sinedon.hasTable(model)]
     if lacking:
@@ -56,7 +56,7 @@ def checkDatabases(appiondb: str | None) -> str:
     if missing:
         more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
         raise DemoError(f"{name} lacks {'; '.join(map(str, missing[:3]))}{more}. To add them: "
-                        f"python -m sinedon init --appiondb {name}")  # fmt: skip
+                        f"sinedon init --appiondb {name}")  # fmt: skip
     return name
 
 

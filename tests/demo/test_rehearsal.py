@@ -207,9 +207,9 @@ def testADiskThatIsTooSmallIsSaid(tmp_path, monkeypatch):
 @pytest.mark.usefixtures("mariadatabase")
 def testAnAppionDatabaseThatIsNotCompleteIsRefused(mariadb):
     mariadb.execute("DROP TABLE ApCtfData", "ALTER TABLE ApPathData DROP COLUMN path", database="ap1")
-    with pytest.raises(DemoError, match=r"column path of table ApPathData.*python -m sinedon init --appiondb ap1"):
+    with pytest.raises(DemoError, match=r"column path of table ApPathData.*sinedon init --appiondb ap1"):
         checkDatabases("ap1")
-    with pytest.raises(sinedon.errors.ConnectionFailure, match="python -m sinedon init --appiondb ap_demo"):
+    with pytest.raises(sinedon.errors.ConnectionFailure, match="sinedon init --appiondb ap_demo"):
         checkDatabases("ap_demo")
 
 
