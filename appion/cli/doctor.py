@@ -8,8 +8,6 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
 
-import dask.config
-
 from appion.base.config import checkSettings, describeSettings
 from appion.base.failures import ConfigurationFailure
 from appion.base.settings import files as sitefiles
@@ -20,6 +18,8 @@ from appion.doctor.folder import checkFolder, checkRundir
 from appion.doctor.program import checkPrograms
 from appion.doctor.size import describeSize
 from appion.doctor.slurm import checkSlurm
+
+import dask.config  # isort: skip  # after appion.base.config, which bears with broken files
 
 
 def showDoctor(args: argparse.Namespace) -> int:

@@ -62,7 +62,7 @@ def test_imagesOfOneShortNameAreKeptApart():
     chosen = select(made)
     chosen.candidates(0)
     found = retrieveParams(made.image_ids, makeContext(owners=chosen.owners))
-    first, second, third = (found[image_id].short for image_id in made.image_ids)
+    first, second, third = (found[image_id].params.name for image_id in made.image_ids)
     assert (first, second, third) == ("26mar19a_01enn", f"26mar19a_01enn_{made.image_ids[1]}", "26mar19a_03enn")
     assert chooseShortName(5, "26mar19a_00009enn", {}) == "26mar19a_09enn"
 
