@@ -50,9 +50,13 @@ def listMissing(alias: str) -> list[Missing]:
 
 
 def createMissing(alias: str, table_engine: str = "MyISAM") -> list[Missing]:
-    """Create the tables and columns that the live database lacks and return them. Nothing that exists is changed."""
+    """Create the tables and columns that the live database lacks and return them. Nothing that exists is changed.
+
+    Columns come before whole tables: web pages join every table of parameters that they know and find, by a column of
+    the run's table, so that one without its column, left by an interruption, would fail all pages about CTFs.
+    """
     readLiveTables(alias)
-    missing = listMissing(alias)
+    missing = sorted(listMissing(alias), key=lambda item: item.whole)
     connection = connections[alias]
     with connection.cursor() as cursor:
         for item in missing:

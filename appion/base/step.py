@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,6 +44,7 @@ class Step:
         encode, decode: what was computed to and from a JSON-able dict (the journal); decode reads records of earlier
             versions too.
         report: what the step says about a stored result beyond its rows (one line), or an empty string.
+        measure: numbers of a stored result that have no column in the database, by name; noted with the event.
         timeout: seconds after which `calc` gives up by itself; None: it may run for ever.
         isOver: whether the session has been declared finished; asked at each poll.
         program: the record of the external program that `calc` runs, noted with all that is computed; None: none.
@@ -61,6 +62,7 @@ class Step:
     encode: Callable[[Any], dict[str, Any]]
     decode: Callable[[dict[str, Any]], Any]
     report: Callable[[Any], str] = lambda _result: ""
+    measure: Callable[[Any], Mapping[str, float]] = lambda _result: {}
     timeout: float | None = None
     isOver: Callable[[], bool] = lambda: False
     program: Any = None

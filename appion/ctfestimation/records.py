@@ -22,6 +22,24 @@ class PhaseSearch:
 
 
 @dataclass(frozen=True)
+class ThicknessSearch:
+    """How CTFFIND 5 looks for the thickness of the sample, by the nodes that it makes in the CTF.
+
+    Attributes:
+        brute_force, refine: whether it searches exhaustively in one dimension, and refines in two.
+        low, high: limits of the fit of nodes, Å.
+        rounded, downweight: nodes as rounded squares; nodes weighted down.
+    """
+
+    brute_force: bool = False
+    refine: bool = False
+    low: float = 30.0
+    high: float = 3.0
+    rounded: bool = False
+    downweight: bool = False
+
+
+@dataclass(frozen=True)
 class LocalRefinement:
     """Gctf's local refinement: raster, radius and box in pixels, overlap as a fraction."""
 
@@ -42,7 +60,7 @@ class CTFOptions:
             Å.
         nominal: centre of the search, Å, or None. bestdb: contrast, astigmatism and resmax follow an earlier result.
         ddstackid: run whose movies are used in place of micrographs, or None; frame_average: frames averaged then.
-        phase, exhaustive, epa, hires_refine, local, analyse: as in CTFParams.
+        phase, exhaustive, tilt, thickness, epa, hires_refine, local, astig, analyse: as in CTFParams.
     """
 
     ampcontrast: float = 0.07
@@ -62,6 +80,9 @@ class CTFOptions:
     hires_refine: bool = False
     local: LocalRefinement | None = None
     analyse: bool = True
+    tilt: bool = False
+    thickness: ThicknessSearch | None = None
+    astig: float = 0.05
 
 
 @dataclass(frozen=True)
@@ -98,6 +119,8 @@ class CTFParams:
         is_movie: whether the input is a movie; frame_average: frames to average then.
         phase: phase shifts to search, or None.
         exhaustive: ctffind's slow search.
+        tilt, thickness: whether ctffind 5 looks for the tilt of the sample, and how for its thickness, or None.
+        astig: the largest astigmatism that gctffind looks for, as a fraction of the defocus.
         epa, hires_refine, local: gctf's equiphase averaging, high-resolution refinement and local refinement.
         analyse: whether confidences, resolutions and pictures of them are made.
         threads: that a program on the processor uses; 0: by the variable OMP_NUM_THREADS.
@@ -133,6 +156,9 @@ class CTFParams:
     analyse: bool = True
     threads: int = 0
     timeout: float = 1200.0
+    tilt: bool = False
+    thickness: ThicknessSearch | None = None
+    astig: float = 0.05
 
 
 @dataclass(frozen=True)
@@ -168,7 +194,7 @@ class CTFResult:
         analysis: confidences and resolutions, or None where the analysis is left out or impossible.
         graphs: base names of the pictures in `opimages`, as graph1 to graph4; an empty one was not made.
         localplot, localCTFstarfile: of gctf's local refinement, or empty.
-        tilt_angle, tilt_axis_angle (degrees), thickness (Å): of ctffind5, or None.
+        tilt_angle, tilt_axis_angle (degrees), thickness (Å): of ctffind 5, None where not asked for or not found.
         answers: each prompt of the program with the answer it got.
         warnings: lines worth showing to a person.
     """

@@ -43,6 +43,10 @@ class MotionCorrectionOptions:
     square: bool = False
     trim: int = 0
     refimgid: int | None = None
+    inskips: tuple[str, ...] = ()
+    cs: float | None = None
+    ampcont: float | None = None
+    extphase: int | None = None
 
 
 #: Options that make no difference to a result.

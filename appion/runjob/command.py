@@ -10,7 +10,10 @@ from pathlib import Path
 from appion.base.failures import ConfigurationFailure
 
 #: The programs of this package that work as jobs. They take the options of the job row, other programs do not.
-PROGRAMS = ("makeDDAlignMotionCor2_UCSF.py", "motioncor2.py", "ctffind4.py", "gctf.py")
+PROGRAMS = (
+    "makeDDAlignMotionCor2_UCSF.py", "makeDDAlignMotionCor3.py", "motioncor2.py", "motioncor3.py", "ctffind4.py",
+    "ctffind5.py", "gctf.py", "gctffind.py",
+)  # fmt: skip
 
 #: Options for the scheduler alone.
 SCHEDULER = ("ppn", "nodes", "walltime", "cput", "mem", "queue")

@@ -120,13 +120,32 @@ def askAll():
         given["astigmatism"] = ask("Expected (tolerated) astigmatism", "200.0", number())
     askPhase(given, " (rad)")
     if VERSION.startswith("5"):
-        if "phase" not in given:
-            ask("Determine sample tilt?", "No", flag)
-        if ask("Determine samnple thickness?", "No", flag):
-            ask("Use brute force 1D search?", "Yes", flag)
+        askSample(given)
     if ask("Do you want to set expert options?", "no", flag):
-        ask("Resample micrograph if pixel size too small?", "yes", flag)
+        if ask("Resample micrograph if pixel size too small?", "yes", flag) and VERSION.startswith("5"):
+            ask("Target pixel size after resampling", "1.4", number(0))
+        ask("Do you already know the defocus?", "no", flag)
+        if VERSION.startswith("5.1"):
+            ask("Weight down low resolution signal?", "Yes", flag)
+        ask("Desired number of parallel threads", "1", number(1))
     return given
+
+
+def askSample(given):
+    """With a phase search there is no question about tilt."""
+    if "phase" not in given:
+        given["tilt"] = ask("Determine sample tilt?", "No", flag)
+        if given["tilt"] and os.environ.get("BUILD") == "other":
+            ask("If initial tilt statistics is known?", "No", flag)
+    if ask("Determine samnple thickness?", "No", flag):
+        given["thickness"] = {
+            "brute": ask("Use brute force 1D search?", "Yes", flag),
+            "refine": ask("Use 2D refinement?", "Yes", flag),
+            "low": ask("Low resolution limit for nodes", "30.0", number(0)),
+            "high": ask("High resolution limit for nodes", "3.0", number(0)),
+            "rounded": ask("Use rounded square for nodes?", "No", flag),
+            "downweight": ask("Downweight nodes?", "No", flag),
+        }
 
 
 def askPhase(given, unit):
@@ -150,13 +169,17 @@ def save(given):
     phase = given["phase"][0] if "phase" in given else 0.0
     row = [1, 16005.0, 15005.2, -60.08, phase, 0.85431, float(os.environ.get("RESOLUTION", "2.5"))]
     if VERSION.startswith("5"):
-        row += [10.35, 0.03, 841.41] if FAULT == "thick" else [0, 0, 0]
+        tilt = [10.35, float("inf") if FAULT == "tilted" else 12.5] if given.get("tilt") else [0, 0]
+        thickness = {"thin": -35.0, "huge": float("inf")}.get(FAULT, 841.41) if "thickness" in given else 0
+        row += [*tilt, thickness]
     if FAULT == "constant":
         row[1:7] = 27500.0, 27500.0, 0.0, 0.0, float("inf"), 718.0
     if FAULT == "nan":
         row[2] = float("nan")
     if FAULT == "six":
         row = row[:6]
+    if FAULT == "eight":
+        row = row[:8]
     rows = [row] if FAULT != "empty" else []
     if given["sections"] > 1 and not given.get("movie"):
         rows = [[section + 1, 20000.0, *row[2:]] for section in range(given["sections"] - 1)] + [row]
@@ -172,6 +195,9 @@ def save(given):
 
 
 def main():
+    if any(word.startswith("--") for word in sys.argv[1:]):
+        print(f"Unknown long option '{sys.argv[1].removeprefix('--')}'")
+        sys.exit(255)
     print(BANNER.format(version=VERSION, mode="Interactive" if INTERACTIVE else "Scripted"), end="", flush=True)
     given = askAll()
     print(f"\nSummary information for file {given['input']}\nPixel size: 1.000 1.000 1.000\n", flush=True)
@@ -182,7 +208,15 @@ def main():
         os.abort()
     if FAULT != "nothing":
         save(given)
+    print("      DFMID1      DFMID2      ANGAST          CC\n\n    14800.01    14800.01       35.00     0.39264\n")
+    print("Estimated defocus values        : 16005.00 , 15005.20 Angstroms")
+    print("Estimated azimuth of astigmatism: -60.08 degrees")
+    if given.get("tilt"):
+        print("Tilt_axis, tilt angle           : 10.35 , 12.50 degrees")
+    if "thickness" in given:
+        print("Estimated sample thickness      : 841.41 Angstroms")
     print("Score                           : \x1b[31m0.85431\x1b[0m")
+    print("Thon rings with good fit up to  : 2.5 Angstroms")
 
 
 if __name__ == "__main__":

@@ -28,6 +28,10 @@ def test_rowOfFive():
     fit = parseFit(HEADER + ROW.rstrip() + " 10.350000 0.030000 841.410000\n")
     assert (fit.tilt_axis_angle, fit.tilt_angle, fit.thickness) == (10.35, 0.03, 841.41)
     fit = parseFit(HEADER + ROW.rstrip() + " 0.000000 0.000000 0.000000\n")
+    assert (fit.tilt_axis_angle, fit.tilt_angle, fit.thickness) == (0.0, 0.0, 0.0)
+    fit = parseFit(HEADER + ROW.rstrip() + " 10.350000 inf -35.000000\n")
+    assert (fit.tilt_axis_angle, fit.tilt_angle, fit.thickness) == (None, None, -35.0)
+    fit = parseFit(HEADER + ROW.rstrip() + " 10.350000\n")
     assert (fit.tilt_axis_angle, fit.tilt_angle, fit.thickness) == (None, None, None)
 
 
@@ -44,8 +48,8 @@ def test_resolutionAsItIs():
     [
         ("", "no row of values"),
         (HEADER, "no row of values"),
-        ("1 2 3 4 5 6\n", "6 columns instead of 7 or 10: 1 2 3 4 5 6"),
-        (ROW + "1 2 3 4 5 6 7 8\n", "8 columns"),
+        ("1 2 3 4 5 6\n", "6 columns instead of 7 to 10: 1 2 3 4 5 6"),
+        (ROW + "1 2 3 4 5 6 7 8 9 10 11\n", "11 columns"),
         ("1 2 3 4 5 six 7\n", "does not hold numbers"),
         ("1.0 27500 27500 0 0 inf 718.0\n", "score is inf"),
         ("1.0 nan 27500 0 0 0.1 4.0\n", "defocus 1 is nan"),

@@ -48,7 +48,7 @@ EMPTY = dict.fromkeys(
 @pytest.mark.usefixtures("anydatabase")
 def test_resultColumnByColumn():
     made = makeSession(images=1)
-    run = saveCTFRun(made.session_id, "ctf1", savePathData("/d/ctf1"), constructRunParams(CTFOptions(), 2.7, False))
+    run = saveCTFRun(made.session_id, "ctf1", savePathData("/d/ctf1"), constructRunParams(CTFOptions(), 2.7, "ctffind"))
     computed = makeComputed(makeOrigin(image_id=made.image_ids[0], defocus_init=15500.0))
     with sinedon.countQueries() as queries:
         storeResult(computed, run)
@@ -69,11 +69,11 @@ def test_resultColumnByColumn():
 
 @pytest.mark.usefixtures("classicdatabase")
 def test_tablesOfClassic():
-    checkTables()
+    checkTables(constructRunParams(CTFOptions(), 2.7, "ctffind"))
     made = makeSession(images=2)
     assert readCs(made.session_id, made.name) == 2.7
     task = retrieveParams(made.image_ids, makeContext())[made.image_ids[0]]
-    run = saveCTFRun(made.session_id, "ctf1", savePathData("/d/ctf1"), constructRunParams(CTFOptions(), 2.7, False))
+    run = saveCTFRun(made.session_id, "ctf1", savePathData("/d/ctf1"), constructRunParams(CTFOptions(), 2.7, "ctffind"))
     for _ in range(2):
         storeResult(makeComputed(task.origin, task.params), run)
     row = appiondata.ApCtfData.objects.get(acerun_id=run.def_id)
@@ -85,7 +85,7 @@ def test_tablesOfClassic():
 def test_runColumnByColumn():
     made = makeSession(images=1)
     options = CTFOptions(phase=PhaseSearch(10.0, 170.0, 5.0), bestdb=True, local=LocalRefinement())
-    params = constructRunParams(options, 2.7, True)
+    params = constructRunParams(options, 2.7, "gctf")
     path_id = savePathData("/d/ctf1")
     run = saveCTFRun(made.session_id, "ctf1", path_id, params)
     assert saveCTFRun(made.session_id, "ctf1", path_id, params) == run
@@ -93,26 +93,26 @@ def test_runColumnByColumn():
     found = appiondata.ApCtfFind4ParamsData.objects.get()
     assert readColumns(row) == {
         "aceparams_id": None, "ctftilt_params_id": None, "ace2_params_id": None, "xmipp_ctf_params_id": None,
-        "ctffind4_params_id": found.def_id, "session_id": made.session_id, "path_id": path_id, "name": "ctf1",
-        "hidden": False, "transferred": None,
+        "ctffind4_params_id": found.def_id, "gctffind_params_id": None, "session_id": made.session_id,
+        "path_id": path_id, "name": "ctf1", "hidden": False, "transferred": None,
     }  # fmt: skip
     assert readColumns(found) == {
         "ampcontrast": 0.07, "fieldsize": 1024, "cs": 2.7, "bestdb": True, "resmin": 50.0, "defstep": 0.1,
         "shift_phase": True, "min_phase_shift": 10.0, "max_phase_shift": 170.0, "phase_search_step": 5.0,
         "local_refine": True,
     }  # fmt: skip
-    plain = constructRunParams(CTFOptions(), 2.7, False)
-    assert (plain["shift_phase"], plain["min_phase_shift"], plain["local_refine"]) == (False, None, None)
+    plain = constructRunParams(CTFOptions(), 2.7, "ctffind").fields
+    assert (plain["shift_phase"], plain["min_phase_shift"], "local_refine" in plain) == (False, None, False)
 
 
 @pytest.mark.usefixtures("anydatabase")
 def test_otherParametersAreListed():
     made = makeSession(images=1)
-    params = constructRunParams(CTFOptions(), 2.7, False)
+    params = constructRunParams(CTFOptions(), 2.7, "ctffind")
     run = saveCTFRun(made.session_id, "ctf1", savePathData("/d/ctf1"), params)
 
     def find(name="ctf1", rundir="/d/ctf1", **changes):
-        return findCTFRun(made.session_id, name, rundir, {**params, **changes})
+        return findCTFRun(made.session_id, name, rundir, replace(params, fields={**params.fields, **changes}))
 
     assert find(ampcontrast=0.070009, cs=2.69999) == run.def_id
     assert find("ctf2") is None
@@ -124,8 +124,9 @@ def test_otherParametersAreListed():
     )
     with pytest.raises(ConfigurationFailure, match="is in /d/ctf1, not in /e/ctf1"):
         find(rundir="/e/ctf1")
-    with pytest.raises(ConfigurationFailure, match="local_refine none, now False"):
-        find(local_refine=False)
+    gctf = constructRunParams(CTFOptions(), 2.7, "gctf")
+    with pytest.raises(ConfigurationFailure, match=r"was made by ctffind4.py or ctffind5.py, not by gctf.py"):
+        findCTFRun(made.session_id, "ctf1", "/d/ctf1", gctf)
     sinedon.insertRow(appiondata.ApAceRunData, name="ace", session=made.session_id, path=savePathData("/d/ace"))
     with pytest.raises(ConfigurationFailure, match="run ace of this session was made by another program"):
         find("ace", "/d/ace")
@@ -167,4 +168,4 @@ def test_tablesThatAreNotComplete():
         cursor.execute("ALTER TABLE ApCtfData DROP COLUMN snr")
     readLiveTables("appiondata")
     with pytest.raises(ConfigurationFailure, match=r"ApCtfData has no column snr .*sinedon init"):
-        checkTables()
+        checkTables(constructRunParams(CTFOptions(), 2.7, "ctffind"))

@@ -10,15 +10,17 @@ from hypothesis import strategies as st
 
 from appion.base.cli.options import parseArguments
 from appion.base.failures import ConfigurationFailure
-from appion.ctfestimation.cli.options import constructCtffindParser, constructGctfParser
+from appion.ctfestimation.cli.options import constructCtffindParser, constructGctffindParser, constructGctfParser
 from appion.motioncorrection.cli.options import constructMotionCorrectionParser
-from appion.runjob.command import SCHEDULER, readRequest
+from appion.runjob.command import PROGRAMS, SCHEDULER, readRequest
 
 RECORDED = (Path(__file__).parent.parent / "base" / "cli" / "data" / "commands.txt").read_text().splitlines()[1:]
 
 PARSERS = {
     "makeDDAlignMotionCor2_UCSF.py": constructMotionCorrectionParser, "ctffind4.py": constructCtffindParser,
-    "gctf.py": constructGctfParser,
+    "gctf.py": constructGctfParser, "makeDDAlignMotionCor3.py": constructMotionCorrectionParser,
+    "motioncor2.py": constructMotionCorrectionParser, "motioncor3.py": constructMotionCorrectionParser,
+    "ctffind5.py": constructCtffindParser, "gctffind.py": constructGctffindParser,
 }  # fmt: skip
 
 #: As the web's CTF pages build them.
@@ -32,6 +34,16 @@ CTF = (
     "--mdef_aveN=7 --runname=gctfrun1 --rundir=/h1/u/appion/26mar19a/ctf/gctfrun1 --preset=enn-a --commit "
     "--projectid=9 --session=26mar19a --no-rejects --continue --bestdb --fastmode --expid=75 --jobtype=gctf --ppn=1 "
     "--nodes=1 --walltime=120 --queue=preprocessing --jobid=38",
+    "runJob.py ctffind5.py --ampcontrast=0.07 --fieldsize=1024 --resmin=50 --resmax=4 --defstep=0.1 --numstep=25 "
+    "--dast=0.05 --parallel --min_phase_shift=10 --max_phase_shift=170 --phase_search_step=10 --sample_tilt "
+    "--sample_thickness --2D_refinement --low_resolution_nodes=30 --high_resolution_nodes=3 --num_frame_avg=7 "
+    "--runname=ctffind5run1 --rundir=/h1/u/appion/26mar19a/ctf/ctffind5run1 --preset=enn-a --commit --projectid=9 "
+    "--session=26mar19a --no-rejects --continue --bestdb --expid=75 --jobtype=ctfestimate --ppn=1 --nodes=1 "
+    "--walltime=120 --queue=preprocessing --jobid=39",
+    "runJob.py gctffind.py --ampcontrast=0.07 --fieldsize=1024 --parallel --min_phase_shift=10 --max_phase_shift=170 "
+    "--runname=gctffindrun1 --rundir=/h1/u/appion/26mar19a/gctffind/gctffindrun1 --preset=enn-a --commit --projectid=9 "
+    "--session=26mar19a --no-rejects --no-wait --continue --expid=75 --jobtype=ctfestimate --ppn=1 --nodes=1 "
+    "--walltime=120 --queue=preprocessing --jobid=40",
 )
 
 
@@ -39,7 +51,15 @@ def read(line, wrappers=()):
     return readRequest(shlex.split(line), wrappers)
 
 
-@pytest.mark.parametrize("line", [*RECORDED, *CTF])
+#: The pages of today: the same lines with another name.
+MOTIONCOR3 = [line.replace("makeDDAlignMotionCor2_UCSF.py", "makeDDAlignMotionCor3.py") for line in RECORDED]
+
+
+def testEveryCommandHasAParser():
+    assert set(PARSERS) == set(PROGRAMS)
+
+
+@pytest.mark.parametrize("line", [*RECORDED, *MOTIONCOR3, *CTF])
 def testEveryRecordedLineIsReadAndItsProgramTakesWhatIsLeft(line):
     words = shlex.split(line)[1:]
     request = readRequest(words)

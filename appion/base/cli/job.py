@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -27,13 +27,11 @@ class Call:
     """One call of a command.
 
     Attributes:
-        name: by which the user called it, without folder and ``.py``.
-        program: under which it is recorded, see :class:`Command`.
+        name: by which the user called it, without folder and ``.py``; runs, scripts and options are recorded under it.
         parser, args, argv: the options, and the words in which they were given.
     """
 
     name: str
-    program: str
     parser: Parser
     args: argparse.Namespace
     argv: Sequence[str]
@@ -73,10 +71,10 @@ class Command(Generic[J, R]):
     """A classic command: everything in which one differs from the others.
 
     Attributes:
-        names: by which users call it; the first one counts where it is called by none of them.
-        program: under which runs, scripts and options are recorded, whatever name it was called by.
+        names: by which users call it; the first one counts where it is called by none of them. A run that was begun by
+            one name goes on by any of them.
         step: of the settings, and of :class:`appion.base.step.Step`.
-        folder: of the session's folder in which run folders are by default.
+        folder: of the session's folder in which run folders are by default; folders: other ones of some names.
         jobtype: of job rows that are made; other_jobtypes: what jobs of this command may be called as well.
         indifferent: names of options that make no difference to a result.
 
@@ -93,18 +91,18 @@ class Command(Generic[J, R]):
         constructPreparation: makes the last thing that is done before submission.
         calc: makes the result of a task's parameters, on a worker; around it,
             :func:`appion.base.workers.task.computeTask` writes the journal.
-        store, decode, report: see :class:`appion.base.step.Step`; `store` is given the run's row.
+        store, decode, report, measure: see :class:`appion.base.step.Step`; `store` is given the run's row.
         decodeOptions: the options that a journal record was asked for with.
         reportRun: what is to be said at the end of a run that stores.
         constructLine: what a dry run prints of an image, beside its id.
     """
 
     names: tuple[str, ...]
-    program: str
     step: str
     folder: str
     jobtype: str
     other_jobtypes: tuple[str, ...] = ()
+    folders: Mapping[str, str] = field(default_factory=dict)
     indifferent: Collection[str] = ()
 
     constructParser: Callable[[str], Parser]
@@ -124,5 +122,11 @@ class Command(Generic[J, R]):
     decode: Callable[[dict[str, Any]], Computed[Any, Any]]
     decodeOptions: Callable[[dict[str, Any]], Any]
     report: Callable[[Any], str] = lambda _result: ""
+    measure: Callable[[Any], Mapping[str, float]] = lambda _result: {}
     reportRun: Callable[[R], None] = lambda _run: None
     constructLine: Callable[[Task[Any, Any], J], Mapping[str, object]]
+
+    @property
+    def programs(self) -> tuple[str, ...]:
+        """The names under which a run of this command may be recorded."""
+        return tuple(name.removesuffix(".py") for name in self.names)

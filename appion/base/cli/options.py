@@ -37,6 +37,10 @@ class Parser(argparse.ArgumentParser):
     Attributes:
         extensions: dests of options that classic does not have (or does not pass on). They are not recorded in the
             database and never make an abbreviation of a classic option ambiguous.
+        younger: dests of options that classic does not have under this name; they never make an abbreviation of one
+            that it has ambiguous, but are recorded.
+        valued: switches that stand for an option with a value where one is given, as an abbreviation that classic
+            takes under this name: ``{"--tilt": "--tiltangle"}``.
         shaping: dests of options that decide what a result is like; all results of a run are made with the same ones.
         ineffective: dest of an option that is accepted without effect; the logging level and why it has none.
         given: dest of each option on the command line, and how it was written there.
@@ -45,6 +49,8 @@ class Parser(argparse.ArgumentParser):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self.extensions: set[str] = set()
+        self.younger: set[str] = set()
+        self.valued: dict[str, str] = {}
         self.shaping: set[str] = set()
         self.ineffective: dict[str, tuple[int, str]] = {}
         self.given: dict[str, str] = {}
@@ -218,7 +224,7 @@ def splitArguments(parser: Parser, argv: Sequence[str]) -> Iterator[GivenOption]
     for token in tokens:
         if token.startswith("--") and len(token) > 2:
             name, equals, text = token.partition("=")
-            action = findOption(parser, name)
+            action = findOption(parser, parser.valued.get(name, name) if equals else name)
             if action.nargs == 0 and equals:
                 parser.error(f"{name} takes no value, got '{text}'")
             if action.nargs == 0:
@@ -262,8 +268,9 @@ def findOption(parser: Parser, name: str, meant: str = "") -> argparse.Action:
     if name in known:
         return known[name]
     found = [option for option in known if name.startswith("--") and option.startswith(name)]
-    if len({id(known[option]) for option in found}) > 1:
-        found = [option for option in found if known[option].dest not in parser.extensions] or found
+    for set_back in (parser.extensions, parser.younger):
+        if len({id(known[option]) for option in found}) > 1:
+            found = [option for option in found if known[option].dest not in set_back] or found
     if not found:
         parser.error(f"unknown option {name}{suggestNearest(meant or name, known)}")
     if len({id(known[option]) for option in found}) > 1:

@@ -25,19 +25,20 @@ def constructRunOptions(args: argparse.Namespace, parser: Parser) -> dict[str, A
     return {dest: getattr(args, dest) for dest in sorted(parser.shaping)}
 
 
-def checkRunOptions(args: argparse.Namespace, parser: Parser, program: str) -> None:
+def checkRunOptions(args: argparse.Namespace, parser: Parser, programs: Sequence[str]) -> None:
     """Return if the stored results of a run were made with the options that are asked for now.
 
-    Where that cannot be known there is a warning instead. To be called for a run that has stored results.
+    Where that cannot be known there is a warning instead. To be called for a run that has stored results; `programs`
+    are the names under which it may have been recorded. An option that a former name does not have counts as not given.
 
     Raises:
         ConfigurationFailure: they were made with other options; with the old and the new value of each.
     """
-    kept = readRunOptions(args.rundir, program)
+    kept = readRunOptions(args.rundir, programs)
     if kept is not None:
         before = {dest: [kept.get(dest, parser.get_default(dest))] for dest in parser.shaping}
     else:
-        texts = retrieveStartOptions(parser.shaping, program, args.runname, args.rundir)
+        texts = retrieveStartOptions(parser.shaping, programs, args.runname, args.rundir)
         before = {dest: readValues(parser, dest, texts[dest]) for dest in texts}
     now = constructRunOptions(args, parser)
     if not before:

@@ -45,7 +45,7 @@ def runStep(command: Command[J, R], argv: Sequence[str] | None = None) -> int:
     name = chooseName(command.names, sys.argv[0])
     parser = command.constructParser(name)
     args = parseArguments(parser, argv)
-    call = Call(name.removesuffix(".py"), command.program, parser, args, argv)
+    call = Call(name.removesuffix(".py"), parser, args, argv)
     return runCommand(lambda: followCall(command, call))
 
 
@@ -64,7 +64,8 @@ def followCall(command: Command[J, R], call: Call) -> int:
             printConfig(call.parser, args)
             return 0
         options = command.constructOptions(args, call.parser)
-        job = command.prepareJob(call, options, prepareRun(args, command.folder))
+        session = prepareRun(args, command.folders.get(call.name, command.folder))
+        job = command.prepareJob(call, options, session)
         if args.dry_run:
             logMessages(messages)
             checkRun(command, job)
@@ -74,7 +75,7 @@ def followCall(command: Command[J, R], call: Call) -> int:
         if job.scratch is not None:
             createScratchRoot(job.scratch)
         with acquireLock(rundir) as lock:
-            setupLogging(rundir, command.program, call.argv, quiet=args.background)
+            setupLogging(rundir, call.name, call.argv, quiet=args.background)
             logMessages(messages)
             log.info("%s", job.context.program)
             workOn(command, job, rundir, lock, checkRun(command, job))
@@ -88,7 +89,7 @@ def workOn(command: Command[J, R], job: J, rundir: Path, lock: RunLock, warnings
     job_id = startJob(args, job.session.def_id, path_id, command.jobtype, command.other_jobtypes, readUserName())
     succeeded = False
     try:
-        saveScriptRun(constructScriptRun(args, call.parser, command.program), job_id, path_id)
+        saveScriptRun(constructScriptRun(args, call.parser, call.name), job_id, path_id)
         # Before the options are noted: a start that dies in between must not leave results that pass for theirs.
         options, go_on = job.context.options, getattr(args, "continue")
         strict = setting("strict_versions")
@@ -96,7 +97,7 @@ def workOn(command: Command[J, R], job: J, rundir: Path, lock: RunLock, warnings
         run = None
         if args.commit:
             shaping = constructRunOptions(args, call.parser)
-            saveRunOptions(rundir, command.program, shaping, program, listEarlier(rundir, program))
+            saveRunOptions(rundir, call.name, shaping, program, listEarlier(rundir, program))
             run = command.saveRun(job, path_id)
         runLoop(constructStep(command, job, run), rundir, constructLoopOptions(job, warnings), lock=lock)
         succeeded = True
@@ -115,7 +116,7 @@ def checkRun(command: Command[J, R], job: J) -> tuple[str, ...]:
     args = job.args
     if not (args.commit and getattr(args, "continue") and command.hasResults(args.runname, args.rundir)):
         return ()
-    checkRunOptions(args, job.call.parser, command.program)
+    checkRunOptions(args, job.call.parser, command.programs)
     warning = checkRunProgram(args.rundir, args.runname, job.context.program)
     if warning:
         log.warning("%s", warning)
@@ -173,6 +174,7 @@ def constructStep(command: Command[J, R], job: J, run: R | None) -> Step:
         encode=encodeComputed,
         decode=command.decode,
         report=command.report,
+        measure=command.measure,
         timeout=setting(f"{command.step}.timeout"),
         isOver=lambda: isSessionDone(job.session.def_id),
         program=job.context.program,

@@ -217,7 +217,8 @@ def storeResult(run: Run, image_id: int) -> None:
     run.exposures.finish(image_id)
     run.reporter.finished.append(time.monotonic())
     run.reporter.event("stored" if run.options.commit else "kept", image=image_id, name=name,
-                       store_seconds=round(time.monotonic() - start, 3), files=list(files), report=line)  # fmt: skip
+                       store_seconds=round(time.monotonic() - start, 3), files=list(files),
+                       **run.step.measure(result), report=line)  # fmt: skip
     if run.options.commit:
         removeRecord(run, image_id)
 

@@ -15,14 +15,14 @@ from appion.base.records.runfolder import runOptionsPath
 from sinedon.models import appiondata
 
 
-def readRunOptions(rundir: Path | str, program: str) -> dict[str, Any] | None:
-    """Return the options that the run folder's results of `program` are made with, by dest; None without a record.
+def readRunOptions(rundir: Path | str, programs: Collection[str]) -> dict[str, Any] | None:
+    """Return the options that the run folder's results of these programs are made with, by dest; None without a record.
 
     Raises:
         ConfigurationFailure: the file is there but is not what the daemon writes.
     """
     record = _readRecord(rundir)
-    return dict(record["options"]) if record is not None and record["program"] == program else None
+    return dict(record["options"]) if record is not None and record["program"] in programs else None
 
 
 def readRunPrograms(rundir: Path | str) -> tuple[Program, ...]:
@@ -51,7 +51,7 @@ def _readRecord(rundir: Path | str) -> dict[str, Any] | None:
 
 
 def retrieveStartOptions(
-    dests: Collection[str], program: str, runname: str, rundir: str
+    dests: Collection[str], programs: Collection[str], runname: str, rundir: str
 ) -> dict[str, list[str | None]]:
     """Return the texts of the values that each of these options had in earlier starts of a run.
 
@@ -60,7 +60,7 @@ def retrieveStartOptions(
     """
     starts = set(
         appiondata.ScriptProgramRun.objects.filter(
-            progname__name=program, runname=runname, rundir__path=rundir, job_id__gt=0
+            progname__name__in=programs, runname=runname, rundir__path=rundir, job_id__gt=0
         ).values_list("def_id", flat=True)
     )
     rows = appiondata.ScriptParamValue.objects.filter(progrun_id__in=starts, paramname__name__in=dests)

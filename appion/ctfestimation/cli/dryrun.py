@@ -8,10 +8,10 @@ from appion.ctfestimation.records import CTFTask
 
 
 def constructLine(task: CTFTask, job: Job) -> dict[str, object]:  # noqa: ARG001
-    """Return ``{"argv": […], "answers": {…}}``; Gctf asks nothing.
+    """Return ``{"argv": […], "answers": {…}}``; Gctf and GCtfFind ask nothing.
 
     The names among the answers are relative to the worker's scratch folder.
     """
     params = task.params
-    answers = {} if params.program.kind == "gctf" else constructAnswers(params)
+    answers = {} if params.program.kind in ("gctf", "gctffind") else constructAnswers(params)
     return {"argv": list(constructArgv(params)), "answers": answers}

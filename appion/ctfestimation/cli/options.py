@@ -1,4 +1,4 @@
-"""The options of CTF estimation as classic's ctffind4.py and gctf.py have them.
+"""The options of CTF estimation as classic's commands have them.
 
 Defocus is in µm on the command line, and in Å from here on.
 """
@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import argparse
 import logging
+import math
 from typing import Any
 
 from appion.base.cli.options import Parser, constructParser, markIneffective
 from appion.base.failures import ConfigurationFailure
 from appion.ctfestimation.calc.internal.convention import convertMicrons
+from appion.ctfestimation.cli.gctffindoptions import addGctffindOptions, constructGctffindOptions
+from appion.ctfestimation.cli.sampleoptions import NODE_OPTIONS, addSampleOptions, noteIdleNodes, readThickness
 from appion.ctfestimation.records import CTFOptions, LocalRefinement, PhaseSearch
 
-#: The names under which runs, jobs and options are recorded.
-CTFFIND, GCTF = "ctffind4", "gctf"
+#: The commands without ``.py``. The first two are one, with a different program in mind.
+CTFFIND, CTFFIND5, GCTF, GCTFFIND = "ctffind4", "ctffind5", "gctf", "gctffind"
 
 DESCRIPTION = (
     "Watch a Leginon session, estimate the CTF of every new micrograph with {program}, and store rows and pictures as "
@@ -30,13 +33,13 @@ SHAPING = frozenset({
     "ampcontrast", "fieldsize", "resmin", "resmax", "nominal", "defstep", "numstep", "dast", "bestdb", "ddstackid",
     "num_frame_avg", "mdef_aveN", "shift_phase", "min_phase_shift", "max_phase_shift", "phase_search_step",
     "exhaustiveSearch", "do_EPA", "do_Hres_ref", "local_refine", "raster", "local_radius", "local_boxsize",
-    "local_overlap", "fastmode",
+    "local_overlap", "fastmode", "sample_tilt", "sample_thickness", *NODE_OPTIONS, "astig",
 })  # fmt: skip
 INDIFFERENT = frozenset({"reprocess"})
 
 
 def constructCtffindParser(prog: str) -> Parser:
-    """Return the parser of ctffind4.py."""
+    """Return the parser of ctffind4.py or, by that name, ctffind5.py: it takes what either does."""
     parser = constructParser(prog, DESCRIPTION.format(program="CTFFIND 4 or 5, or ctffind-cpu"))
     addFitOptions(parser, CTFFIND)
     group = addInputOptions(parser)
@@ -45,6 +48,7 @@ def constructCtffindParser(prog: str) -> Parser:
     group = addPhaseOptions(parser)
     group.add_argument("--exhaust", "--exhaustive-search", dest="exhaustiveSearch", action="store_true", default=False,
                        help="search defocus and astigmatism slowly and exhaustively")
+    addSampleOptions(parser, former=not prog.startswith(CTFFIND5))
     addIneffectiveOptions(parser)
     parser.shaping.update(SHAPING & {action.dest for action in parser.actions})
     return parser
@@ -59,6 +63,15 @@ def constructGctfParser(prog: str) -> Parser:
                        help="frames of a movie that are averaged (with --ddstackid)")
     addPhaseOptions(parser)
     addGctfOptions(parser)
+    addIneffectiveOptions(parser)
+    parser.shaping.update(SHAPING & {action.dest for action in parser.actions})
+    return parser
+
+
+def constructGctffindParser(prog: str) -> Parser:
+    """Return the parser of gctffind.py."""
+    parser = constructParser(prog, DESCRIPTION.format(program="GCtfFind"))
+    addGctffindOptions(parser)
     addIneffectiveOptions(parser)
     parser.shaping.update(SHAPING & {action.dest for action in parser.actions})
     return parser
@@ -136,6 +149,7 @@ LIMITS = (
     ("ampcontrast", 0, True), ("fieldsize", 128, True), ("numstep", 1, True), ("dast", 0, False), ("resmax", 0, False),
     ("num_frame_avg", 1, True), ("mdef_aveN", 1, True), ("ddstackid", 1, True), ("raster", 1, True),
     ("local_radius", 1, True), ("local_boxsize", 1, True), ("local_overlap", 0, True), ("reprocess", 0, True),
+    ("low_res_nodes", 0, True), ("hi_res_nodes", 0, True), ("astig", 0, True),
 )  # fmt: skip
 
 
@@ -145,16 +159,19 @@ def constructOptions(args: argparse.Namespace, parser: Parser) -> CTFOptions:
     Raises:
         ConfigurationFailure: naming the option, its value and the remedy.
     """
-    checkRanges(args)
+    if hasattr(args, "resmin"):
+        checkRanges(args)
     for dest, least, included in LIMITS:
         value = getattr(args, dest, None)
-        if value is not None and not (value > least or (included and value == least)):
+        if value is not None and not (least < value < math.inf or (included and value == least)):
             remedy = f"give {least} or more" if included else f"give more than {least}"
             raise ConfigurationFailure(f"{nameOption(parser, dest)}={value:g} is not possible", remedy)
-    for dest in ("ampcontrast", "local_overlap", "reprocess"):
+    for dest in ("ampcontrast", "local_overlap", "reprocess", "astig"):
         if (getattr(args, dest, None) or 0) > 1:
             raise ConfigurationFailure(f"{nameOption(parser, dest)}={getattr(args, dest):g} is not possible",
                                        "give a number from 0 to 1")
+    if hasattr(args, "astig"):
+        return constructGctffindOptions(args)
     noteIdleOptions(args, parser)
     common = {name: getattr(args, name) for name in (
         "ampcontrast", "fieldsize", "resmin", "resmax", "numstep", "bestdb", "ddstackid",
@@ -163,7 +180,11 @@ def constructOptions(args: argparse.Namespace, parser: Parser) -> CTFOptions:
     common["nominal"] = None if args.nominal is None else args.nominal * 1e4
     phase = constructPhaseSearch(args)
     if not hasattr(args, "fastmode"):
-        return CTFOptions(**common, phase=phase, frame_average=args.num_frame_avg, exhaustive=args.exhaustiveSearch)
+        noteIdleNodes(args, parser)
+        return CTFOptions(
+            **common, phase=phase, frame_average=args.num_frame_avg, exhaustive=args.exhaustiveSearch,
+            tilt=args.sample_tilt, thickness=readThickness(args),
+        )  # fmt: skip
     return CTFOptions(
         **common, phase=phase, frame_average=args.mdef_aveN, epa=args.do_EPA, hires_refine=args.do_Hres_ref,
         local=constructLocalRefinement(args), analyse=not args.fastmode,

@@ -20,7 +20,7 @@ from appion.base.retrieve.paths import (
 from appion.base.retrieve.rows import getRow, readPair
 from appion.ctfestimation.records import CTFOptions, CTFOrigin, CTFParams, CTFTask
 from appion.ctfestimation.retrieve.micrographs import Rows, readMicrographs
-from appion.ctfestimation.retrieve.search import calcSearch
+from appion.ctfestimation.retrieve.search import calcGctffindSearch, calcSearch
 from appion.ctfestimation.retrieve.selection import chooseShortName
 
 
@@ -46,6 +46,10 @@ class ParamsContext:
     def is_gctf(self) -> bool:
         return self.program.kind == "gctf"
 
+    @property
+    def is_gctffind(self) -> bool:
+        return self.program.kind == "gctffind"
+
 
 def retrieveParams(ids: Sequence[int], context: ParamsContext) -> dict[int, CTFTask | Failure]:
     """Return the parameters of the images `ids` with their origin; a Failure where an image's rows do not give them.
@@ -54,7 +58,8 @@ def retrieveParams(ids: Sequence[int], context: ParamsContext) -> dict[int, CTFT
     possible.
     """
     options = context.options
-    rows = readMicrographs(ids, options.ddstackid, with_best=options.nominal is None)
+    with_best = options.nominal is None and (options.bestdb or not context.is_gctffind)
+    rows = readMicrographs(ids, options.ddstackid, with_best=with_best)
     result: dict[int, CTFTask | Failure] = {}
     for image_id in ids:
         try:
@@ -79,7 +84,11 @@ def constructTask(image_id: int, rows: Rows, context: ParamsContext) -> CTFTask:
     scope = getRow(rows.scopes, image, "scope")
     if not scope.high_tension:
         raise ImageFailure(f"microscope row {scope.def_id} has no high tension")
-    search = calcSearch(options, rows.best.get(image_id), scope.defocus, context.is_gctf)
+    best = rows.best.get(image_id)
+    if context.is_gctffind:
+        search = calcGctffindSearch(options, best, scope.defocus)
+    else:
+        search = calcSearch(options, best, scope.defocus, context.is_gctf)
     pixelsize = calcImagePixelSize(image, rows)
     micrograph = constructImagePath(session.image_path or "", session.name or "", image.filename)
     source = findSource(image, rows, options.ddstackid) if options.ddstackid is not None else None
@@ -113,6 +122,9 @@ def constructTask(image_id: int, rows: Rows, context: ParamsContext) -> CTFTask:
         local=options.local,
         analyse=options.analyse,
         timeout=context.timeout,
+        tilt=options.tilt,
+        thickness=options.thickness,
+        astig=options.astig,
     )
     return CTFTask(origin, params)
 

@@ -56,6 +56,19 @@ def calcSearch(options: CTFOptions, best: EarlierCTF | None, defocus: float | No
     )
 
 
+def calcGctffindSearch(options: CTFOptions, best: EarlierCTF | None, defocus: float | None) -> Search:
+    """Return the amplitude contrast, and the expected defocus (Å, 0 if nothing tells) that is noted with the result.
+
+    GCtfFind searches where it likes. With --bestdb both are those of an earlier result, as in :func:`calcSearch`.
+    """
+    given = best if options.bestdb else None
+    centre = abs(defocus or 0.0) * 1e10
+    if given is not None and given.defocus1 is not None and given.defocus2 is not None:
+        centre = (abs(given.defocus1) + abs(given.defocus2)) / 2 * 1e10
+    contrast = calcAmplitudeContrast(options, given, is_gctf=False)
+    return Search(centre, 0.0, 0.0, 0.0, 0.0, contrast, options.resmax)
+
+
 def calcCentre(options: CTFOptions, best: EarlierCTF | None, defocus: float | None) -> float:
     """Return the defocus (Å) around which is searched: given, of the earlier result, or of the microscope."""
     if options.nominal is not None:

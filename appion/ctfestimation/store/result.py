@@ -16,8 +16,8 @@ from appion.ctfestimation.calc.internal.convention import (
     convertResolution,
     convertToConvention,
 )
-from appion.ctfestimation.records import ComputedCTF, CTFConfidence
-from appion.ctfestimation.store.run import CTFRun
+from appion.ctfestimation.records import ComputedCTF, CTFConfidence, CTFResult
+from appion.ctfestimation.store.run import TILT_COLUMNS, CTFRun
 from sinedon.models.appiondata import ApCtfData
 
 #: Å in metres.
@@ -75,6 +75,10 @@ def constructFields(computed: ComputedCTF, run_id: int) -> dict[str, Any]:
         "localplot": result.localplot or None,
         "localCTFstarfile": result.localCTFstarfile or None,
     }
+    fields |= constructTilt(result)
+    if result.params.program.kind == "gctffind":  # which tells no resolution, and searches without a centre
+        fields["ctffind4_resolution"] = None
+        fields["defocusinit"] = fields["defocusinit"] or None
     fields |= {f"graph{number}": name or None for number, name in enumerate(result.graphs, 1)}
     analysis = result.analysis
     if analysis is not None:
@@ -84,6 +88,18 @@ def constructFields(computed: ComputedCTF, run_id: int) -> dict[str, Any]:
         analysis = CTFConfidence(**values)
     fields["confidence"] = calcConfidence(makeFinite(result.confidence), confidence_d, analysis)
     return fields
+
+
+def constructTilt(result: CTFResult) -> dict[str, float]:
+    """Return the fields of the sample's tilt if it was asked for, is a number, and this database has their columns.
+
+    Classic takes the defocus of single particles from these columns: they stay NULL, not 0, where nobody looked.
+    """
+    found = {"tilt_angle": result.tilt_angle, "tilt_axis_angle": result.tilt_axis_angle}
+    finite = {name: value for name, value in found.items() if value is not None and math.isfinite(value)}
+    if len(finite) < len(TILT_COLUMNS) or not all(sinedon.hasColumn(ApCtfData, name) for name in TILT_COLUMNS):
+        return {}
+    return finite
 
 
 def makeFinite(value: float) -> float:

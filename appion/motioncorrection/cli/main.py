@@ -1,4 +1,4 @@
-"""motioncor2.py, also named makeDDAlignMotionCor2_UCSF.py: what motion correction brings to a classic command."""
+"""makeDDAlignMotionCor2_UCSF.py, makeDDAlignMotionCor3.py and their short names: what motion correction brings."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from appion.base.store.scratch import calcScratchRoot
 from appion.motioncorrection.calc.external import calcMotionCorrection, checkProgram
 from appion.motioncorrection.calc.internal.encoding import decodeOptions, decodeResult
 from appion.motioncorrection.cli.dryrun import constructLine
-from appion.motioncorrection.cli.options import PROGRAM, constructMotionCorrectionParser, constructOptions
+from appion.motioncorrection.cli.options import PROGRAM, PROGRAM3, constructMotionCorrectionParser, constructOptions
 from appion.motioncorrection.records import (
     INDIFFERENT_OPTIONS,
     ComputedCorrection,
@@ -50,6 +50,10 @@ PARTIAL_OPTIONS = {
     "patchrows": ("--Patchrows", ("motioncor-cpu",)),
     "patchcols": ("--Patchcols", ("motioncor-cpu",)),
     "gpuids": ("--gpuids", ("motioncor-cpu",)),
+    "inskips": ("--InSkips", ("motioncor2", "motioncor-cpu")),
+    "cs": ("--Cs", ("motioncor2", "motioncor-cpu")),
+    "ampcont": ("--AmpCont", ("motioncor2", "motioncor-cpu")),
+    "extphase": ("--ExtPhase", ("motioncor2", "motioncor-cpu")),
 }
 
 #: Warnings of results that have been logged.
@@ -86,6 +90,9 @@ def prepareJob(call: Call, options: MotionCorrectionOptions, session: Session) -
     checkProgram(program, options)
     for option in listIneffective(options, program.kind):
         log.warning("%s has no effect with %s (%s)", option, program.kind, program.path)
+    if program.kind == "motioncor3" and options.cs:
+        log.warning("--Cs=%g: MotionCor3 estimates the CTF of every sum as well; that takes time, and is not kept",
+                    options.cs)  # fmt: skip
     scratch = calcScratchRoot(args.rundir, args.tempdir and os.path.abspath(args.tempdir))
     context = ParamsContext(
         rundir=args.rundir,
@@ -173,10 +180,10 @@ def reportResult(computed: ComputedCorrection) -> str:
 
 
 MOTIONCOR_COMMAND = Command(
-    names=("motioncor2.py", f"{PROGRAM}.py"),
-    program=PROGRAM,
+    names=(f"{PROGRAM}.py", f"{PROGRAM3}.py", "motioncor2.py", "motioncor3.py"),
     step="motioncorrection",
     folder=PROGRAM,
+    folders={PROGRAM3: PROGRAM3, "motioncor3": PROGRAM3},
     jobtype="makeddrawframestack",  # that the web pages count
     other_jobtypes=OTHER_JOBTYPES,
     indifferent=INDIFFERENT_OPTIONS,

@@ -1,4 +1,4 @@
-"""The options of motion correction, as classic's makeDDAlignMotionCor2_UCSF.py has them."""
+"""The options of motion correction, as classic's commands have them."""
 
 from __future__ import annotations
 
@@ -14,8 +14,11 @@ from appion.base.failures import ConfigurationFailure
 from appion.motioncorrection.calc.internal.frames import EER_FACTORS
 from appion.motioncorrection.records import MotionCorrectionOptions
 
-#: The name under which runs, jobs and options are recorded, whatever name the program was called by.
-PROGRAM = "makeDDAlignMotionCor2_UCSF"
+#: The commands of classic without ``.py``; they differ in the program that they have in mind.
+PROGRAM, PROGRAM3 = "makeDDAlignMotionCor2_UCSF", "makeDDAlignMotionCor3"
+
+#: Options for MotionCor3 alone, which NYSBC's classic has.
+MOTIONCOR3_OPTIONS = ("inskips", "cs", "ampcont", "extphase")
 
 DESCRIPTION = (
     "Watch a Leginon session, correct the beam-induced motion of every new exposure with MotionCor2, MotionCor3 or "
@@ -27,7 +30,7 @@ SHAPING = frozenset({
     "eer_sampling", "rendered_frame_size", "refimgid", "gainfile", "forceTiff", "force_cpu_flat", "alignlabel",
     "bin", "startframe", "nframe", "doseweight", "totaldose", "square", "trim", "nrw", "FmRef", "Iter", "Tol",
     "Patchrows", "Patchcols", "MaskCentrow", "MaskCentcol", "MaskSizerows", "MaskSizecols", "Bft_global",
-    "Bft_local",
+    "Bft_local", *MOTIONCOR3_OPTIONS,
 })  # fmt: skip
 INDIFFERENT = frozenset({"align", "framepath", "gpuids", "stackid", "tempdir"})
 
@@ -39,6 +42,7 @@ def constructMotionCorrectionParser(prog: str) -> Parser:
     addInputOptions(parser)
     addSumOptions(parser)
     addAlignmentOptions(parser)
+    addMotionCor3Options(parser, former=not re.match(r"(?:makeDDAlign)?motioncor3", prog, re.IGNORECASE))
     addIneffectiveOptions(parser)
     return parser
 
@@ -103,6 +107,26 @@ def addAlignmentOptions(parser: Parser) -> None:
                        help="B-factor of the alignment of patches, Å²")
 
 
+def addMotionCor3Options(parser: Parser, former: bool) -> None:
+    """Add what NYSBC's classic passes on to MotionCor3, in both spellings.
+
+    Args:
+        former: whether the parser is that of a command for MotionCor2; what was an abbreviation there stays one.
+    """
+    group = parser.add_argument_group("MotionCor3")
+    group.add_argument("--InSkips", "--inskips", dest="inskips", default="", metavar="TEXT,TEXT",
+                       help="files whose names have one of these in them are no movies (-InSkips)")
+    group.add_argument("--Cs", "--cs", dest="cs", type=float, metavar="MM",
+                       help="spherical aberration; MotionCor3 then estimates the CTF of its sums, of which nothing is "
+                            "kept (default: 0, it does not)")  # fmt: skip
+    group.add_argument("--AmpCont", "--ampcont", dest="ampcont", type=float, metavar="FRACTION",
+                       help="amplitude contrast for that")
+    group.add_argument("--ExtPhase", "--extphase", dest="extphase", type=int, metavar="DEGREES",
+                       help="centre of the phase shifts that are searched for then")
+    if former:
+        parser.younger.update(MOTIONCOR3_OPTIONS)
+
+
 def addIneffectiveOptions(parser: Parser) -> None:
     """Add what classic has for other programs or for work that is not done here."""
     group = parser.add_argument_group("accepted for classic's sake, without effect")
@@ -139,6 +163,7 @@ LIMITS = (
     ("Iter", 0, True), ("Tol", 0, True), ("Patchrows", 0, True), ("Patchcols", 0, True), ("MaskCentrow", 0, True),
     ("MaskCentcol", 0, True), ("MaskSizerows", 0, True), ("MaskSizecols", 0, True), ("Bft_global", 0, False),
     ("Bft_local", 0, True), ("rendered_frame_size", 1, True), ("trim", 0, True), ("totaldose", 0, True),
+    ("cs", 0, True), ("ampcont", 0, True), ("extphase", 0, True),
 )
 
 
@@ -163,6 +188,9 @@ def constructOptions(args: argparse.Namespace, parser: Parser) -> MotionCorrecti
         raise ConfigurationFailure(
             f"--alignlabel='{args.alignlabel}' cannot be part of a file name", "use letters, digits, '_', '+' and '-'"
         )
+    if re.search(r"(?:^|[\s,])-", args.inskips):
+        raise ConfigurationFailure(f"--InSkips={args.inskips}: what begins with '-' would be taken for an option",
+                                   "give the text without it")  # fmt: skip
     if args.gainfile and not os.path.isfile(args.gainfile):
         raise ConfigurationFailure(f"--gainfile={args.gainfile} does not exist", "correct the path")
     if args.framepath and not os.path.isdir(args.framepath):
@@ -176,6 +204,7 @@ def constructOptions(args: argparse.Namespace, parser: Parser) -> MotionCorrecti
         force_cpu_flat=args.force_cpu_flat, rendered_frame_size=args.rendered_frame_size,
         eer_sampling=args.eer_sampling, gainfile=os.path.abspath(args.gainfile) if args.gainfile else "",
         force_tiff=args.forceTiff, square=args.square, trim=args.trim, refimgid=args.refimgid,
+        inskips=tuple(args.inskips.replace(",", " ").split()), cs=args.cs, ampcont=args.ampcont, extphase=args.extphase,
     )
 
 

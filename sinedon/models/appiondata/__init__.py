@@ -7,6 +7,7 @@ from sinedon.models.appiondata.ctf import (
     ApCtfData,
     ApCtfFind4ParamsData,
     ApCtfTiltParamsData,
+    ApGCtfFindParamsData,
 )
 from sinedon.models.appiondata.ddstack import (
     ApAssessmentData,
@@ -44,6 +45,7 @@ __all__ = [
     "ApDDFrameTrajectoryData",
     "ApDDStackParamsData",
     "ApDDStackRunData",
+    "ApGCtfFindParamsData",
     "ApParticleData",
     "ApPathData",
     "ApSelectionRunData",

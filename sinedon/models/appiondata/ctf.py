@@ -64,6 +64,18 @@ class ApCtfFind4ParamsData(AppionRow):
     local_refine = Boolean()
 
 
+class ApGCtfFindParamsData(AppionRow):
+    """Parameters of gctffind; Cs in mm, astigmatism as a fraction of the defocus, phase shifts in degrees."""
+
+    ampcontrast = Double()
+    fieldsize = Integer()
+    cs = Double()
+    shift_phase = Boolean()
+    astig = Double()
+    min_phase_shift = Double()
+    max_phase_shift = Double()
+
+
 class ApAceRunData(AppionRow):
     """A run of any CTF program: the parameters it refers to tell which."""
 
@@ -71,6 +83,7 @@ class ApAceRunData(AppionRow):
     ctftilt_params = Reference("ApCtfTiltParamsData")
     ace2_params = Reference("ApAce2ParamsData")
     ctffind4_params = Reference("ApCtfFind4ParamsData")
+    gctffind_params = Reference("ApGCtfFindParamsData")
     xmipp_ctf_params_id = ReferenceId("REF|ApXmippCtfParamsData|xmipp_ctf_params")
     session = Reference("leginondata.SessionData")
     path = Reference("ApPathData")
@@ -80,7 +93,7 @@ class ApAceRunData(AppionRow):
 
 
 class ApCtfData(AppionRow):
-    """The CTF of an image; defocus in m, positive for underfocus, angle in degrees, Cs in mm, resolutions in Å."""
+    """The CTF of an image; defocus in m, positive for underfocus, angles in degrees, Cs in mm, resolutions in Å."""
 
     acerun = Reference("ApAceRunData")
     image = Reference("leginondata.AcquisitionImageData")

@@ -21,7 +21,10 @@ MOTION = "--session=s", "--align"
 PHASE = "--session=s", "--phaseplate"
 PARSERS = {
     "motioncor2.py": (motion, motion.constructMotionCorrectionParser, MOTION),
-    "ctffind4.py": (ctf, ctf.constructCtffindParser, PHASE),
+    "makeDDAlignMotionCor3.py": (motion, motion.constructMotionCorrectionParser, MOTION),
+    "ctffind4.py": (ctf, ctf.constructCtffindParser, (*PHASE, "--sample_thickness")),
+    "ctffind5.py": (ctf, ctf.constructCtffindParser, (*PHASE, "--sample_thickness")),
+    "gctffind.py": (ctf, ctf.constructGctffindParser, PHASE),
     "gctf.py": (ctf, ctf.constructGctfParser, (*PHASE, "--do_local_refine")),
 }
 
@@ -81,7 +84,7 @@ def start(tmp_path, *words, job=5, program="motioncor2.py"):
 
 def check(tmp_path, *words, program="motioncor2.py"):
     parser, args = parse(program, f"--rundir={tmp_path}", f"--runname={tmp_path.name}", *words)
-    checkRunOptions(args, parser, program)
+    checkRunOptions(args, parser, [program])
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from appion.base.cli.wiring import chooseName
 from appion.ctfestimation.cli.main import mainGctf
 from appion.motioncorrection.cli.main import main as mainMotionCor
 
-NAMES = ("motioncor2.py", "makeDDAlignMotionCor2_UCSF.py")
+NAMES = ("makeDDAlignMotionCor2_UCSF.py", "makeDDAlignMotionCor3.py", "motioncor2.py", "motioncor3.py")
 
 
 @pytest.mark.parametrize("name", NAMES)

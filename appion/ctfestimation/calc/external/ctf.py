@@ -15,6 +15,7 @@ from appion.ctfestimation.calc.external.analysis import analyseFit
 from appion.ctfestimation.calc.external.ctffind import constructCtffindCmd, runCtffind
 from appion.ctfestimation.calc.external.estimate import OUTPUT, Estimate
 from appion.ctfestimation.calc.external.gctf import constructGctfCmd, runGctf
+from appion.ctfestimation.calc.external.gctffind import constructGctffindCmd, runGctffind
 from appion.ctfestimation.calc.external.micrograph import checkInput
 from appion.ctfestimation.calc.internal.convention import calcConfidence, calcDefocus, convertResolution
 from appion.ctfestimation.records import CTFParams, CTFResult
@@ -22,7 +23,8 @@ from appion.ctfestimation.records import CTFParams, CTFResult
 
 def constructArgv(params: CTFParams) -> list[str]:
     """Return the command line of the program for this micrograph."""
-    return constructGctfCmd(params) if params.program.kind == "gctf" else constructCtffindCmd(params)
+    construct = {"gctf": constructGctfCmd, "gctffind": constructGctffindCmd}
+    return construct.get(params.program.kind, constructCtffindCmd)(params)
 
 
 def calcCTF(params: CTFParams) -> CTFResult:
@@ -48,7 +50,8 @@ def _estimate(params: CTFParams, scratch: Path, host: str) -> CTFResult:
     warnings = checkInput(params)
     started = time.time()
     try:
-        estimate = (runGctf if params.program.kind == "gctf" else runCtffind)(params, scratch)
+        run = {"gctf": runGctf, "gctffind": runGctffind}.get(params.program.kind, runCtffind)
+        estimate = run(params, scratch)
     except Failure as failure:
         failure.command = failure.command or " ".join(constructArgv(params))
         raise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from appion.base.failures import ImageFailure
@@ -12,6 +13,7 @@ from appion.ctfestimation.calc.external.conversation import converse
 from appion.ctfestimation.calc.external.estimate import OUTPUT, SLOW, Estimate
 from appion.ctfestimation.calc.external.parse import parseFit
 from appion.ctfestimation.calc.external.prompts import ANSI, constructNames, findAnswer
+from appion.ctfestimation.calc.internal.convention import Fit
 from appion.ctfestimation.records import CTFParams
 
 #: Scores below this are as good as those of noise.
@@ -52,5 +54,23 @@ def runCtffind(params: CTFParams, scratch: Path) -> Estimate:
     except ImageFailure as error:
         error.log_tail = f"{error.log_tail}\n{said}"[-4000:]
         raise
-    warnings = () if fit.score >= LOW_SCORE else (f"score {fit.score:g}: no more than noise gives",)
+    fit, warnings = selectSample(params, fit)
+    if fit.score < LOW_SCORE:
+        warnings = (f"score {fit.score:g}: no more than noise gives", *warnings)
     return Estimate(tuple(argv), fit, found, averages, (values, averages), answers=talk.answers, warnings=warnings)
+
+
+def selectSample(params: CTFParams, fit: Fit) -> tuple[Fit, tuple[str, ...]]:
+    """Return a fit with what was asked for about the sample, and warnings about what of it was not found.
+
+    The program writes 0 for what it did not look for, which is not the same as no tilt; a thickness may be negative.
+    """
+    warnings = []
+    if params.tilt and fit.tilt_angle is None:
+        warnings.append("the program gave no tilt of the sample")
+    thickness = fit.thickness if params.thickness is not None and (fit.thickness or 0) > 0 else None
+    if params.thickness is not None and thickness is None:
+        found = "" if fit.thickness is None else f": {fit.thickness:g} Å is none"
+        warnings.append(f"the program found no thickness of the sample{found}")
+    tilt, axis = (fit.tilt_angle, fit.tilt_axis_angle) if params.tilt else (None, None)
+    return replace(fit, tilt_angle=tilt, tilt_axis_angle=axis, thickness=thickness), tuple(warnings)

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from appion.base.failures import ImageFailure
 from appion.ctfestimation.calc.internal.convention import Fit
 
-#: Columns of a row: CTFFIND 4, and CTFFIND 5 with tilt axis, tilt and thickness.
-COLUMNS = (7, 10)
+#: Columns of a row: seven of CTFFIND 4, and of CTFFIND 5 tilt axis, tilt and thickness as well, or some of these.
+COLUMNS = range(7, 11)
 
 #: Curves of one micrograph: spatial frequency, average on circles, average along the astigmatism, fit, quality, noise.
 CURVES = 6
@@ -20,7 +20,8 @@ CURVES = 6
 def parseFit(text: str) -> Fit:
     """Return what is in the last row of CTFFIND's text file; a stack has one row for each of its sections.
 
-    The resolution is given as it is written, also inf, nan or 0; what CTFFIND 5 did not look for is None.
+    The resolution is given as it is written, also inf, nan or 0. Tilt and thickness are None where there are no such
+    columns or no finite numbers in them; CTFFIND 5 writes 0 for what it did not look for.
 
     Raises:
         ImageFailure: no row, a row of another length, or something else than finite numbers in it.
@@ -31,7 +32,7 @@ def parseFit(text: str) -> Fit:
     for row in rows:
         if len(row) not in COLUMNS:
             raise ImageFailure(
-                f"the program's text file has a row of {len(row)} columns instead of 7 or 10: {' '.join(row)[:200]}",
+                f"the program's text file has a row of {len(row)} columns instead of 7 to 10: {' '.join(row)[:200]}",
                 "if this is a new version of CTFFIND, use a known one", log_tail=text[-1000:],
             )  # fmt: skip
     try:
@@ -45,8 +46,8 @@ def parseFit(text: str) -> Fit:
                 f"the fit is not one: {name} is {value:g}", "look at the micrograph: it may be constant or hold NaN",
                 log_tail=text[-1000:],
             )  # fmt: skip
-    tilt_axis, tilt, thickness = (*values[7:], 0.0, 0.0, 0.0)[:3]
-    tilted = bool(tilt_axis or tilt) and math.isfinite(tilt_axis) and math.isfinite(tilt)
+    tilt_axis, tilt, thickness = (*values[7:], *[math.nan] * 3)[:3]
+    tilted = math.isfinite(tilt_axis) and math.isfinite(tilt)
     return Fit(
         defocus_u=values[1],
         defocus_v=values[2],
@@ -56,7 +57,7 @@ def parseFit(text: str) -> Fit:
         resolution=values[6],
         tilt_axis_angle=tilt_axis if tilted else None,
         tilt_angle=tilt if tilted else None,
-        thickness=thickness if math.isfinite(thickness) and thickness > 0 else None,
+        thickness=thickness if math.isfinite(thickness) else None,
     )
 
 

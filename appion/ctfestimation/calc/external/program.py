@@ -9,7 +9,9 @@ from appion.base.records.program import Program
 log = logging.getLogger(__name__)
 
 #: Starts of the versions whose questions and files are known, for programs that are not part of this installation.
-KNOWN: dict[str, tuple[str, ...]] = {"ctffind": ("4.0", "4.1", "5.0"), "gctffind": ("1.1",)}
+KNOWN: dict[str, tuple[str, ...]] = {
+    "ctffind": ("4.0", "4.1", "5.0"), "gctffind": ("1.0", "1.1.0", "1.1.1", "1.1.2"),
+}  # fmt: skip
 
 
 def checkProgram(program: Program) -> None:

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from pathlib import PurePath
 
 from appion.base.failures import ImageFailure
-from appion.ctfestimation.records import CTFParams
+from appion.base.records.program import Program
+from appion.ctfestimation.records import CTFParams, ThicknessSearch
 
 ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 #: The end of an output that waits for an answer: text, perhaps a default, a colon, and no line break after it.
@@ -61,18 +62,19 @@ QUESTIONS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"minimum phase shift", "phasemin"),
         (r"maximum phase shift", "phasemax"),
         (r"phase shift search step", "phasestep"),
-        (r"determine sample tilt\??", "no"),
-        (r"determine samn?ple thickness\??", "no"),
+        (r"determine sample tilt\??", "tilt"),
+        (r"determine samn?ple thickness\??", "thickness"),
+        (r"use brute force 1d search\??", "bruteforce"),
+        (r"use 2d refinement\??", "refine"),
+        (r"low resolution limit for nodes", "nodeslow"),
+        (r"high resolution limit for nodes", "nodeshigh"),
+        (r"use rounded square for nodes\??", "rounded"),
+        (r"downweight nodes\??", "downweight"),
         (r"(?:do you want to )?set expert options\??", "no"),
         # what is asked only after another answer than ours: the program's own defaults
         (r"known astigmatism", "0.0"),
         (r"known astigmatism angle(?: \(degrees\))?", "0.0"),
-        (r"use brute force 1d search\??", "yes"),
-        (r"use 2d refinement\??", "yes"),
-        (r"low resolution limit for nodes", "30.0"),
-        (r"high resolution limit for nodes", "3.0"),
-        (r"use rounded square for nodes\??", "no"),
-        (r"downweight nodes\??", "no"),
+        (r"weight down low resolution signal\??", "yes"),
         (r"resample micrograph if pixel size too small\??", "yes"),
         (r"target pixel size after resampling", "1.4"),
         (r"movie is dark-subtracted\??", "yes"),
@@ -80,8 +82,20 @@ QUESTIONS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"correct movie mag\. distortion\??", "no"),
         (r"do you already know the defocus\??", "no"),
         (r"desired number of parallel threads", "1"),
+        # what builds of other laboratories ask: whether they are told the tilt, which they are not
+        (r"if initial tilt statistics is known\??", "no"),
+        (r"do you already know the tilt[- ]geometry\??", "no"),
+        (r"known tilt axis\?", "no"),
+        (r"known tilt (?:axis|angle)(?: angle)?(?: \(degrees\))?", "0.0"),
     )
 )
+
+
+#: What CTFFIND 5 asks about the thickness if it shall be determined.
+NODES = (
+    "Use brute force 1D search?", "Use 2D refinement?", "Low resolution limit for nodes",
+    "High resolution limit for nodes", "Use rounded square for nodes?", "Downweight nodes?",
+)  # fmt: skip
 
 
 def findPrompt(output: str) -> Prompt | None:
@@ -125,10 +139,12 @@ def constructAnswers(params: CTFParams) -> dict[str, str]:
     """
     version = params.program.version
     newer: tuple[str, ...] = ("Determine sample tilt?", "Determine samnple thickness?")
-    if version.startswith("4.") or params.program.kind == "ctffind-cpu":
+    if not asksAboutSample(params.program):
         newer = ()
     elif params.phase is not None:
         newer = newer[1:]  # with a phase search there is no question about tilt
+    if newer and params.thickness is not None:
+        newer += NODES
     oldest = version.startswith("4.0")
     movie: tuple[str, ...] = ("Input is a movie (stack of frames)", "Number of frames to average together")
     if params.input.endswith(".eer"):
@@ -151,6 +167,11 @@ def constructAnswers(params: CTFParams) -> dict[str, str]:
         *(() if oldest else ("Do you want to set expert options?",)),
     )  # fmt: skip
     return {text: findAnswer(params, text) or "" for text in texts}
+
+
+def asksAboutSample(program: Program) -> bool:
+    """Return whether a program asks about tilt and thickness; one of unknown version may."""
+    return program.kind == "ctffind" and not program.version.startswith(("1.", "2.", "3.", "4."))
 
 
 def constructNames(params: CTFParams) -> tuple[str, str]:
@@ -181,12 +202,26 @@ def _constructValues(params: CTFParams) -> dict[str, str]:
         "exhaustive": _formatAnswer(params.exhaustive),
         "astigmatism": formatNumber(params.astigmatism),
         "phase": _formatAnswer(params.phase is not None),
+        "tilt": _formatAnswer(params.tilt),
+        "thickness": _formatAnswer(params.thickness is not None),
+        **_constructNodes(params.thickness or ThicknessSearch()),
     }
     if params.phase is not None:
         values["phasemin"] = formatNumber(math.radians(params.phase.minimum))
         values["phasemax"] = formatNumber(math.radians(params.phase.maximum))
         values["phasestep"] = formatNumber(math.radians(params.phase.step))
     return values
+
+
+def _constructNodes(search: ThicknessSearch) -> dict[str, str]:
+    return {
+        "bruteforce": _formatAnswer(search.brute_force),
+        "refine": _formatAnswer(search.refine),
+        "nodeslow": formatNumber(search.low),
+        "nodeshigh": formatNumber(search.high),
+        "rounded": _formatAnswer(search.rounded),
+        "downweight": _formatAnswer(search.downweight),
+    }
 
 
 def formatNumber(value: float) -> str:

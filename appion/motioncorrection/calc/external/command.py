@@ -2,7 +2,7 @@
 
 The three programs share their options, with these differences. MotionCor3 knows no -MaskSize and -MaskCent and
 estimates the CTF of every sum unless the spherical aberration is 0; that belongs to a later step here, so it gets
-`-Cs 0` instead.
+`-Cs 0` unless something else is asked for.
 
 Output and integration file are named relative to the folder the program runs in, and a movie with a long path is linked
 there: the programs copy each argument into 256 bytes, and cut the output's name at the first ".mrc" of its path.
@@ -22,7 +22,7 @@ from appion.motioncorrection.calc.internal.frames import (
     constructFmIntFile,
     isIntegrated,
 )
-from appion.motioncorrection.records import MotionCorrectionParams
+from appion.motioncorrection.records import MotionCorrectionOptions, MotionCorrectionParams
 
 #: Longest path that is passed to a program; its buffers hold 256 bytes.
 MAX_PATH = 240
@@ -150,7 +150,18 @@ def _constructDose(params: MotionCorrectionParams) -> list[str]:
         command += ["-FmDose", text, "-PixSize", f"{params.pixelsize / calcUpsampling(params):.3f}"]
         command += ["-kV", f"{params.voltage:g}"]
     if params.program.kind == "motioncor3":
-        command += ["-Cs", "0"]
+        command += _constructMotionCor3Options(params.options)
+    return command
+
+
+def _constructMotionCor3Options(options: MotionCorrectionOptions) -> list[str]:
+    """Return the options for MotionCor3 alone, those about CTFs by -Cs: without it the program would estimate them."""
+    command = ["-InSkips", *options.inskips] if options.inskips else []
+    command += ["-Cs", f"{options.cs:.3f}" if options.cs else "0"]
+    if options.ampcont is not None:
+        command += ["-AmpCont", f"{options.ampcont:.3f}"]
+    if options.extphase is not None:
+        command += ["-ExtPhase", str(options.extphase)]
     return command
 
 

@@ -1,0 +1,1 @@
+ctffind4.py

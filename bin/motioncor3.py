@@ -1,0 +1,1 @@
+motioncor2.py
