@@ -9,11 +9,16 @@ from pathlib import Path
 
 from appion.base.failures import ConfigurationFailure
 
-#: The programs of this package that work as jobs. They take the options of the job row, other programs do not.
-PROGRAMS = (
-    "makeDDAlignMotionCor2_UCSF.py", "makeDDAlignMotionCor3.py", "motioncor2.py", "motioncor3.py", "ctffind4.py",
-    "ctffind5.py", "gctf.py", "gctffind.py",
-)  # fmt: skip
+#: The programs of this package that work as jobs, and the type of their job rows, by which the web pages count them.
+#: They take the options of the job row, other programs do not.
+PROGRAMS = {
+    **dict.fromkeys(
+        ("makeDDAlignMotionCor2_UCSF.py", "makeDDAlignMotionCor3.py", "motioncor2.py", "motioncor3.py"),
+        "makeddrawframestack",
+    ),
+    **dict.fromkeys(("ctffind4.py", "ctffind5.py", "gctffind.py"), "ctfestimate"),
+    "gctf.py": "gctf",
+}
 
 #: Options for the scheduler alone.
 SCHEDULER = ("ppn", "nodes", "walltime", "cput", "mem", "queue")

@@ -11,7 +11,7 @@ import sinedon
 from appion.base.retrieve.host import readUserName
 from appion.base.retrieve.session import readSession, setupProject
 from appion.base.store.path import savePathData
-from appion.runjob.command import JobRequest
+from appion.runjob.command import PROGRAMS, JobRequest
 from sinedon.models import appiondata
 
 QUEUED, FAILED = "Q", "E"
@@ -29,9 +29,14 @@ def insertJobRow(request: JobRequest) -> int:
     row = sinedon.insertRow(
         appiondata.ApAppionJobData, path=path_id, clusterpath=path_id, session=session_id,
         name=f"{request.runname}.appionsub.job", user=readUserName(), cluster=socket.gethostname(),
-        jobtype=request.options.get("jobtype") or os.path.splitext(request.program)[0].lower(),
+        jobtype=request.options.get("jobtype") or calcJobtype(request.program),
     )  # fmt: skip
     return row.def_id
+
+
+def calcJobtype(program: str) -> str:
+    """Return the type of the job of a program: that which the web pages count, else the name of the program."""
+    return PROGRAMS.get(program) or os.path.splitext(program)[0].lower()
 
 
 def updateJobRow(request: JobRequest, jobid: int, clusterjobid: int) -> None:

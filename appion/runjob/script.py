@@ -122,7 +122,7 @@ def readTemplate(template: str | None) -> str:
 def findCommands() -> str:
     """Return the folder of this installation's commands: where this one was called from, else that of its Python."""
     folder = os.path.dirname(os.path.abspath(sys.argv[0]))
-    return folder if os.path.exists(os.path.join(folder, PROGRAMS[0])) else sysconfig.get_path("scripts")
+    return folder if os.path.exists(os.path.join(folder, next(iter(PROGRAMS)))) else sysconfig.get_path("scripts")
 
 
 def saveScript(request: JobRequest, text: str) -> Path:

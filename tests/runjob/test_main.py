@@ -132,10 +132,11 @@ def testTheProgramItselfAsAJobTakesItsRowFromQueuedToDone(slurmcluster, tmp_path
 
 
 @pytest.mark.usefixtures("sqlitedatabase", "site")
-def testWithoutARowOneIsMadeAndTheProgramIsTold(slurmcluster, call, tmp_path):
+@pytest.mark.parametrize("given", [["--jobtype=makeddrawframestack"], []])
+def testWithoutARowOneIsMadeAndTheProgramIsTold(slurmcluster, call, tmp_path, given):
+    """Its type is the one that the web pages count, also where nobody said so."""
     made = makeSession(images=0, projectid=1)
-    code, output, errors = call(PROGRAM, f"--rundir={tmp_path / 'ddstack1'}", f"--expid={made.session_id}",
-                                "--jobtype=makeddrawframestack")  # fmt: skip
+    code, output, errors = call(PROGRAM, f"--rundir={tmp_path / 'ddstack1'}", f"--expid={made.session_id}", *given)
     assert (code, errors) == (0, "")
     row = jobs.values("def_id", "clusterjobid", "status", "name", "jobtype", "session_id", "path__path").get()
     arguments = awaitFile(tmp_path / "ddstack1" / "heard.json")[0]
