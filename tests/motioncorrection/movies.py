@@ -37,8 +37,10 @@ def calcError(shifts: np.ndarray, drift: np.ndarray) -> float:
     return float(np.sqrt(((error - error.mean(axis=0)) ** 2).sum(axis=1).mean()))
 
 
-def encodeEvents(positions: np.ndarray, places: np.ndarray, npixels: int, skipbits: int) -> bytes:
-    """Return one EER frame: events at sorted pixel numbers, each with four bits of place within the pixel."""
+def encodeEvents(positions: np.ndarray, places: np.ndarray, npixels: int, skipbits: int,
+                 placebits: tuple[int, int] = (2, 2)) -> bytes:
+    """Return one EER frame: events at sorted pixel numbers, each with bits of place (x, y) within the pixel."""
+    flip = sum(1 << (place - 1) for bits, place in ((placebits[0], placebits[0]), (placebits[1], sum(placebits))) if bits)
     longest = (1 << skipbits) - 1
     bits: list[int] = []
 
@@ -52,12 +54,13 @@ def encodeEvents(positions: np.ndarray, places: np.ndarray, npixels: int, skipbi
             put(longest, skipbits)
         put(rest, skipbits)
         if position < npixels:
-            put(int(place) ^ 0b1010, 4)
+            put(int(place) ^ flip, sum(placebits))
         previous = int(position)
     return np.packbits(np.array(bits, np.uint8), bitorder="little").tobytes()
 
 
-def writeEER(path: Path, frames: np.ndarray, compression: int = 65001, places: np.ndarray | None = None) -> None:
+def writeEER(path: Path, frames: np.ndarray, compression: int = 65001, places: np.ndarray | None = None,
+             placebits: tuple[int, int] = (2, 2)) -> None:
     """Write 0/1 frames (frames, rows, columns) as a BigTIFF of electron events; `places` as of encodeEvents."""
     nframes, rows, cols = frames.shape
     skipbits = 8 if compression == 65000 else 7
@@ -65,9 +68,9 @@ def writeEER(path: Path, frames: np.ndarray, compression: int = 65001, places: n
     for i, frame in enumerate(frames):
         positions = np.flatnonzero(frame)
         at = np.zeros(len(positions), int) if places is None else places[i].ravel()[positions]
-        data = encodeEvents(positions, at, rows * cols, skipbits)
+        data = encodeEvents(positions, at, rows * cols, skipbits, placebits)
         fields = [(256, 3, cols), (257, 3, rows), (258, 3, 1), (259, 3, compression), (262, 3, 1), (277, 3, 1)]
-        extra = [(65007, 3, 7), (65008, 3, 2), (65009, 3, 2)] if compression == 65002 else []
+        extra = [(65007, 3, 7), (65008, 3, placebits[0]), (65009, 3, placebits[1])] if compression == 65002 else []
         length = 8 + 20 * (len(fields) + 4 + len(extra)) + 8
         out += METADATA
         start = len(out) + length

@@ -78,6 +78,25 @@ def test_unreadableLogsSayWhatWasLookedFor(text, reason):
         assert "x Shift" in caught.value.remedy
 
 
+@pytest.mark.parametrize("write", [writeDotted, writeTable])
+@pytest.mark.parametrize("line", ["Warning: X server closed", "", "libgomp: thread creation failed\n  see above"])
+@pytest.mark.parametrize("after", [1, 2, 3])
+def test_aForeignLineInTheTableIsNoEndOfIt(write, line, after):
+    lines = write([(0.0, 0.0), (1.5, -2.0), (2.5, -3.0), (3.5, -4.0)])
+    at = next(i for i, row in enumerate(lines) if "0.000" in row) + after
+    with pytest.raises(ImageFailure, match=f"goes on with frame {after + 1} after another line"):
+        parseMotionCorLog("\n".join([*lines[:at], line, *lines[at:]]))
+    with pytest.raises(ImageFailure, match="table of whole-frame shifts"):  # what replaces a row
+        parseMotionCorLog("\n".join([*lines[:at - 1], line, *lines[at:]]))
+
+
+def test_aForeignTextInFrontOfARow():
+    lines = writeDotted([(0.0, 0.0), (1.5, -2.0), (2.5, -3.0)])
+    lines[2] = f"slurm_load_jobs error {lines[2]}"
+    with pytest.raises(ImageFailure, match="goes on with frame 2"):
+        parseMotionCorLog("\n".join(lines))
+
+
 def test_shiftLogOfRecordedRun():
     """Text from a recorded run of classic on the same log: R = 16, bin 1."""
     shifts = parseMotionCorLog((DATA / "motioncor2-1.5.0-eer.txt").read_text())

@@ -13,11 +13,15 @@ from typing import Any
 
 import numpy as np
 
+from appion.base.failures import ConfigurationFailure, ImageFailure
 from appion.base.retrieve.tiffdirectory import COMPRESSION, Directory
 
 COMPRESSIONS = (65000, 65001, 65002)
 #: -EerSampling to the factor by which frames are finer than the camera's pixels.
 SAMPLINGS = {1: 1, 2: 2, 3: 4}
+
+#: Bits of one event that are read at a time, wherever in a byte they begin.
+MAX_EVENT_BITS = 25
 
 _decoder: Callable[..., int] | None = None
 
@@ -28,6 +32,24 @@ def getEventBits(directory: Directory) -> tuple[int, int, int]:
     if compression == 65002:
         return directory.value(65007, 7), directory.value(65008, 2), directory.value(65009, 2)
     return (8 if compression == 65000 else 7), 2, 2
+
+
+def checkSampling(what: str, bits: tuple[int, ...], sampling: int) -> None:
+    """Look whether events of `bits`, see :func:`getEventBits`, can be read, and made frames of a `sampling`.
+
+    Raises:
+        ImageFailure: no event has such bits.
+        ConfigurationFailure: they do not say where in a pixel an event was, or less exactly than the sampling needs.
+    """
+    skip, across, down = bits
+    if not (1 <= skip <= MAX_EVENT_BITS and min(across, down) >= 0 and skip + across + down <= MAX_EVENT_BITS):
+        raise ImageFailure(f"{what}: EER events of {skip} + {across} + {down} bits")
+    finer = SAMPLINGS[sampling].bit_length() - 1
+    if finer > min(across, down):
+        best = max(one for one, factor in SAMPLINGS.items() if factor.bit_length() - 1 <= min(across, down))
+        raise ConfigurationFailure(
+            f"{what}: -EerSampling {sampling} needs {finer} bits of the place within a pixel each way, events have"
+            f" {across} and {down}", f"use a sampling of {best}")
 
 
 def addEvents(data: bytes, total: np.ndarray, bits: tuple[int, int, int], factor: int) -> int:
@@ -63,7 +85,11 @@ def _decodeEvents(stream, nbits, total, skipbits, horizontalbits, verticalbits, 
     skipmask = (1 << skipbits) - 1
     placemask = (1 << (horizontalbits + verticalbits)) - 1
     # The most significant bit of either place is stored inverted: the range is signed around the pixel's centre.
-    flip = (1 << (horizontalbits - 1)) | (1 << (horizontalbits + verticalbits - 1))
+    flip = 0
+    if horizontalbits:
+        flip |= 1 << (horizontalbits - 1)
+    if verticalbits:
+        flip |= 1 << (horizontalbits + verticalbits - 1)
     position, bit, events = 0, 0, 0
     while bit + skipbits <= nbits:
         byte = bit >> 3

@@ -6,57 +6,30 @@ Rows stay as they are stored: row 0 of an array is the first row in the file, fo
 from __future__ import annotations
 
 import os
-import struct
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from appion.base.failures import ImageFailure, NotReady
+from appion.base.failures import NotReady
 from appion.base.retrieve import eer, tiffdirectory
+from appion.base.retrieve.movieheader import MovieHeader, checkShape
+from appion.base.retrieve.mrc import readMrcHeader
+from appion.base.retrieve.rawframes import readRawFrame
+from appion.base.retrieve.tiff import listEerPages, readTiffFrame, readTiffHeader
 
-#: numpy types of the MRC modes that hold real pixels; 101 packs two 4-bit pixels into a byte, low half first.
-MRC_TYPES = {0: "i1", 1: "i2", 2: "f4", 6: "u2", 12: "f2", 101: "u1"}
-#: Programs that leave this stamp in the header (IMOD, SerialEM) mean unsigned bytes by mode 0 unless a flag is set.
-IMOD_STAMP, IMOD_SIGNED = 1146047817, 1
-TIFF_KINDS = {1: "u", 2: "i", 3: "f"}
-
-
-@dataclass(frozen=True)
-class MovieHeader:
-    """What a movie's header or directory says.
-
-    Attributes:
-        path: the file. format: mrc, tif or eer.
-        nframes: frames (raw frames of an EER movie).
-        shape: (rows, columns) of a frame; for EER in camera pixels.
-        dtype: numpy name of the stored numbers, e.g. 'int16'.
-        expected_size: bytes the file must have, where the format tells (MRC), else None.
-        pixelsize: Å as the header says, 0 if it does not.
-        offset: byte of the first pixel (MRC). mode: the MRC mode, -1 for others.
-    """
-
-    path: str
-    format: str
-    nframes: int
-    shape: tuple[int, int]
-    dtype: str
-    expected_size: int | None = None
-    pixelsize: float = 0.0
-    offset: int = 0
-    mode: int = -1
+__all__ = ["MovieHeader", "readFrames", "readMovieHeader"]
 
 
 def readMovieHeader(path: str | os.PathLike[str]) -> MovieHeader:
     """Read what a movie is, without reading its pixels.
 
     Raises:
-        NotReady: the file is missing, empty, truncated or still growing: an MRC whose size is not what its header
+        NotReady: the file is missing, empty, truncated or still growing: an MRC that is shorter than its header
             says, a TIFF or EER with a broken chain of directories or pixels beyond its end.
         ImageFailure: it can never be a movie: unknown content, no frames, complex numbers, colours, pages of
-            different sizes.
+            different sizes, sizes beyond any camera's.
     """
     name = os.fspath(path)
     try:
@@ -68,72 +41,8 @@ def readMovieHeader(path: str | os.PathLike[str]) -> MovieHeader:
     if not head:
         raise NotReady(f"{name}: empty file", "still being written?")
     if head[:4] in tiffdirectory.MAGICS:
-        return _readTiffHeader(name)
-    return _readMrcHeader(name, head, size)
-
-
-def _readMrcHeader(path: str, head: bytes, size: int) -> MovieHeader:
-    if len(head) < 1024:
-        if head[:3] in (b"II*", b"MM\0"):
-            raise NotReady(f"{path}: {len(head)} bytes, the header is not complete")
-        raise NotReady(f"{path}: {len(head)} bytes, less than the 1024 of an MRC header", "still being written?")
-    if not any(head):
-        raise NotReady(f"{path}: the header is all zeros", "still being written?")
-    for order in "<>":
-        nx, ny, nz, mode = struct.unpack_from(order + "4i", head)
-        if 0 <= mode < 128 and 0 <= nx < 1 << 20 and 0 <= ny < 1 << 20:
-            break
-    else:
-        raise ImageFailure(f"{path}: neither MRC nor TIFF nor EER (first bytes {head[:8]!r})")
-    if head[208:211] not in (b"MAP", b"\0\0\0") or mode not in MRC_TYPES:
-        raise ImageFailure(f"{path}: MRC mode {mode}, map stamp {head[208:212]!r}: not a movie of real numbers")
-    if nx <= 0 or ny <= 0 or nz <= 0:
-        raise ImageFailure(f"{path}: the header says {nx} x {ny} pixels and {nz} frames")
-    offset = 1024 + max(0, struct.unpack_from(order + "i", head, 92)[0])
-    stamp, flags = struct.unpack_from(order + "2i", head, 152)
-    unsigned = mode == 0 and stamp == IMOD_STAMP and not flags & IMOD_SIGNED
-    dtype = np.dtype("u1" if unsigned else order + MRC_TYPES[mode])
-    expected = offset + nz * ny * _calcRowBytes(nx, mode)
-    if size != expected:
-        what = "truncated or still being written" if size < expected else "the header is older than the pixels"
-        frames = f"{nz} frames of {ny} x {nx}, mode {mode}"
-        raise NotReady(f"{path}: {size} bytes instead of the {expected} for {frames}", what)
-    mx, cell = struct.unpack_from(order + "i", head, 28)[0], struct.unpack_from(order + "f", head, 40)[0]
-    pixelsize = cell / mx if mx > 0 and np.isfinite(cell) and cell > 0 else 0.0
-    return MovieHeader(path, "mrc", nz, (ny, nx), dtype.name if order == "<" else dtype.newbyteorder("=").name,
-                       expected, pixelsize, offset if order == "<" else -offset, mode)
-
-
-def _calcRowBytes(nx: int, mode: int) -> int:
-    return (nx + 1) // 2 if mode == 101 else nx * np.dtype(MRC_TYPES[mode]).itemsize
-
-
-def _readTiffHeader(path: str) -> MovieHeader:
-    nframes, first, is_eer = 0, None, False
-    for directory in tiffdirectory.iterateDirectories(path):
-        page_is_eer = directory.value(tiffdirectory.COMPRESSION) in eer.COMPRESSIONS
-        page = _describePage(path, directory, page_is_eer)
-        if first is None or (page_is_eer and not is_eer):
-            nframes, first, is_eer = 0, page, page_is_eer
-        if page_is_eer != is_eer:  # an EER file may carry a picture beside its frames
-            continue
-        if page != first:
-            raise ImageFailure(f"{path}: page {nframes + 1} is {page[0]} {page[1]}, the first is {first[0]} {first[1]}")
-        nframes += 1
-    if first is None:
-        raise ImageFailure(f"{path}: no frames")
-    return MovieHeader(path, "eer" if is_eer else "tif", nframes, *first)
-
-
-def _describePage(path: str, directory: tiffdirectory.Directory, is_eer: bool) -> tuple[tuple[int, int], str]:
-    shape = (directory.value(tiffdirectory.LENGTH), directory.value(tiffdirectory.WIDTH))
-    if is_eer:
-        return shape, "uint8"
-    bits, samples = directory.value(tiffdirectory.BITS, 1), directory.value(tiffdirectory.SAMPLES, 1)
-    kind = TIFF_KINDS.get(directory.value(tiffdirectory.SAMPLEFORMAT, 1))
-    if min(shape) <= 0 or samples != 1 or kind is None or bits not in (4, 8, 16, 32, 64):
-        raise ImageFailure(f"{path}: pages of {shape[0]} x {shape[1]}, {samples} x {bits} bits: not a movie")
-    return shape, np.dtype(f"{kind}{max(1, bits // 8)}").name
+        return readTiffHeader(name)
+    return readMrcHeader(name, head, size)
 
 
 def readFrames(header: MovieHeader, groups: Sequence[Sequence[int]] | None = None, sampling: int = 1,
@@ -148,18 +57,24 @@ def readFrames(header: MovieHeader, groups: Sequence[Sequence[int]] | None = Non
 
     Raises:
         NotReady: the file became shorter since the header was read. ImageFailure: a page cannot be decoded.
+        ConfigurationFailure: the events of an EER movie do not say where in a pixel they are, as `sampling` needs it.
     """
     groups = [(i,) for i in range(header.nframes)] if groups is None else groups
     if header.format == "eer":
-        directories = [page for page in tiffdirectory.iterateDirectories(header.path)
-                       if page.value(tiffdirectory.COMPRESSION) in eer.COMPRESSIONS]
-        yield from _mapOrdered(lambda group: _readEerGroup(header, directories, group, sampling), groups, threads)
-    elif header.format == "tif":
-        yield from _readTiffFrames(header, groups, threads)
-    else:
+        eer.checkSampling(header.path, header.event_bits, sampling)
+        checkShape(header.path, (header.shape[0] * eer.SAMPLINGS[sampling], header.shape[1] * eer.SAMPLINGS[sampling]))
+        pages = listEerPages(header)
+        yield from _mapOrdered(lambda group: _readEerGroup(header, pages, group, sampling), groups, threads)
+    elif header.offset:
         with open(header.path, "rb") as file:
             for group in groups:
-                yield _addFrames([_readMrcFrame(file, header, index) for index in group])
+                yield _addFrames([readRawFrame(file, header, index) for index in group])
+    else:
+        import tifffile
+
+        with tifffile.TiffFile(header.path) as tiff:
+            for group in groups:
+                yield _addFrames([readTiffFrame(tiff, header, index, threads) for index in group])
 
 
 def _mapOrdered(function, items, threads: int):
@@ -187,38 +102,7 @@ def _addFrames(frames: list[np.ndarray]) -> np.ndarray:
     return total
 
 
-def _readMrcFrame(file, header: MovieHeader, index: int) -> np.ndarray:
-    rows, cols = header.shape
-    nbytes = rows * _calcRowBytes(cols, header.mode)
-    file.seek(abs(header.offset) + index * nbytes)
-    data = np.empty(nbytes, np.uint8)
-    if file.readinto(data) != nbytes:
-        raise NotReady(f"{header.path}: ends within frame {index + 1}", "truncated")
-    if header.mode == 101:
-        packed = data.reshape(rows, -1)
-        frame = np.empty((rows, 2 * packed.shape[1]), np.uint8)
-        frame[:, 0::2], frame[:, 1::2] = packed & 15, packed >> 4
-        return frame[:, :cols]
-    stored = np.dtype(header.dtype).newbyteorder("<" if header.offset > 0 else ">")
-    frame = data.view(stored).reshape(rows, cols)
-    return frame if stored.isnative else frame.astype(stored.newbyteorder("="))
-
-
-def _readTiffFrames(header: MovieHeader, groups: Sequence[Sequence[int]], threads: int) -> Iterator[np.ndarray]:
-    import tifffile
-
-    with tifffile.TiffFile(header.path) as tiff:
-        for group in groups:
-            frames = []
-            for index in group:
-                try:
-                    frames.append(tiff.pages[index].asarray(maxworkers=threads))
-                except (ValueError, RuntimeError, IndexError, struct.error) as error:
-                    raise ImageFailure(f"{header.path}: frame {index + 1} cannot be decoded: {error}") from error
-            yield _addFrames(frames)
-
-
-def _readEerGroup(header: MovieHeader, directories: list[tiffdirectory.Directory], group: Sequence[int],
+def _readEerGroup(header: MovieHeader, directories: Sequence[tiffdirectory.Directory], group: Sequence[int],
                   sampling: int) -> np.ndarray:
     factor = eer.SAMPLINGS[sampling]
     total = np.zeros((header.shape[0] * factor, header.shape[1] * factor), np.uint8 if len(group) < 256 else np.uint16)
@@ -231,5 +115,7 @@ def _readEerGroup(header: MovieHeader, directories: list[tiffdirectory.Directory
                 data += file.read(count)
             if len(data) != sum(count for _, count in page.strips):
                 raise NotReady(f"{header.path}: ends within frame {index + 1}", "truncated")
-            eer.addEvents(data, total, eer.getEventBits(page), factor)
+            bits = eer.getEventBits(page)
+            eer.checkSampling(f"{header.path}, frame {index + 1}", bits, sampling)
+            eer.addEvents(data, total, bits, factor)
     return total

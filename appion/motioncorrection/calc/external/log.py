@@ -30,11 +30,11 @@ def parseMotionCorLog(text: str) -> list[tuple[float, float]]:
     """Return the (x, y) shift of each frame in pixels of the rendered frames, as the program printed them.
 
     Terminal colours, carriage returns and whatever stands around the table are ignored; the table ends at the first
-    line that is not a row of it.
+    line that is not a row of it, and must not go on after that.
 
     Raises:
-        ImageFailure: there is no such table, its frames are not numbered 1, 2, 3…, a row is cut short, or a shift is
-            not a finite number.
+        ImageFailure: there is no such table, its frames are not numbered 1, 2, 3…, a row is cut short, something else
+            stands within it, or a shift is not a finite number.
     """
     lines = [line.strip() for line in ANSI.sub("", text).replace("\r\n", "\n").replace("\r", "\n").split("\n")]
     lines = [line for line in lines if not BATCH_LINE.match(line)]
@@ -58,16 +58,36 @@ def parseMotionCorLog(text: str) -> list[tuple[float, float]]:
 def _readRows(
     lines: list[str], start: int, pattern: re.Pattern[str], beginning: re.Pattern[str]
 ) -> list[tuple[int, float, float]]:
-    """Return the rows from line `start` on; a line that begins as one and is none means that the table is damaged."""
+    """Return the rows from line `start` on.
+
+    A line that begins as one and is none means that the table is damaged, and so does one that continues it after
+    something else: what another program writes into the output may stand within the table or in place of a row.
+    """
     rows: list[tuple[int, float, float]] = []
-    for line in lines[start:]:
+    end = start
+    for end, line in enumerate(lines[start:], start):
         match = pattern.fullmatch(line)
         if not match and beginning.match(line):
             raise ImageFailure(f"the table of whole-frame shifts is damaged after frame {len(rows)}: {line!r}")
         if not match:
             break
         rows.append((int(match[1]), float(match[2]), float(match[3])))
+    if rows:
+        _checkEnd(rows, lines[end:], pattern)
     return rows
+
+
+def _checkEnd(rows: list[tuple[int, float, float]], rest: list[str], pattern: re.Pattern[str]) -> None:
+    """Raise ImageFailure if the table goes on in the rest of the lines, before another begins."""
+    for line in rest:
+        if TABLE_HEADER.match(line):
+            return
+        match = pattern.search(line)
+        if match and len(rows) < int(match[1]) <= len(rows) + 2 and (pattern is DOTTED_ROW or match[0] == line):
+            raise ImageFailure(
+                f"the table of whole-frame shifts goes on with frame {match[1]} after another line: {rest[0]!r}",
+                "what writes into the output of the program? It is tried again",
+            )
 
 
 def _checkRows(rows: list[tuple[int, float, float]]) -> list[tuple[float, float]]:
