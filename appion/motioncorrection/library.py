@@ -128,7 +128,7 @@ def correctMovie(
         totaldose=None if dose is None else dose * header.nframes,
         frame_flip=bool(flip),
         frame_rotate=checkCount("rotate", rotate, 0, 3, 1),
-        defect_map="" if defects is None else checkFile("defects", defects),
+        defect_map="" if defects is None else _checkDefects(checkFile("defects", defects)),
         threads=0 if threads is None else checkCount("threads", threads, 1, 4096, 4),
         timeout=checkNumber("timeout", timeout, "s", 1, 1e7, 3600),
     )
@@ -224,6 +224,15 @@ def _checkGain(gain: str, params: MotionCorrectionParams, header: MovieHeader) -
             f"gain={gain} has {found.shape[1]} x {found.shape[0]} pixels, the frames have {frame[1]} x {frame[0]}",
             "give the gain reference of this camera, and how it is turned with rotate",
         )
+
+
+def _checkDefects(path: str) -> str:
+    """Return the path of a map of defects that marks no more than a camera has."""
+    from appion.motioncorrection.calc.internal.references import checkDefects
+    from appion.motioncorrection.retrieve.camera import readImage
+
+    checkDefects(readImage(path, "defects") != 0, f"defects={path}")
+    return path
 
 
 def _readHeader(name: str, path: str) -> MovieHeader:

@@ -74,12 +74,14 @@ class References:
         gain: path of the gain reference in Leginon's orientation, or empty.
         dark, dark_nframes: path of the dark image and the number of frames that it sums up, or empty and 0.
         defects: bad pixels.
+        normalise_gain: whether a gain reference whose mean is far from 1 is divided by it.
     """
 
     gain: str = ""
     dark: str = ""
     dark_nframes: int = 0
     defects: Defects = field(default_factory=Defects)
+    normalise_gain: bool = False
 
 
 @dataclass(frozen=True)
@@ -125,7 +127,8 @@ class MotionCorrectionParams:
     Attributes:
         name: what files in the scratch folder and messages are called after.
         movie, movie_format: the movie's path and mrc, tif or eer.
-        nframes: raw frames that the movie has to have at least.
+        nframes: raw frames that the movie has to have at least, but for `missing_frames` of them: then the dose is
+            that of those there.
         pixelsize: of the input image (not upsampled, not binned), Å.
         voltage: kV.
         program: what to run.
@@ -137,6 +140,8 @@ class MotionCorrectionParams:
         frame_flip, frame_rotate: how the frames lie to the gain reference and to the sums (see calcFrameOrientation);
             rotate in quarter turns, 0 to 3.
         gain, dark, defect_map: paths of the reference files as the program takes them, or empty.
+        missing_frames: raw frames that may be missing.
+        leave_out_odd_frames: whether motioncor-cpu leaves frames out that are not like the others.
         frame_shape: (rows, columns) that a frame should have, or None where nobody knows.
         picture: path of an image to compare the orientation of the sum with, or empty.
         undo_eer_flip: whether the program's EER output is upside down; None: known by the program.
@@ -160,6 +165,8 @@ class MotionCorrectionParams:
     gain: str = ""
     dark: str = ""
     defect_map: str = ""
+    missing_frames: int = 0
+    leave_out_odd_frames: bool = False
     frame_shape: tuple[int, int] | None = None
     picture: str = ""
     undo_eer_flip: bool | None = None

@@ -213,7 +213,7 @@ def storeResult(run: Run, image_id: int) -> None:
             noteUnstored(run, image_id, error)
             return
     line = run.step.report(result)
-    run.reporter.warnings.extend(f"{name}: {text}" for text in getattr(result, "warnings", ()))
+    run.reporter.warn(name, getattr(result, "warnings", ()))
     run.exposures.finish(image_id)
     run.reporter.finished.append(time.monotonic())
     run.reporter.event("stored" if run.options.commit else "kept", image=image_id, name=name,

@@ -25,6 +25,10 @@ from appion.base.store.status import saveStatus
 logger = logging.getLogger(__name__)
 
 
+#: Kinds of warnings that are counted.
+MANY_KINDS = 200
+
+
 class Reporter:
     """Keeps totals and the last few hundred times, nothing else; what it cannot write is said once and not fatal."""
 
@@ -40,6 +44,7 @@ class Reporter:
         self.happened: Counter[str] = Counter()  # events since the start
         self.failed: Counter[str] = Counter()  # failed attempts since the start, by class
         self.warnings: deque[str] = deque(maxlen=5)  # the latest of results
+        self.warned: dict[str, list[Any]] = {}  # how often since the start: group -> text of the first, number
         self.timed, self.spent = 0, 0.0  # how many exposures were computed in how many seconds of workers
         self.metrics = ""  # as they were last written
         self._unsaved: deque[dict[str, Any]] = deque(maxlen=10_000)  # events that could not be written so far
@@ -81,6 +86,14 @@ class Reporter:
         self.seconds.append(seconds)
         self.timed += 1
         self.spent += seconds
+
+    def warn(self, name: str, texts: Iterable[str]) -> None:
+        """Note what the result of an exposure warns of: the latest in words, and how many of each kind there were."""
+        for text in texts:
+            self.warnings.append(f"{name}: {text}")
+            group = calcReasonGroup(text, name)
+            if group in self.warned or len(self.warned) < MANY_KINDS:
+                self.warned.setdefault(group, [text, 0])[1] += 1
 
     def _try(self, what: str, write: Any) -> bool:
         """Write something; a full disk must not end a daemon that only wants to tell."""
@@ -148,6 +161,8 @@ class Reporter:
             "waiting_for": summarizeWaits(exposures),
             "failures": summarizeFailures(exposures),
             "warnings": list(self.warnings),
+            "warned": [{"text": text, "count": count}
+                       for text, count in sorted(self.warned.values(), key=lambda pair: -pair[1])[:10]],
         }  # fmt: skip
 
 

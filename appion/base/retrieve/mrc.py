@@ -1,8 +1,9 @@
 """The header of an MRC file: what its bytes mean, by the standard and by the stamps and flags of those who write it.
 
-The standard (MRC2014) says that bytes are signed. IMOD and SerialEM leave a stamp and flags that say otherwise, as IMOD's
-documentation of the format (mrc_format.txt) describes: bytes are unsigned unless flag 1 is set, which means that 128 was
-subtracted to make them signed; flag 16 means two 4-bit pixels in a byte of a picture that is said to be half as wide.
+The standard (MRC2014) says that bytes are signed. IMOD and SerialEM leave a stamp and flags that say otherwise, as
+IMOD's documentation of the format (mrc_format.txt) describes: bytes are unsigned unless flag 1 is set, which means that
+128 was subtracted to make them signed; flag 16 means two 4-bit pixels in a byte of a picture that is said to be half as
+wide.
 """
 
 from __future__ import annotations
@@ -29,7 +30,8 @@ def readMrcHeader(path: str, head: bytes, size: int) -> MovieHeader:
     """Return what the first 1024 bytes of a file of `size` bytes say.
 
     Raises:
-        NotReady: it is shorter than its header says. ImageFailure: no movie of real numbers, or none that is understood.
+        NotReady: it is shorter than its header says.
+        ImageFailure: it is no movie of real numbers, or none that is understood.
     """
     if len(head) < 1024:
         if head[:3] in (b"II*", b"MM\0"):
@@ -88,7 +90,7 @@ def _checkStamp(path: str, head: bytes, order: str, fits: bool) -> tuple[str, ..
         return ()
     plain = stamp[:3].upper() == b"MAP" or not stamp.strip(b" \0")
     if not plain and not (fits and all(0 <= axis <= 3 for axis in struct.unpack_from(order + "3i", head, 64))):
-        raise ImageFailure(f"{path}: map stamp {stamp!r} instead of b'MAP ', and the rest does not look like MRC either")
+        raise ImageFailure(f"{path}: map stamp {stamp!r} instead of b'MAP ', and the rest does not look like MRC")
     return (f"the header's map stamp is {stamp!r} instead of b'MAP '",)
 
 

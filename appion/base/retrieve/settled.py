@@ -6,6 +6,7 @@ import os
 import time
 
 from appion.base.failures import NotReady, classifyException
+from appion.base.retrieve.neighbours import describeMissing
 
 #: Files whose time of change lies in the future: what they looked like, and since when (monotonic seconds).
 _future: dict[str, tuple[tuple[int, int], float]] = {}
@@ -15,16 +16,18 @@ def checkSettled(path: str, settle: float) -> float:
     """Return for how long (seconds) a file has not changed.
 
     Raises:
-        NotReady: it is not there, or changed less than `settle` seconds ago.
+        NotReady: it is not there, empty, or changed less than `settle` seconds ago.
         InfrastructureFailure: the disk does not answer.
     """
     try:
         status = os.stat(path)
     except (FileNotFoundError, NotADirectoryError):
-        raise NotReady(f"{path} is not there") from None
+        raise NotReady(describeMissing(path), "still to be copied, or packed or renamed by somebody?") from None
     except OSError as error:
         raise classifyException(error) from error
     age = _calcAge(path, status)
+    if status.st_size == 0:
+        raise NotReady(f"{path} is there, but empty (0 bytes), since {age:.0f} s", "did its transfer break off?")
     if age < settle:
         raise NotReady(f"{path} changed {age:.1f} s ago", f"a file is complete after {settle:g} s without a change")
     return age

@@ -8,6 +8,7 @@ import re
 import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 
@@ -97,7 +98,7 @@ def _describeStack(header: MovieHeader, directory: Directory, depth: int) -> Mov
     what = f"{header.path}: one directory that stands for {depth} frames"
     checkFrameCount(header.path, depth)
     strips = directory.strips
-    broken = any(start + count != following for (start, count), (following, _) in zip(strips, strips[1:], strict=False))
+    broken = any(start + count != following for (start, count), (following, _) in pairwise(strips))
     if directory.value(tiffdirectory.COMPRESSION, 1) != UNCOMPRESSED or broken or \
             directory.value(tiffdirectory.BITS, 1) < 8:
         raise ImageFailure(f"{what}, compressed or in pieces", "write it anew with one page a frame")

@@ -93,6 +93,8 @@ def prepareJob(call: Call, options: MotionCorrectionOptions, session: Session) -
     if program.kind == "motioncor3" and options.cs:
         log.warning("--Cs=%g: MotionCor3 estimates the CTF of every sum as well; that takes time, and is not kept",
                     options.cs)  # fmt: skip
+    if setting("motioncorrection.leave_out_odd_frames") and program.kind != "motioncor-cpu":
+        log.warning("motioncorrection.leave_out_odd_frames has no effect with %s (%s)", program.kind, program.path)
     scratch = calcScratchRoot(args.rundir, args.tempdir and os.path.abspath(args.tempdir))
     context = ParamsContext(
         rundir=args.rundir,
@@ -102,6 +104,9 @@ def prepareJob(call: Call, options: MotionCorrectionOptions, session: Session) -
         framepath=os.path.abspath(args.framepath) if args.framepath else "",
         timeout=setting("motioncorrection.timeout"),
         undo_eer_flip=setting("motioncorrection.undo_eer_flip"),
+        missing_frames=int(setting("motioncorrection.missing_frames")),
+        leave_out_odd_frames=setting("motioncorrection.leave_out_odd_frames"),
+        normalise_gain=setting("motioncorrection.normalise_gain"),
     )
     candidates, rejected = constructSelection(args, session)
     return Job(

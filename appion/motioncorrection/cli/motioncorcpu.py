@@ -92,6 +92,8 @@ def runCommand(command: CommandLine) -> None:
     from appion.motioncorrection.calc.internal import correct
 
     header = movies.readMovieHeader(findMovie(command))
+    for line in header.warnings:
+        say(f"Warning: {line}.")
     frames, before = selectFrames(command, header)
     say(f"{'EER' if header.format == 'eer' else header.format.upper()} stack: "
         f"{header.shape[1]}  {header.shape[0]}  {header.nframes}")
@@ -199,7 +201,8 @@ def constructCorrection(command: CommandLine, header: MovieHeader, frames: list[
         align=bool(command.get("Align")), reference=reference - first - 1 if reference > 0 else 0,
         exposures=doseweight.calcExposures(doses, before) if weighted else None,
         pixelsize=command.get("PixSize"), kv=command.get("kV"),
-        sumrange=command.values["SumRange"][:2] if "SumRange" in command.given else None, threads=threads)
+        sumrange=command.values["SumRange"][:2] if "SumRange" in command.given else None,
+        first=first + 1, leave_out_odd=bool(command.get("LeaveOutOdd")), threads=threads)
 
 
 def constructReader(header: MovieHeader, frames: list[RenderedFrame], sampling: int,
@@ -228,7 +231,7 @@ def saveImage(path: Path, image: Any, pixelsize: float) -> None:
 
     Raises:
         OutputFailure: it cannot be written.
-        ImageFailure: the image has values that are no numbers.
+        ImageFailure: the image has values that are no numbers, or is constant.
     """
     import mrcfile
     import numpy as np
@@ -237,6 +240,8 @@ def saveImage(path: Path, image: Any, pixelsize: float) -> None:
 
     if not np.isfinite(image).all():
         raise ImageFailure(f"{path}: the sum is not finite", "look at the movie and the gain reference")
+    if image.min() == image.max():
+        raise ImageFailure(f"{path}: the sum is {image.flat[0]:g} everywhere", "look at movie and gain reference")
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         with mrcfile.new(temporary, overwrite=True) as mrc:

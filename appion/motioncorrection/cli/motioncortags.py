@@ -61,6 +61,7 @@ TAGS = (
     Tag("Trunc", int, (0,), "leave out so many (rendered) frames at the end"),
     Tag("SumRange", float, (3.0, 25.0), "if given: a second weighted sum, _DWS, of frames with this dose, e/Å²"),
     Tag("SplitSum", int, (0,)),
+    Tag("LeaveOutOdd", int, (0,), "1: leave out frames that are constant, no numbers, random, much brighter or darker"),
     Tag("Group", int, (1, 4), "align sums of so many frames, then interpolate (the second is for patches)"),
     Tag("FmRef", int, (-1,), "number (from 1, in the movie) of the frame whose shift is 0; else the first one kept"),
     Tag("OutStack", int, (0, 1)),

@@ -54,9 +54,24 @@ def readReferences(shape: tuple[int, int], gain: str, dark: str, rotate: int, fl
         report(f"{name.capitalize()} reference has been loaded.\n")
     if found[0] is not None and invert:
         found[0] = references.invertGain(found[0])
+    if found[0] is not None:
+        checkGain(found[0], gain, report)
     if found[1] is not None and not found[1].any():
         found[1] = None
     return found[0], found[1], readDefects(shape, defectmap, defectfile)
+
+
+def checkGain(gain: np.ndarray, path: str, report: Callable[[str], None]) -> None:
+    """Warn of a gain reference that changes the scale of the sum.
+
+    Raises:
+        ConfigurationFailure: more of it is not positive than a camera has defects.
+    """
+    unseen = ~(np.isfinite(gain) & (gain > 0))
+    references.checkDefects(unseen, f"gain reference {path}, 0, negative or no number there,", references.MANY_UNSEEN)
+    mean = references.calcGainMean(gain)
+    if references.isFarFromOne(mean):
+        report(f"Warning: gain reference {path} has a mean of {mean:.4g} instead of about 1, and scales the sum so.")
 
 
 def readDefects(shape: tuple[int, int], defectmap: str, defectfile: str) -> np.ndarray | None:
@@ -81,4 +96,7 @@ def readDefects(shape: tuple[int, int], defectmap: str, defectfile: str) -> np.n
                 raise ConfigurationFailure(f"defect file {defectfile}, line {number}: {line!r}",
                                            "write: x y width height") from None
             mask[max(0, y) : max(0, y + height), max(0, x) : max(0, x + width)] = True
+    if mask is not None:
+        references.checkDefects(mask, " and ".join(filter(None, (
+            defectmap and f"defect map {defectmap}", defectfile and f"defect file {defectfile}"))))
     return mask

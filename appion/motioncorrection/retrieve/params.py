@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -52,7 +52,8 @@ class ParamsContext:
 
     Attributes:
         rundir: the run folder; scratch: the folder under which each exposure gets a scratch folder of its own.
-        options, program, timeout, undo_eer_flip: as in MotionCorrectionParams.
+        options, program, timeout, undo_eer_flip, missing_frames, leave_out_odd_frames: as in MotionCorrectionParams.
+        normalise_gain: as in References.
         framepath: folder of the movies instead of the session's, or empty.
     """
 
@@ -63,6 +64,9 @@ class ParamsContext:
     framepath: str = ""
     timeout: float = 3600.0
     undo_eer_flip: bool | None = None
+    missing_frames: int = 0
+    leave_out_odd_frames: bool = False
+    normalise_gain: bool = False
 
 
 def retrieveParams(ids: Sequence[int], context: ParamsContext) -> dict[int, MotionCorrectionTask | Failure]:
@@ -131,7 +135,8 @@ def constructTask(image_id: int, rows: Rows, context: ParamsContext) -> MotionCo
         preset=preset.name if preset else None,
         camera_dimension=readPair(camera, "dimension"),
         camera_binning=readPair(camera, "binning"),
-        references=constructReferences(image, name, kind, rows, context),
+        references=replace(
+            constructReferences(image, name, kind, rows, context), normalise_gain=context.normalise_gain),
         other_movies=tuple(path for path, _ in listMovies(folders, image.filename, formats) if path != movie),
     )
     columns, lines = origin.camera_dimension
@@ -151,6 +156,8 @@ def constructTask(image_id: int, rows: Rows, context: ParamsContext) -> MotionCo
         frame_rotate=rotate,
         frame_shape=(columns, lines) if rotate % 2 else (lines, columns),
         undo_eer_flip=context.undo_eer_flip,
+        missing_frames=context.missing_frames,
+        leave_out_odd_frames=context.leave_out_odd_frames,
         timeout=context.timeout,
     )
     return MotionCorrectionTask(origin, params)

@@ -30,6 +30,7 @@ from appion.base.records.stamp import addLabels
 from appion.base.retrieve.movies import MovieHeader, readFrames, readMovieHeader
 from appion.motioncorrection.calc.internal.defects import calcDefectMap
 from appion.motioncorrection.calc.internal.frames import EER_FACTORS
+from appion.motioncorrection.calc.internal.references import calcGainMean, isFarFromOne, normaliseGain
 from appion.motioncorrection.records import MotionCorrectionParams, MotionCorrectionTask, References
 
 log = logging.getLogger(__name__)
@@ -73,8 +74,8 @@ def nameReferences(params: MotionCorrectionParams, references: References, folde
     """Return `params` with the paths in `folder` of the reference files that belong to them; nothing is written.
 
     `dark` is empty if there is no dark image or it is zero everywhere; `gain` is a new file only if it has to be
-    converted. Dark and defects are left out where the program is not to use them: dark without gain or for EER, defects
-    with ``--force_cpu_flat``.
+    converted or normalised. Dark and defects are left out where the program is not to use them: dark without gain or
+    for EER, defects with ``--force_cpu_flat``.
 
     Raises:
         NotReady: the gain reference is missing or not complete.
@@ -84,7 +85,10 @@ def nameReferences(params: MotionCorrectionParams, references: References, folde
     if gain and isReadable(gain):
         identity = readGainIdentity(gain)
         header = readGainHeader(gain, identity)
-        if header.format == "mrc" and (header.mode != GAIN_MODE or header.offset < 0):  # negative: big-endian
+        foreign = header.format == "mrc" and (header.mode != GAIN_MODE or header.offset < 0)  # negative: big-endian
+        if references.normalise_gain and isFarFromOne(readGainMean(gain, identity)):
+            gain = str(folder / f"gain-{calcHash(gain, identity, 'normalised')}.mrc")
+        elif foreign:
             gain = str(folder / f"gain-{calcHash(gain, identity)}.mrc")
     dark = ""
     if references.gain and references.dark and not params.is_eer:
@@ -108,7 +112,8 @@ def writeReferences(params: MotionCorrectionParams, references: References, fold
     """
     named = nameReferences(params, references, folder)
     if named.gain != references.gain:
-        saveOnce(named.gain, lambda: readImage(references.gain).astype(np.float32))
+        normalise = normaliseGain if references.normalise_gain else np.float32
+        saveOnce(named.gain, lambda: normalise(readImage(references.gain)))
     if named.dark:
         frames = max(1, references.dark_nframes)
         saveOnce(named.dark, lambda: readImage(references.dark).astype(np.float32) / frames)
@@ -145,7 +150,16 @@ def checkGain(task: MotionCorrectionTask) -> None:
             f"divide the {frame[1]} x {frame[0]} pixels of {params.movie}",
             "give the right reference with --gainfile or --refimgid, or correct the camera's frame rotation in Leginon",
         )
+    warnOfScale(gain, readGainMean(gain, identity), origin.references.normalise_gain)
     _fitting.add(setting)
+
+
+def warnOfScale(gain: str, mean: float, normalised: bool) -> None:
+    """Warn, once, of a gain reference whose mean is far from 1."""
+    if isFarFromOne(mean):
+        what = ("is divided by it (appion.motioncorrection.normalise_gain)" if normalised else
+                "scales all sums by it; appion.motioncorrection.normalise_gain: true would divide by it")
+        warnOnce(f"gain reference {gain} has a mean of {mean:.4g} instead of about 1, and {what}")
 
 
 def fitsFrames(shape: tuple[int, ...], frame: tuple[int, ...], turned: bool) -> bool:
@@ -184,6 +198,18 @@ def readGainHeader(path: str, _identity: Identity) -> MovieHeader:
         return readMovieHeader(path)
     except NotReady as error:
         raise NotReady(f"gain reference is not complete: {error.reason}", MISSING_GAIN) from error
+    except ImageFailure as error:
+        raise ConfigurationFailure(
+            f"gain reference cannot be used: {error.reason}", "restore it, or give another with --gainfile"
+        ) from error
+
+
+@lru_cache(maxsize=64)
+def readGainMean(path: str, _identity: Identity) -> float:
+    """Return the mean of a gain reference; NotReady or ConfigurationFailure as :func:`readGainHeader`."""
+    header = readGainHeader(path, _identity)
+    try:
+        return calcGainMean(next(readFrames(header)))
     except ImageFailure as error:
         raise ConfigurationFailure(
             f"gain reference cannot be used: {error.reason}", "restore it, or give another with --gainfile"

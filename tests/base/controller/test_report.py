@@ -79,6 +79,8 @@ def test_why_jobs_wait_is_said_as_slurm_says_it():
 def test_the_latest_warnings_of_results_are_in_the_status(exposures, tmp_path):
     (tmp_path / ".appion").mkdir()
     reporter = Reporter(tmp_path, "fake", True, Terminal())
-    reporter.warnings.extend(f"img{number}: turned by 90°" for number in range(7))
+    for number in range(7):
+        reporter.warn(f"img{number}", ["turned by 90°"])
     reporter.update(exposures)
     assert readStatus(tmp_path)["warnings"] == [f"img{number}: turned by 90°" for number in range(2, 7)]
+    assert readStatus(tmp_path)["warned"] == [{"text": "turned by 90°", "count": 7}]

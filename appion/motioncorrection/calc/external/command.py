@@ -108,6 +108,8 @@ def constructMotionCorCmd(
     command += ["-Gpu", gpu if gpu is not None else str(options.gpuids[0] if options.gpuids else 0)]
     if params.is_eer:
         command += ["-EerSampling", str(options.eer_sampling)]
+    if params.leave_out_odd_frames and params.program.kind == "motioncor-cpu":
+        command += ["-LeaveOutOdd", "1"]
     _checkLengths(command)
     return command
 

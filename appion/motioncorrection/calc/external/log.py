@@ -55,6 +55,13 @@ def parseMotionCorLog(text: str) -> list[tuple[float, float]]:
     )
 
 
+def findWarnings(text: str, kind: str) -> list[str]:
+    """Return what motioncor-cpu warns of in its output, one line each; other programs' warnings have no fixed form."""
+    if kind != "motioncor-cpu":
+        return []
+    return [line.removeprefix("Warning: ").rstrip(".") for line in text.splitlines() if line.startswith("Warning: ")]
+
+
 def _readRows(
     lines: list[str], start: int, pattern: re.Pattern[str], beginning: re.Pattern[str]
 ) -> list[tuple[int, float, float]]:
@@ -64,8 +71,7 @@ def _readRows(
     something else: what another program writes into the output may stand within the table or in place of a row.
     """
     rows: list[tuple[int, float, float]] = []
-    end = start
-    for end, line in enumerate(lines[start:], start):
+    for line in lines[start:]:
         match = pattern.fullmatch(line)
         if not match and beginning.match(line):
             raise ImageFailure(f"the table of whole-frame shifts is damaged after frame {len(rows)}: {line!r}")
@@ -73,7 +79,7 @@ def _readRows(
             break
         rows.append((int(match[1]), float(match[2]), float(match[3])))
     if rows:
-        _checkEnd(rows, lines[end:], pattern)
+        _checkEnd(rows, lines[start + len(rows) :], pattern)
     return rows
 
 

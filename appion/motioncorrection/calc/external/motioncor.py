@@ -8,7 +8,7 @@ from pathlib import Path
 
 from numpy.typing import NDArray
 
-from appion.base.failures import Failure, ImageFailure, NotReady
+from appion.base.failures import Failure, ImageFailure
 from appion.base.programs.blame import explainFailure
 from appion.base.programs.run import constructThreadVariables, runProgram
 from appion.base.records.stamp import constructLogHeader
@@ -27,7 +27,8 @@ from appion.motioncorrection.calc.external.command import (
     selectFrames,
 )
 from appion.motioncorrection.calc.external.failure import classifyRun
-from appion.motioncorrection.calc.external.log import parseMotionCorLog
+from appion.motioncorrection.calc.external.log import findWarnings, parseMotionCorLog
+from appion.motioncorrection.calc.external.movie import checkMovie, followMovie
 from appion.motioncorrection.calc.external.sums import readMrc, readSum, saveSum
 from appion.motioncorrection.calc.internal.frames import calcRenderedFrameCount, isIntegrated
 from appion.motioncorrection.calc.internal.geometry import calcOrientation, orientToLeginon
@@ -63,12 +64,12 @@ def calcMotionCorrection(params: MotionCorrectionParams) -> MotionCorrectionResu
 
 def _correct(params: MotionCorrectionParams, scratch: Path, host: str) -> MotionCorrectionResult:
     header = readMovieHeader(params.movie)
-    if header.nframes < params.nframes:
-        raise NotReady(f"{params.movie} has {header.nframes} frames, the camera saved {params.nframes}")
+    checkMovie(header, params)
+    params, lines = followMovie(header, params)
     argv = _prepareScratch(params, scratch)
     started = time.time()
     try:
-        shifts, images = _runProgram(params, header, argv, scratch)
+        shifts, images, said = _runProgram(params, header, argv, scratch)
     except Failure as failure:
         failure.command = failure.command or " ".join(argv)
         raise
@@ -99,7 +100,7 @@ def _correct(params: MotionCorrectionParams, scratch: Path, host: str) -> Motion
         program_log_file=params.files.program_log,
         orientation=orientation,
         orientation_scores=scores,
-        warnings=(*_compareFrames(params, header), *warnings),
+        warnings=tuple(dict.fromkeys((*_compareFrames(params, header), *lines, *header.warnings, *said, *warnings))),
     )
 
 
@@ -117,8 +118,8 @@ def _prepareScratch(params: MotionCorrectionParams, scratch: Path) -> list[str]:
 
 def _runProgram(
     params: MotionCorrectionParams, header: MovieHeader, argv: list[str], scratch: Path
-) -> tuple[list[tuple[float, float]], list[NDArray]]:
-    """Run the program; return the shifts and the one or two sums as it made them."""
+) -> tuple[list[tuple[float, float]], list[NDArray], list[str]]:
+    """Run the program; return the shifts, the one or two sums as it made them, and what it warned of."""
     output = scratch / OUTPUT
     run = runProgram(
         argv, scratch, output, params.timeout, lambda pid: saveOwner(scratch, pid),
@@ -131,7 +132,7 @@ def _runProgram(
     try:
         shifts = parseMotionCorLog(text)
         _checkShiftCount(params, header, len(shifts))
-        return shifts, _readSums(params, header, scratch)
+        return shifts, _readSums(params, header, scratch), findWarnings(text, params.program.kind)
     except ImageFailure as error:
         # exit code 0 says little: what the program wrote about its trouble decides whose fault it is
         failure = explainFailure(error.reason, text, ended_well=True)

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from appion.motioncorrection.calc.internal import align, bands, detect, doseweight, fourier, integration
+from appion.motioncorrection.calc.internal import align, bands, detect, doseweight, fourier, integration, oddframes
 
 Report = Callable[[str], None]
 
@@ -29,6 +29,8 @@ class Correction:
         reference: index of the frame whose shift is 0.
         exposures: e/Å² received by the end of each frame, or None for no dose weighting; pixelsize in Å, kv.
         sumrange: (from, to) e/Å² of a second weighted sum, or None.
+        first: number of the first frame, for messages. leave_out_odd: whether odd frames are left out, see
+            :mod:`oddframes`; their shifts lie between those of their neighbours.
         threads: how many to use.
     """
 
@@ -48,6 +50,8 @@ class Correction:
     pixelsize: float = 0.0
     kv: float = 300.0
     sumrange: tuple[float, float] | None = None
+    first: int = 1
+    leave_out_odd: bool = False
     threads: int = 1
 
 
@@ -65,16 +69,45 @@ class Corrected:
 
 def correctMovie(readFrames: Callable[[], Iterable[np.ndarray]], correction: Correction,
                  report: Report = align.beSilent) -> Corrected:
-    """Correct a movie whose frames `readFrames()` yields from the first to the last, each time it is called."""
+    """Correct a movie whose frames `readFrames()` yields from the first to the last, each time it is called.
+
+    Raises:
+        ImageFailure: its frames, or its pixels, are such that there is no sum.
+    """
     with ThreadPoolExecutor(correction.threads) as pool:
         report("Detect bad and hot pixels.")
-        mask, hot, dead = _findDefects(readFrames(), correction, pool)
+        statistics: list[oddframes.FrameStatistics] = []
+        total = _sumFrames(readFrames(), correction, pool, statistics)
+        odd = oddframes.findOddFrames(statistics)
+        for line in oddframes.describeOddFrames(odd, correction.first):
+            report(f"Warning: {line}{' (left out)' if correction.leave_out_odd else ''}")
+        usable = oddframes.selectUsable(odd, correction.nframes, correction.first, correction.leave_out_odd)
+        if len(usable) < correction.nframes:
+            return _correctUsable(readFrames, usable, correction, report)
+        mask, hot, dead = _findDefects(total, correction)
         report(f"Hot pixels: {hot}, dead pixels: {dead}, all defective pixels: {int(mask.sum())}\n")
         shifts = np.zeros((correction.nframes, 2))
         if correction.align:
             shifts = _alignMovie(readFrames(), mask, correction, report, pool)
         sums = _addFrames(readFrames(), mask, shifts, correction, pool)
     return Corrected(shifts, *sums, hot=hot, dead=dead)
+
+
+def _correctUsable(readFrames: Callable[[], Iterable[np.ndarray]], usable: list[int], correction: Correction,
+                   report: Report) -> Corrected:
+    """Correct a movie of some of its frames; the others get shifts between those of their neighbours."""
+    wanted, exposures = set(usable), correction.exposures
+
+    def readUsable() -> Iterator[np.ndarray]:
+        return (frame for i, frame in enumerate(readFrames()) if i in wanted)
+
+    nearest = int(np.argmin(np.abs(np.array(usable) - correction.reference)))
+    chosen = replace(correction, nframes=len(usable), leave_out_odd=False, reference=nearest,
+                     exposures=None if exposures is None else exposures[usable])
+    corrected = correctMovie(readUsable, chosen, lambda line: None if line.startswith("Warning: ") else report(line))
+    at = np.arange(correction.nframes)
+    shifts = np.stack([np.interp(at, usable, column) for column in corrected.shifts.T], axis=1)
+    return replace(corrected, shifts=shifts)
 
 
 def correctPixels(frame: np.ndarray, correction: Correction, where) -> np.ndarray:
@@ -106,14 +139,23 @@ def _transformFrames(frames: Iterable[np.ndarray], mask: np.ndarray, ncolumns: i
         yield buffer
 
 
-def _findDefects(frames: Iterable[np.ndarray], correction: Correction, pool: Executor) -> tuple[np.ndarray, int, int]:
+def _sumFrames(frames: Iterable[np.ndarray], correction: Correction, pool: Executor,
+               statistics: list[oddframes.FrameStatistics]) -> np.ndarray:
+    """Return the sum of the frames as they are, float32, and append what each is like to `statistics`."""
     total = np.zeros(correction.shape, np.float32)
     for frame in frames:
+        statistics.append(oddframes.calcStatistics(frame))
 
         def add(rows: slice, frame: np.ndarray = frame) -> None:
-            total[rows] += frame[rows]
+            with np.errstate(over="ignore", invalid="ignore"):  # a frame may hold no numbers
+                total[rows] += frame[rows]
 
         fourier.runBlocks(pool, len(total), fourier.ROWS, add)
+    return total
+
+
+def _findDefects(total: np.ndarray, correction: Correction) -> tuple[np.ndarray, int, int]:
+    """Return the mask of defective pixels, how many hot and how many dead ones were found; `total` is changed."""
     if correction.dark is not None:
         total -= correction.nframes * correction.dark
     known = correction.defects
