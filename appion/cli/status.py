@@ -37,7 +37,8 @@ def describeCondition(rundir: Path, condition: Condition) -> list[str]:
     for group in status["failures"]:
         remedy = f"\n    -> {group['remedy']}" if group["remedy"] else ""
         lines.append(f"  failed: {group['count']} x {group['reason']} [{group['class']}]{remedy}")
-    lines += [f"  warned of: {kind['count']} x {kind['text']}" for kind in status.get("warned", ()) if kind["count"] > 1]
+    several = [kind for kind in status.get("warned", ()) if kind["count"] > 1]
+    lines += [f"  warned of: {kind['count']} x {kind['text']}" for kind in several]
     lines += [f"  warning: {line}" for line in status.get("warnings", ())]
     if counts["set aside"] or counts["backing off"]:
         lines.append(f"More: appion failures {rundir}    Try again: appion retry {rundir}")

@@ -40,7 +40,8 @@ def calcError(shifts: np.ndarray, drift: np.ndarray) -> float:
 def encodeEvents(positions: np.ndarray, places: np.ndarray, npixels: int, skipbits: int,
                  placebits: tuple[int, int] = (2, 2)) -> bytes:
     """Return one EER frame: events at sorted pixel numbers, each with bits of place (x, y) within the pixel."""
-    flip = sum(1 << (place - 1) for bits, place in ((placebits[0], placebits[0]), (placebits[1], sum(placebits))) if bits)
+    across, down = placebits
+    flip = (1 << across >> 1) | (1 << (across + down) >> 1 if down else 0)
     longest = (1 << skipbits) - 1
     bits: list[int] = []
 

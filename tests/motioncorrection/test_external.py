@@ -6,6 +6,7 @@ import pickle
 import subprocess
 import sys
 import time
+import warnings
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,6 +27,7 @@ from appion.motioncorrection.calc.internal.encoding import decodeResult
 from appion.motioncorrection.calc.internal.geometry import orientToFrames
 from appion.motioncorrection.records import MotionCorrectionTask
 from appion.motioncorrection.retrieve.params import constructFiles
+from tests.motioncorrection.movies import writeEER
 from tests.motioncorrection.samples import makeOptions, makeOrigin, makeParams
 
 FAKE = Path(__file__).parent / "fakemotioncor.py"
@@ -237,7 +239,7 @@ def test_missingProgram(place):
 def test_missingAndIncompleteMovies(place):
     with pytest.raises(NotReady, match="no such file"):
         calcMotionCorrection(makeExposure(place, movie=str(place / "other.mrc")))
-    with pytest.raises(NotReady, match="10 frames, the camera saved 12"):
+    with pytest.raises(NotReady, match="10 frames, the camera row says 12"):
         calcMotionCorrection(replace(makeExposure(place), nframes=12))
 
 
@@ -253,6 +255,51 @@ def test_movieWithAFrameMoreThanTheCameraRowSays(place):
     result = calcMotionCorrection(replace(makeExposure(place, nframes=11), nframes=10))
     assert len(result.shifts) == 11
     assert "11 frames, the camera row says 10" in result.warnings[0]
+
+
+@pytest.mark.parametrize("options", [{}, {"rendered_frame_size": 4}])
+def test_framesThatMayBeMissing(place, options):
+    """Dose and rows are those of the frames there are: 50 e/Å² of 10 frames are 40 of 8."""
+    params = makeExposure(place, nframes=8, options=makeOptions(doseweight=True, **options))
+    result = calcMotionCorrection(replace(params, nframes=10, missing_frames=2))
+    assert (result.params.nframes, result.params.totaldose) == (8, pytest.approx(40))
+    assert float(result.argv[result.argv.index("-FmDose") + 1]) == pytest.approx(20 if options else 5)
+    assert len(result.shifts) == (2 if options else 8)
+    assert "2 of the 10 frames that the camera row says are missing" in result.warnings[0]
+    with pytest.raises(NotReady, match="missing_frames"):
+        calcMotionCorrection(replace(params, nframes=11, missing_frames=2))
+
+
+def test_aChoiceOfFramesThatTheRestOfThemDoesNotGive(place):
+    params = makeExposure(place, nframes=7, options=makeOptions(rendered_frame_size=4, startframe=4))
+    with pytest.raises(ImageFailure, match="7 frames instead of 8: --ddstartframe = 4 cuts"):
+        calcMotionCorrection(replace(params, nframes=8, missing_frames=1))
+
+
+def test_finerEventsThanTheMovieTells(place):
+    params = makeExposure(place, (makeScene() > 60).astype(np.float32), "eer", options=makeOptions(eer_sampling=2))
+    writeEER(Path(params.movie), np.ones((10, 48, 64), np.uint8), 65002, np.zeros((10, 48, 64), int), (0, 0))
+    with pytest.raises(ConfigurationFailure, match="use a sampling of 1"):
+        calcMotionCorrection(params)
+
+
+def test_oddFramesAreToldAndLeftOut(place):
+    """motioncor-cpu says so, and the result warns of it; shifts and dose stay those of all frames."""
+    generator = np.random.default_rng(3)
+    frames = generator.poisson(3, (6, 96, 128)).astype(np.float32)
+    frames[2] = np.nan
+    frames[4] *= 30
+    program = findProgram("motioncor2", "motioncor-cpu")
+    params = makeExposure(place, makeScene((96, 128)), nframes=6, program=program, options=makeOptions(doseweight=True))
+    with warnings.catch_warnings(action="ignore"):
+        writeMovie(Path(params.movie), frames)
+    with pytest.raises(ImageFailure, match=r"one frame is no numbers.*: number 3 .*leave_out_odd_frames"):
+        calcMotionCorrection(params)
+    result = calcMotionCorrection(replace(params, leave_out_odd_frames=True))
+    assert len(result.shifts) == 6
+    assert sorted(result.warnings) == ["one frame is much brighter than the others: number 5 (left out)",
+                                       "one frame is no numbers (NaN, or beyond any count): number 3 (left out)"]
+    assert mrcfile.read(result.sum_file).mean() == pytest.approx(12, rel=0.02)
 
 
 def test_wrongOrientationIsReportedLoudly(place):

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import sinedon
+from appion.cli.status import showStatus
 from appion.demo.writers import writeMovie
 from appion.motioncorrection.cli.main import listIneffective, main
 from appion.motioncorrection.cli.options import PROGRAM
@@ -134,6 +135,38 @@ def test_aMovieMayAppearWhereItWasNotExpected(session, tmp_path):
     thread.join()
     connect()
     assert appiondata.ApDDAlignImagePairData.objects.filter(source=session.image_ids[0]).count() == 2
+
+
+def test_framesThatMayBeMissing(session, tmp_path, capsys):
+    """Without the setting such a movie is waited for, and its message names the setting; with it the rows follow."""
+    movie = tmp_path / "frames" / session.name / "rawdata" / f"{session.filenames[0]}.frames.tif"
+    writeMovie(movie, np.random.default_rng(2).integers(0, 50, (FRAMES - 1, 48, 64)).astype(np.uint8))
+    os.utime(movie, (1e9, 1e9))
+    with dask.config.set({"appion.motioncorrection.missing_frames": 0, "appion.attempts": 1}):
+        main(constructArguments(session, tmp_path))
+    attempts = (tmp_path / "appion" / session.name / "ddstack" / "ddstack1" / ".appion" / "events.jsonl").read_text()
+    assert "up to appion.motioncorrection.missing_frames (now 0) may be missing" in attempts
+    connect()
+    assert appiondata.ApDDAlignImagePairData.objects.count() == 4
+    with dask.config.set({"appion.motioncorrection.missing_frames": 1}):
+        assert main([word.replace("ddstack1", "ddstack2") for word in constructArguments(session, tmp_path)]) == 0
+    assert "1 of the 5 frames that the camera row says are missing" in capsys.readouterr().err
+    connect()
+    assert sorted(appiondata.ApDDFrameTrajectoryData.objects.values_list("number_of_positions", flat=True)) == [
+        FRAMES - 1, FRAMES, FRAMES, FRAMES, FRAMES]
+
+
+def test_anUnknownDoseIsCountedAndWarnedOfOnce(session, tmp_path, capsys):
+    presets = leginondata.PresetData.objects.values_list("pk", flat=True)
+    for preset in presets:
+        sinedon.updateRow(leginondata.PresetData, preset, dose=None)
+    assert main(constructArguments(session, tmp_path)) == 0
+    assert capsys.readouterr().err.count("the dose is unknown") == 1
+    rundir = tmp_path / "appion" / session.name / "ddstack" / "ddstack1"
+    status = json.loads((rundir / ".appion" / "status.json").read_text())
+    assert [(one["count"], one["text"].partition(",")[0]) for one in status["warned"]] == [(3, "the dose is unknown")]
+    assert showStatus(rundir, as_json=False) == 2
+    assert "warned of: 3 x the dose is unknown, so no dose-weighted sum was made" in capsys.readouterr().out
 
 
 def test_noCommitKeepsResultsInTheRunFolder(session, tmp_path):

@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import mrcfile
@@ -44,7 +45,7 @@ def readShifts(log):
 
 
 def writeMovie(path, frames, dtype="int8"):
-    with mrcfile.new(path) as mrc:
+    with warnings.catch_warnings(action="ignore"), mrcfile.new(path) as mrc:  # of frames that are no numbers
         mrc.set_data(frames.astype(dtype))
         mrc.voxel_size = 0.9
     return path
@@ -199,6 +200,121 @@ def test_wrong_input(tmp_path, capsys, movie, words, code, message):
     assert message in err
     assert not (tmp_path / "sum.mrc").exists()
     assert "Total time" in out
+
+
+def test_constant_movies_are_refused(tmp_path, capsys, movie):
+    for i, frames in enumerate((np.zeros((4, 64, 64)), np.full((4, 64, 64), 7), np.arange(4)[:, None, None] * np.ones(
+            (64, 64)))):
+        code, _, err = run(tmp_path, capsys, "-InMrc", writeMovie(tmp_path / f"{i}.mrc", frames))
+        assert (code, "each of the 4 frames is constant" in err) == (6, True)
+        assert not (tmp_path / "sum.mrc").exists()
+    with mrcfile.new(tmp_path / "gain.mrc") as mrc:
+        mrc.set_data(np.zeros((128, 160), np.float32))
+    source = writeMovie(tmp_path / "movie.mrc", movie[0])
+    code, _, err = run(tmp_path, capsys, "-InMrc", source, "-Gain", tmp_path / "gain.mrc")
+    assert (code, "100 % of the sensor" in err) == (2, True)
+
+
+@pytest.mark.parametrize(("change", "dtype", "told"), [
+    (lambda frames: frames[2].fill(5), "int8", "one frame is constant: number 3"),
+    (lambda frames: frames.__setitem__(slice(1, 3), frames[1:3] * 30), "int16",
+     "2 frames are much brighter than the others: number 2, 3"),
+    (lambda frames: frames.__setitem__(0, frames[0] / 30), "float32",
+     "one frame is much darker than the others: number 1"),
+    (lambda frames: frames.__setitem__(4, np.random.default_rng(1).integers(-128, 128, frames[4].shape)), "int8",
+     "one frame is random bytes: number 5"),
+    (lambda frames: frames.__setitem__(4, np.inf), "float32",
+     "one frame is no numbers (NaN, or beyond any count): number 5"),
+    (lambda frames: frames[7, :70].fill(np.nan), "float32",
+     "one frame is no numbers (NaN, or beyond any count): number 8"),
+])
+def test_odd_frames(tmp_path, capsys, movie, change, dtype, told):
+    """Warned of by number; left out on demand, when the rest gives what it would give without them."""
+    frames = movie[0].astype(dtype)
+    change(frames)
+    source = writeMovie(tmp_path / "movie.mrc", frames, dtype)
+    code, out, err = run(tmp_path, capsys, "-InMrc", source)
+    assert f"Warning: {told}\n" in out
+    assert (code, told in err) == ((6, True) if "no numbers" in told else (0, False))
+    code, out, _ = run(tmp_path, capsys, "-InMrc", source, "-LeaveOutOdd", 1)
+    assert code == 0
+    assert f"Warning: {told} (left out)\n" in out
+    shifts = readShifts(out)
+    assert len(shifts) == 8
+    odd = [int(number) - 1 for number in told.rpartition("number ")[2].split(", ")]
+    kept = [i for i in range(8) if i not in odd]
+    made = mrcfile.read(tmp_path / "sum.mrc")
+    _, out, _ = run(tmp_path, capsys, "-InMrc", writeMovie(tmp_path / "rest.mrc", frames[kept], dtype))
+    np.testing.assert_allclose(shifts[kept], readShifts(out), atol=1e-3)
+    np.testing.assert_allclose(made, mrcfile.read(tmp_path / "sum.mrc"), atol=1e-3)
+    for i in odd:
+        if 0 < i < 7 and not {i - 1, i + 1} & set(odd):
+            assert shifts[i] == pytest.approx((shifts[i - 1] + shifts[i + 1]) / 2, abs=2e-3)
+
+
+def test_nothing_is_left_of_random_bytes(tmp_path, capsys):
+    frames = np.random.default_rng(2).integers(0, 256, (4, 128, 128)).astype(np.uint8).view(np.int8)
+    source = writeMovie(tmp_path / "movie.mrc", frames)
+    code, out, _ = run(tmp_path, capsys, "-InMrc", source)
+    assert code == 0
+    assert "Warning: 4 frames are random bytes: number 1, 2, 3, 4\n" in out
+    code, _, err = run(tmp_path, capsys, "-InMrc", source, "-LeaveOutOdd", 1)
+    assert (code, "no frame of 4 is left" in err) == (6, True)
+    floats = np.random.default_rng(2).integers(0, 256, (4, 64, 256)).astype(np.uint8).view("<f4")
+    code, _, err = run(tmp_path, capsys, "-InMrc", writeMovie(tmp_path / "floats.mrc", floats, "float32"))
+    assert (code, "no numbers" in err) == (6, True)
+
+
+def test_odd_frames_and_the_rest_of_the_command_line(tmp_path, capsys, movie):
+    """Numbers are those of the movie; the frame of reference is the nearest that is there; doses are as they were."""
+    frames = movie[0].astype("int16")
+    frames[3] *= 30
+    source = writeMovie(tmp_path / "movie.mrc", frames, "int16")
+    code, out, _ = run(tmp_path, capsys, "-InMrc", source, "-Throw", 1, "-FmRef", 4, "-LeaveOutOdd", 1, "-PixSize", 1,
+                       "-FmDose", 2)
+    assert code == 0
+    assert "brighter than the others: number 4 (left out)" in out
+    shifts = readShifts(out)
+    assert shifts[1].tolist() == [0, 0]
+    assert (tmp_path / "sum_DW.mrc").exists()
+
+
+def test_a_defect_map_that_is_inverted(tmp_path, capsys, movie):
+    source = writeMovie(tmp_path / "movie.mrc", movie[0])
+    good = np.ones(movie[0][0].shape, np.int8)
+    good[3, 4] = 0
+    for i, (part, told) in enumerate(((good, "inverted"), ((np.arange(160) < 12) * good, "of this camera"))):
+        with mrcfile.new(tmp_path / f"map{i}.mrc") as mrc:
+            mrc.set_data(part.astype(np.int8))
+        code, _, err = run(tmp_path, capsys, "-InMrc", source, "-DefectMap", tmp_path / f"map{i}.mrc")
+        assert code == 2
+        assert "of the sensor as defective" in err
+        assert told in err
+    (tmp_path / "defects.txt").write_text("0 0 100 128\n")
+    code, _, err = run(tmp_path, capsys, "-InMrc", source, "-DefectFile", tmp_path / "defects.txt")
+    assert (code, "62.5 % of the sensor" in err) == (2, True)
+
+
+def test_a_gain_far_from_one_is_warned_of(tmp_path, capsys, movie):
+    source = writeMovie(tmp_path / "movie.mrc", movie[0])
+    for value, warned in ((3000, True), (0.01, True), (1.2, False)):
+        with mrcfile.new(tmp_path / "gain.mrc", overwrite=True) as mrc:
+            mrc.set_data(np.full(movie[0][0].shape, value, np.float32))
+        code, out, _ = run(tmp_path, capsys, "-InMrc", source, "-Gain", tmp_path / "gain.mrc", "-Align", 0)
+        assert (code, f"has a mean of {value} instead of about 1" in out) == (0, warned)
+
+
+def test_movies_with_something_odd_about_their_file(tmp_path, capsys, movie):
+    source = writeMovie(tmp_path / "movie.mrc", movie[0])
+    with open(source, "ab") as file:
+        file.write(b"x" * 100)
+    code, out, _ = run(tmp_path, capsys, "-InMrc", source)
+    assert (code, "Warning: 100 bytes lie behind the last pixel" in out) == (0, True)
+    tifffile.imwrite(tmp_path / "movie.tif", movie[0], imagej=True)
+    plain = mrcfile.read(tmp_path / "sum.mrc")
+    code, out, _ = run(tmp_path, capsys, "-InTiff", tmp_path / "movie.tif")
+    assert (code, "TIF stack: 160  128  8" in out) == (0, True)
+    np.testing.assert_allclose(mrcfile.read(tmp_path / "sum.mrc"), plain, atol=1e-3)
 
 
 def test_dark_of_another_size_is_left_out(tmp_path, capsys, movie):

@@ -1,6 +1,8 @@
 """Parameters of exposures from the databases, readiness of movies, what a run has done."""
 
 import os
+import re
+import struct
 import time
 from datetime import datetime
 
@@ -244,6 +246,64 @@ def test_readiness(tmp_path, kind):
     settle(movie)
     with pytest.raises(NotReady):
         checkReady(task, 5.0)
+
+
+def test_missingAndEmptyMoviesAreToldApart(tmp_path):
+    movie = tmp_path / "a.frames.tif"
+    task = makeTask(movie=str(movie), movie_format="tif", nframes=6)
+    movie.write_bytes(b"")
+    settle(movie)
+    with pytest.raises(NotReady, match=r"is there, but empty \(0 bytes\)"):
+        checkReady(task, 5.0)
+    elsewhere = makeTask(movie=str(tmp_path / "no" / "a.frames.tif"), movie_format="tif")
+    with pytest.raises(NotReady, match="is not there, nor is its folder"):
+        checkReady(elsewhere, 5.0)
+
+
+@pytest.mark.parametrize(("names", "told"), [
+    (["a.frames.tif.bz2"], "not there, but a.frames.tif.bz2 is"),
+    ([".a.frames.tif.Xy12z", "a.frames.tif.part"], "but .a.frames.tif.Xy12z, a.frames.tif.part are"),
+    (["a.frames.mrc"], "but a.frames.mrc is"), (["a.frames.TIFF"], "but a.frames.TIFF is"),
+    (["b.frames.tif", "a.frames.txt", "aa.frames.tif"], "is not there$"),
+    ([f"a.frames.tif.{n}" for n in range(9)], "a.frames.tif.2 and 6 more are")])
+def test_whatIsThereInsteadOfAMovieIsNamed(tmp_path, names, told):
+    for name in names:
+        (tmp_path / name).write_bytes(b"x")
+    with pytest.raises(NotReady) as caught:
+        checkReady(makeTask(movie=str(tmp_path / "a.frames.tif"), movie_format="tif"), 5.0)
+    assert re.search(told, caught.value.reason)
+
+
+def test_theFolderIsAskedOnceForAllThatWaitInIt(tmp_path, monkeypatch):
+    asked, ask = [], os.scandir
+    monkeypatch.setattr(os, "scandir", lambda path: asked.append(path) or ask(path))
+    for number in range(100):
+        with pytest.raises(NotReady):
+            checkReady(makeTask(movie=str(tmp_path / f"a{number}.frames.tif"), movie_format="tif"), 5.0)
+    assert asked == [str(tmp_path)]
+
+
+def test_framesThatMayBeMissing(tmp_path):
+    movie = writeMovie(tmp_path / "a.frames.mrc", np.ones((6, 32, 32), np.uint8))
+    settle(movie, 3600)
+    task = makeTask(movie=str(movie), nframes=8)
+    with pytest.raises(ImageFailure, match=r"6 frames, the camera row says 8.*missing_frames \(now 0\)"):
+        checkReady(task, 5.0)
+    with pytest.raises(ImageFailure, match=r"missing_frames \(now 1\)"):
+        checkReady(changeTask(task, missing_frames=1), 5.0)
+    checkReady(changeTask(task, missing_frames=2), 5.0)
+
+
+def test_aMovieThatTheProgramWouldMisreadIsRefused(tmp_path):
+    movie = writeMovie(tmp_path / "a.frames.mrc", np.ones((6, 32, 32), np.int8))
+    content = bytearray(movie.read_bytes())
+    content[152:160] = struct.pack("<2i", 1146047817, 1)
+    movie.write_bytes(content)
+    settle(movie)
+    task = makeTask(movie=str(movie), nframes=6)
+    with pytest.raises(ImageFailure, match=r"bytes from which 128 was subtracted.*motioncor2 would take"):
+        checkReady(task, 5.0)
+    checkReady(changeTask(task, program=Program("motioncor-cpu", "/opt/motioncor-cpu")), 5.0)
 
 
 def test_clockOfTheFileServerIsAhead(tmp_path):

@@ -55,6 +55,22 @@ def test_filesAreWhatTheirNamesSay(task):
     assert saveReferences(prepared) == prepared  # safe to repeat
 
 
+@pytest.mark.parametrize("normalise", [False, True])
+@pytest.mark.parametrize("mean", [3000.0, 1.5])
+def test_aGainFarFromOneIsWarnedOfAndNormalisedOnDemand(task, tmp_path, caplog, normalise, mean):
+    values = np.linspace(0.5, 1.5, 48).reshape(8, 6).astype(np.float32) * np.float32(mean)
+    task = changeTask(task, gain=saveMrc(tmp_path / f"gain{mean:g}{normalise}.mrc", values), normalise_gain=normalise)
+    saved = saveReferences(task).params
+    assert ("instead of about 1" in caplog.text) == (mean == 3000)
+    if normalise and mean == 3000:
+        assert mrcfile.read(saved.gain).mean() == pytest.approx(1)
+        assert mrcfile.read(saved.gain)[0, 0] == pytest.approx(0.5)
+        assert constructReferenceNames(task).params == saved
+    else:
+        assert saved.gain == task.origin.references.gain
+        assert ("normalise_gain: true would" in caplog.text) == (mean == 3000)
+
+
 def test_onceForEachContent(task):
     first = saveReferences(task).params
     folder = os.path.join(task.origin.rundir, "references")

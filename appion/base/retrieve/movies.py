@@ -6,7 +6,7 @@ Rows stay as they are stored: row 0 of an array is the first row in the file, fo
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -68,13 +68,13 @@ def readFrames(header: MovieHeader, groups: Sequence[Sequence[int]] | None = Non
     elif header.offset:
         with open(header.path, "rb") as file:
             for group in groups:
-                yield _addFrames([readRawFrame(file, header, index) for index in group])
+                yield _addFrames(lambda index: readRawFrame(file, header, index), group)
     else:
         import tifffile
 
         with tifffile.TiffFile(header.path) as tiff:
             for group in groups:
-                yield _addFrames([readTiffFrame(tiff, header, index, threads) for index in group])
+                yield _addFrames(lambda index: readTiffFrame(tiff, header, index, threads), group)
 
 
 def _mapOrdered(function, items, threads: int):
@@ -92,13 +92,15 @@ def _mapOrdered(function, items, threads: int):
             yield pending.pop(0).result()
 
 
-def _addFrames(frames: list[np.ndarray]) -> np.ndarray:
-    if len(frames) == 1:
-        return frames[0]
-    dtype = np.uint16 if frames[0].dtype == np.uint8 and len(frames) <= 257 else np.float32  # 257 * 255 = 65535
-    total = frames[0].astype(dtype)
-    for frame in frames[1:]:
-        np.add(total, frame, out=total, casting="unsafe")
+def _addFrames(read: Callable[[int], np.ndarray], group: Sequence[int]) -> np.ndarray:
+    """Return the sum of the frames of a group, of which one is held at a time."""
+    first = read(group[0])
+    if len(group) == 1:
+        return first
+    dtype = np.uint16 if first.dtype == np.uint8 and len(group) <= 257 else np.float32  # 257 * 255 = 65535
+    total = first.astype(dtype)
+    for index in group[1:]:
+        np.add(total, read(index), out=total, casting="unsafe")
     return total
 
 

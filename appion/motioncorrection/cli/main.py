@@ -56,7 +56,7 @@ PARTIAL_OPTIONS = {
     "extphase": ("--ExtPhase", ("motioncor2", "motioncor-cpu")),
 }
 
-#: Warnings of results that have been logged.
+#: Warnings of results that have been logged in this run.
 _warned: set[str] = set()
 
 
@@ -84,6 +84,7 @@ def prepareJob(call: Call, options: MotionCorrectionOptions, session: Session) -
         ConfigurationFailure: naming the thing, its value and the remedy.
     """
     args = call.args
+    _warned.clear()
     found = findByCommand(call.name)
     call.parser.messages.extend(found.messages)
     program = found.program

@@ -112,14 +112,19 @@ def writeReferences(params: MotionCorrectionParams, references: References, fold
     """
     named = nameReferences(params, references, folder)
     if named.gain != references.gain:
-        normalise = normaliseGain if references.normalise_gain else np.float32
-        saveOnce(named.gain, lambda: normalise(readImage(references.gain)))
+        saveOnce(named.gain, lambda: constructGain(references))
     if named.dark:
         frames = max(1, references.dark_nframes)
         saveOnce(named.dark, lambda: readImage(references.dark).astype(np.float32) / frames)
     if named.defect_map:
         saveOnce(named.defect_map, lambda: calcDefectMap(references.defects, params.frame_flip, params.frame_rotate))
     return named
+
+
+def constructGain(references: References) -> np.ndarray:
+    """Return the gain reference as the program is to have it, float32."""
+    gain = readImage(references.gain).astype(np.float32)
+    return normaliseGain(gain) if references.normalise_gain else gain
 
 
 def checkGain(task: MotionCorrectionTask) -> None:

@@ -347,9 +347,10 @@ def test_a_stack_that_cannot_be_taken_apart_is_refused_by_name(tmp_path):
     tags = makeTags(COUNTS, t259=8, t32997=5, t279=len(packed))
     with pytest.raises(ImageFailure, match="one directory that stands for 5 frames, compressed"):
         readMovieHeader(writeTiff(tmp_path / "movie.tif", [tags], packed))
+    tags = makeTags(COUNTS, t32997=5, t279=COUNTS.nbytes)
+    path = writeTiff(tmp_path / "movie.tif", [tags, tags], COUNTS.tobytes())
     with pytest.raises(ImageFailure, match="2 pages of 5 frames each"):
-        tags = makeTags(COUNTS, t32997=5, t279=COUNTS.nbytes)
-        readMovieHeader(writeTiff(tmp_path / "movie.tif", [tags, tags], COUNTS.tobytes()))
+        readMovieHeader(path)
 
 
 def test_tiff_that_would_take_more_memory_than_it_has_bytes(tmp_path, monkeypatch):

@@ -42,7 +42,7 @@ def checkInput(params: CTFParams) -> list[str]:
 
 
 def _compareHeader(params: CTFParams, header: MovieHeader) -> list[str]:
-    lines = []
+    lines = [f"{params.input}: {warning}" for warning in header.warnings]
     rows, columns = header.shape
     if (columns, rows) != params.dimension:
         given = " x ".join(map(str, params.dimension))

@@ -43,10 +43,10 @@ def checkDefects(mask: np.ndarray, name: str, many: float = MANY_DEFECTS) -> Non
     """Raise ConfigurationFailure if a mask of defects leaves out more of the sensor than a camera that works has."""
     part = np.count_nonzero(mask) / max(1, mask.size)
     if part > many:
-        inverted = "is it inverted? Good pixels are 0, defective ones are not" if part > 0.5 else "is it that of this camera?"
+        inverted = "is it inverted? Good pixels are 0, defective ones are not"
         raise ConfigurationFailure(
             f"{name} marks {100 * part:.3g} % of the sensor as defective, which is more than"
-            f" {100 * many:g} %", inverted)
+            f" {100 * many:g} %", inverted if part > 0.5 else "is it that of this camera?")
 
 
 def calcGainMean(gain: np.ndarray) -> float:
