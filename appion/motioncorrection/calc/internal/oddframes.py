@@ -10,7 +10,7 @@ import numpy as np
 from appion.base.failures import ImageFailure
 
 #: So many pixels of a frame are looked at, in rows evenly spread over it.
-SAMPLED = 1 << 20
+SAMPLED = 1 << 17
 #: Beyond this value nothing was counted by a camera; and the part of such pixels that a frame may have.
 UNBELIEVABLE, FEW = 1e9, 0.01
 #: Factor by which a frame may be brighter or darker than the median of all.
