@@ -8,17 +8,20 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Sequence
-from functools import lru_cache
 from pathlib import Path
 
 from appion.base.failures import ConfigurationFailure
-from appion.base.programs.find import findProgram
-from appion.base.records.program import Program
+from appion.base.programs.named import findNamed
 from appion.base.retrieve.arguments import checkCount, checkFile, checkNumber, makeFolder
 from appion.ctfestimation.records import CTFParams, CTFResult, PhaseSearch
 
 #: Anything that names a file.
 AnyPath = str | os.PathLike[str]
+
+#: What may be given as program.
+PROGRAMS = (
+    "give the name or path of CTFFIND 4 or 5, Gctf or GCtfFind, or program='ctffind-cpu', which comes with this package"
+)
 
 
 def estimateCTF(
@@ -105,7 +108,7 @@ def estimateCTF(
             defmax=last,
             defstep=checkNumber("defocus_step", defocus_step, "Å", 1, last - first, min(500.0, last - first)),
             astigmatism=checkNumber("astigmatism", astigmatism, "Å", 1, 1e5, 500),
-            program=_findProgram(program),
+            program=findNamed(program, "ctffind4", ("gctffind", "gctf", "ctffind5"), PROGRAMS),
             scratch=f"{folder}/{name[-100:]}",
             folder="" if output is None else makeFolder("output", output),
             phase=None if phase_shift is None else _readPhaseSearch(phase_shift),
@@ -164,20 +167,3 @@ def _readPhaseSearch(phase_shift: Sequence[float]) -> PhaseSearch:
             f"phase_shift={phase_shift!r} is no search", "give (smallest, largest, step) in degrees"
         )
     return search
-
-
-def _findProgram(program: AnyPath | None) -> Program:
-    """Return the program to use; each is asked for its version once in this process."""
-    try:
-        return _askProgram("" if program is None else os.fspath(program), os.environ.get("PATH", ""))
-    except ConfigurationFailure as error:
-        raise ConfigurationFailure(
-            f"program={program!s}: {error.reason}",
-            "give the name or path of CTFFIND 4 or 5 or Gctf, or program='ctffind-cpu', which comes with this package",
-        ) from error
-
-
-@lru_cache(maxsize=64)
-def _askProgram(program: str, _search_path: str) -> Program:
-    name = os.path.basename(program).lower()
-    return findProgram(next((one for one in ("gctf", "ctffind5") if one in name), "ctffind4"), program)

@@ -9,13 +9,11 @@ import os
 import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from appion.base.failures import ConfigurationFailure, Failure
-from appion.base.programs.find import findProgram
-from appion.base.records.program import Program
+from appion.base.programs.named import findNamed
 from appion.base.retrieve.arguments import checkCount, checkFile, checkNumber, makeFolder
 from appion.motioncorrection.records import (
     MotionCorrectionFiles,
@@ -30,6 +28,9 @@ if TYPE_CHECKING:
 
 #: Anything that names a file.
 AnyPath = str | os.PathLike[str]
+
+#: What may be given as program.
+PROGRAMS = "give the name or path of MotionCor2 or MotionCor3, or program='motioncor-cpu', which needs no GPU"
 
 
 def correctMovie(
@@ -121,7 +122,7 @@ def correctMovie(
         nframes=header.nframes,
         pixelsize=checkNumber("pixelsize", pixelsize, "Å", 0.05, 100, 0.83),
         voltage=checkNumber("voltage", voltage, "kV", 10, 1000, 300),
-        program=_findProgram(program),
+        program=findNamed(program, "motioncor2", ("motioncor3",), PROGRAMS),
         files=_constructFiles(target),
         scratch="",
         options=options,
@@ -244,19 +245,3 @@ def _readHeader(name: str, path: str) -> MovieHeader:
         raise ConfigurationFailure(
             f"{name}={path} cannot be used: {error.reason}", "give an MRC or TIFF image"
         ) from error
-
-
-def _findProgram(program: AnyPath | None) -> Program:
-    """Return the program to use; each is asked for its version once in this process."""
-    try:
-        return _askProgram("" if program is None else os.fspath(program), os.environ.get("PATH", ""))
-    except ConfigurationFailure as error:
-        raise ConfigurationFailure(
-            f"program={program!s}: {error.reason}",
-            "give the name or path of MotionCor2 or MotionCor3, or program='motioncor-cpu', which needs no GPU",
-        ) from error
-
-
-@lru_cache(maxsize=64)
-def _askProgram(program: str, _search_path: str) -> Program:
-    return findProgram("motioncor3" if "motioncor3" in os.path.basename(program).lower() else "motioncor2", program)
