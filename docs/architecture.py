@@ -141,7 +141,7 @@ def layOut(imports: Mapping[str, set[str]]) -> tuple[dict[str, Box], float]:
     top = max(box.y + box.height for box in boxes.values()) + 24
     boxes |= placeStack("base", BASE, 405, top + 38, 270, "room")
     for number, name in enumerate(GROUND):
-        boxes[f"base/{name}"] = Box(334 + 73 * number, top + 520, 68, 30, "ground", nameFile("base", name))
+        boxes[f"base/{name}"] = Box(326 + 63 * number, top + 520, 60, 30, "ground", nameFile("base", name))
     for step, x in zip(STEPS, (52, 796), strict=True):
         boxes |= placeStack(step, INSIDE, x, top + 38, 232, "step-room")
     note = "the Leginon, project and Appion databases, on Django"
