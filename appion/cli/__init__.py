@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from appion.base.cli.screen import replaceUnshowable
+from appion.base.cli.screen import bearWithReader, replaceUnshowable
 from appion.base.cli.suggest import CommandParser
 from appion.base.failures import Failure
 from appion.base.records.stamp import readVersion
@@ -52,6 +51,7 @@ def addDoctorOptions(parser: argparse.ArgumentParser) -> None:
                         help="--size: that one worker takes for one exposure (default: of --rundir)")  # fmt: skip
 
 
+@bearWithReader
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit code."""
     argv = list(sys.argv[1:] if argv is None else argv)
@@ -66,9 +66,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Failure as failure:
         print(f"appion {args.command}: {failure}", file=sys.stderr)
         return 2
-    except BrokenPipeError:  # the reader, say `head`, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
 
 
 def dispatch(args: argparse.Namespace) -> int:

@@ -20,7 +20,7 @@ import sinedon
 from appion.base.cli.command import createRundir
 from appion.base.cli.logs import closeLogging, setupLogging
 from appion.base.cli.patience import callWithin
-from appion.base.cli.screen import replaceUnshowable
+from appion.base.cli.screen import bearWithReader, replaceUnshowable
 from appion.base.config import setting
 from appion.base.failures import Failure
 from appion.base.records.stamp import readVersion
@@ -44,6 +44,7 @@ Alone on the line: --version, --help.
 DATABASE_PATIENCE = 4.0
 
 
+@bearWithReader
 def main(argv: Sequence[str] | None = None) -> int:
     """Submit a job; return 0, or 1 if there is no job. Only the job's number is written to standard output."""
     argv = list(sys.argv[1:] if argv is None else argv)

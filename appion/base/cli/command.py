@@ -14,6 +14,7 @@ from typing import TextIO
 import sinedon
 from appion.base.cli.logs import closeLogging, setupLogging
 from appion.base.cli.options import Parser
+from appion.base.cli.screen import endQuietly, isReaderGone
 from appion.base.config import describeSettings
 from appion.base.failures import ConfigurationFailure, Failure
 from appion.base.retrieve.session import Session, readImageNames, readSession, setupProject
@@ -129,7 +130,8 @@ def runCommand(body: Callable[[], int | None]) -> int:
     """Run the body of a command and return its exit code. Messages go to standard error until the body sets up a log.
 
     Errors that a person can mend are shown as one line with exit code 2; a database that is away and an interrupt end
-    with 1 and 130; anything unexpected is shown with its traceback and exit code 1.
+    with 1 and 130; anything unexpected is shown with its traceback and exit code 1. A reader of standard output that
+    has seen enough, such as ``head``, ends it quietly.
     """
     setupLogging(None)
     try:
@@ -144,6 +146,8 @@ def runCommand(body: Callable[[], int | None]) -> int:
         logger.error("%s", error)
         return 1
     except Exception as error:
+        if isinstance(error, BrokenPipeError) and isReaderGone():
+            return endQuietly()
         if sinedon.isDatabaseAway(error):
             logger.error("the database does not answer: %s", error)
         else:

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from appion.base.cli.screen import replaceUnshowable
+from appion.base.cli.screen import bearWithReader, replaceUnshowable
 from appion.base.failures import Failure
 from appion.ctfestimation.cli.ctffindquestions import Answers, WrongAnswer, askQuestions, isInteractive
 
@@ -36,6 +36,7 @@ Options: --version, --help, -j or --omp-num-threads THREADS (one thread is used,
 Of CTFFIND's others, those for old-style input and for ready-made spectra are not supported."""
 
 
+@bearWithReader
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the program; return its exit code."""
     argv = sys.argv[1:] if argv is None else list(argv)

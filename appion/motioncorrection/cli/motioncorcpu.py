@@ -16,7 +16,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from appion.base.cli.screen import replaceUnshowable
+from appion.base.cli.screen import bearWithReader, replaceUnshowable
 from appion.base.failures import ConfigurationFailure, Failure, ImageFailure, InfrastructureFailure, NotReady
 from appion.motioncorrection.cli.motioncortags import CommandLine, formatHelp, formatValues, parseCommandLine
 
@@ -35,6 +35,7 @@ class OutputFailure(InfrastructureFailure):
     """The output cannot be written."""
 
 
+@bearWithReader
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the program; return its exit code."""
     argv = sys.argv[1:] if argv is None else list(argv)
