@@ -157,7 +157,7 @@ def test_P12_versions_known_to_make_wrong_images_are_refused(tmp_path, capsys, m
 CTF_REASONS = {
     "nan": "the fit is not one: defocus 2 is nan",
     "constant": "the fit is not one: score",
-    "six": "a row of 6 columns instead of 7 or 10",
+    "six": "a row of 6 columns instead of 7 to 10",
     "empty": "has no row of values",
     "nothing": "the program wrote no",
 }

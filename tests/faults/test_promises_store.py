@@ -232,7 +232,7 @@ def makeEstimated(folder: Path, number: int) -> Computed:
     saveResult(folder / "run", made.image_ids[0], encodeComputed(result))
 
     def construct():
-        run = saveCTFRun(made.session_id, "run", path_id, constructRunParams(CTFOptions(), 2.7, False))
+        run = saveCTFRun(made.session_id, "run", path_id, constructRunParams(CTFOptions(), 2.7, "ctffind"))
         return constructStep(
             made.image_ids[0], retrieveDone=lambda: ctfdone.retrieveDone(run.def_id),
             store=lambda result: ctfstore.storeResult(result, run),

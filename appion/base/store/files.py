@@ -78,11 +78,17 @@ def moveFile(source: Path | str, target: Path | str) -> None:
 def keepOutput(source: Path | str, target: Path | str, header: str) -> None:
     """Keep what a program printed as `target`, behind the line `header`, which says what program it was.
 
+    It is put together beside `source`, in the scratch folder: of a worker that is killed meanwhile nothing stays where
+    results are.
+
     Raises:
         OSError: as the system gives it; an old `target` is then untouched.
     """
-    writeAtomically(target, header.encode("utf-8") + Path(source).read_bytes())
-    Path(source).unlink()
+    source = Path(source)
+    whole = source.with_name(f"{source.name}.kept")
+    whole.write_bytes(header.encode("utf-8") + source.read_bytes())
+    moveFile(whole, target)
+    source.unlink()
 
 
 def placeFile(source: Path | str, target: Path | str) -> None:
