@@ -1,13 +1,15 @@
 """One exposure through the program and back: what is made, and how each fault ends."""
 
+import itertools
 import json
 import os
 import pickle
+import signal
 import subprocess
 import sys
 import time
 import warnings
-from dataclasses import replace
+from dataclasses import astuple, replace
 from pathlib import Path
 
 import mrcfile
@@ -218,6 +220,42 @@ def test_programEndsWithAKilledWorker(place, monkeypatch):
     while any(isRunning(pid) for pid in pids):
         assert time.monotonic() < deadline
         time.sleep(0.05)
+
+
+def dieBeforeRenaming(number, params):
+    """In a forked child: correct the movie and be killed before the renaming of this number."""
+    left, plain = [number], os.replace
+
+    def rename(*names):
+        left[0] -= 1
+        if not left[0]:
+            os.kill(os.getpid(), signal.SIGKILL)
+        plain(*names)
+
+    os.replace = rename
+    code = 1
+    try:
+        calcMotionCorrection(params)
+        code = 0
+    finally:
+        os._exit(code)
+
+
+def test_nothingButWholeFilesIsAmongResultsWhereverAWorkerIsKilled(place):
+    """Killed before each renaming in turn, until it gets through: they are all by which a file comes to the results."""
+    params = makeExposure(place, options=makeOptions(doseweight=True))
+    for number in itertools.count(1):
+        child = os.fork()
+        if not child:
+            dieBeforeRenaming(number, params)
+        code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        names = {path.name for path in (place / "run1").iterdir()}
+        assert names <= {Path(path).name for path in astuple(params.files)}, names
+        if code != -signal.SIGKILL:
+            break
+    assert code == 0
+    assert number > 5
+    assert len(names) == 4
 
 
 def test_unknownDoseIsMentioned(place):

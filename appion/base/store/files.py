@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import filecmp
 import itertools
 import os
@@ -66,6 +67,12 @@ def moveFile(source: Path | str, target: Path | str) -> None:
         OSError: as the system gives it; no partial target is left, but the file may be gone from its old place.
     """
     target = Path(target)
+    try:
+        os.replace(source, target)
+        return
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
     temporary = _constructTemporary(target)
     try:
         shutil.move(source, temporary)

@@ -13,7 +13,7 @@ from appion.base.programs.blame import explainFailure
 from appion.base.programs.run import constructThreadVariables, runProgram
 from appion.base.records.stamp import constructLogHeader
 from appion.base.retrieve.movies import MovieHeader, readMovieHeader
-from appion.base.store.files import keepOutput, writeAtomically
+from appion.base.store.files import keepOutput, moveFile
 from appion.base.store.scratch import saveOwner, workInScratch
 from appion.motioncorrection.calc.external.command import (
     INTFILE,
@@ -79,11 +79,16 @@ def _correct(params: MotionCorrectionParams, scratch: Path, host: str) -> Motion
     images = [_turn(params, image) for image in images]
     pixelsize = params.pixelsize * params.options.bin
     sum_files = (params.files.sum, params.files.weighted)[: len(images)]
+    # Put together in the scratch folder: of a worker that is killed meanwhile nothing stays among results.
     for path, image in zip(sum_files, images, strict=True):
-        saveSum(Path(path), image, pixelsize, params.program)
+        whole = scratch / f"whole_{Path(path).name}"
+        saveSum(whole, image, pixelsize, params.program)
+        moveFile(whole, path)
     positions = calcPositions(shifts, calcReduction(params))
     frames = selectFrames(params)
-    writeAtomically(params.files.shift_log, constructShiftLog(positions, frames.rendered, frames.throw))
+    shift_log = scratch / "whole_shifts.txt"
+    shift_log.write_text(constructShiftLog(positions, frames.rendered, frames.throw), encoding="utf-8")
+    moveFile(shift_log, params.files.shift_log)
     orientation, scores, warnings = _checkOrientation(params, images[0])
     return MotionCorrectionResult(
         params=params,
