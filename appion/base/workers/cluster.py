@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import dask.config
-from distributed import Nanny, Scheduler, SpecCluster
+from distributed import Nanny, SpecCluster
 from distributed.deploy.cluster import Cluster
 
 from appion.base.config import setting
 from appion.base.failures import ConfigurationFailure, Failure
+from appion.base.workers.doors import PROTOCOL, ClosedScheduler, ClosedWorker, constructDashboard, constructSecurity
 from appion.base.workers.scaling import Demand
 from appion.base.workers.starting import constructStartFailure, ensureFiles
 from appion.base.workers.supply import Supply
@@ -165,9 +166,12 @@ def constructLocalCluster(gpus: tuple[int, ...], workers: int) -> LocalCluster:
     A worker finds its GPU in APPION_GPU, its name in APPION_WORKER and its share of processors in OMP_NUM_THREADS.
     """
     threads = setting("threads") or max(1, countProcessors() // workers)
-    dashboard = setting("dashboard")
+    security = constructSecurity()
     common = {
         "host": "127.0.0.1",
+        "protocol": PROTOCOL,
+        "security": security,
+        "worker_class": ClosedWorker,
         "nthreads": 1,
         "memory_limit": 0,  # the programs' memory is not the workers' to watch
         "dashboard": False,
@@ -182,10 +186,11 @@ def constructLocalCluster(gpus: tuple[int, ...], workers: int) -> LocalCluster:
             env["APPION_GPU"] = str(gpus[name])
         return {"cls": Nanny, "options": {**common, "env": env}}
 
-    options = {"host": "127.0.0.1", "dashboard": dashboard is not None, "dashboard_address": dashboard or ":0"}
+    options = {"host": "127.0.0.1", "protocol": PROTOCOL, "security": security}
     return LocalCluster(
-        scheduler={"cls": Scheduler, "options": options},
+        scheduler={"cls": ClosedScheduler, "options": options | constructDashboard(setting("dashboard"))},
         workers={name: constructSpec(name) for name in range(workers)},
+        security=security,
         name="appion",
     )
 

@@ -48,13 +48,13 @@ def test_jobs_need_a_scheduler_that_starts(tmp_path):
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        options = [{"port": port}, {"host": "192.0.2.1"}, {"prot": 1}, {"protocol": "tls"}]
+        options = [{"port": port}, {"host": "192.0.2.1"}, {"prot": 1}, {"protocol": "tcp"}]
         told = tryEach(tmp_path, *(SETTINGS | {"jobqueue.slurm.scheduler-options": one} for one in options),
                        SETTINGS | {"jobqueue.slurm.interface": "ib0"},
-                       SETTINGS | {"distributed.comm.require-encryption": True})  # fmt: skip
+                       SETTINGS | {"distributed.comm.tls.ca-file": "/none/ca.pem"})  # fmt: skip
     kinds, reasons, remedies = zip(*told, strict=True)
     assert kinds == ("infrastructure", *["configuration"] * 5), told
-    words = ("Address already in use", "Cannot assign requested address", "'prot'", "TLS", "'ib0'", "encryption")
+    words = ("Address already in use", "Cannot assign requested address", "'prot'", "encryption", "'ib0'", "TLS")
     assert all(word in reason for word, reason in zip(words, reasons, strict=True)), reasons
     words = ("ss -ltnp", "scheduler-options", "scheduler-options", "certificates", "nodes", "certificates")
     assert all(word in remedy for word, remedy in zip(words, remedies, strict=True)), remedies
@@ -62,10 +62,10 @@ def test_jobs_need_a_scheduler_that_starts(tmp_path):
 
 def test_workers_of_this_machine_need_one_too(tmp_path):
     local = {"appion.cluster": "local"}
-    encrypted, dashboard = tryEach(tmp_path, local | {"distributed.comm.require-encryption": True},
+    encrypted, dashboard = tryEach(tmp_path, local | {"distributed.comm.tls.ca-file": "/none/ca.pem"},
                                    local | {"appion.dashboard": "no such host:1"})  # fmt: skip
     assert encrypted[0] == dashboard[0] == "configuration"
-    assert "encryption required" in encrypted[1]
+    assert "TLS" in encrypted[1] + encrypted[2]
     assert "appion.dashboard" in dashboard[2]
 
 

@@ -11,15 +11,19 @@ import contextlib
 import logging
 import os
 import re
+import shlex
+import shutil
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dask_jobqueue import SLURMCluster
+from distributed import Security
 from distributed.core import Status
 from distributed.deploy.cluster import Cluster
 
 from appion.base.config import setting
+from appion.base.workers.doors import ClosedScheduler, constructDashboard, constructSecurity, saveSecurity
 from appion.base.workers.nodes import Nodes
 from appion.base.workers.scaling import Demand
 from appion.base.workers.slurm.answer import SlurmError
@@ -55,12 +59,13 @@ class SlurmCluster(Supply, SLURMCluster):
         self._numbers: dict[str, str] = {}  # of all jobs, by the names of their workers
         self.job_label = calcJobName(rundir)
         (rundir / "logs").mkdir(parents=True, exist_ok=True)
-        dashboard = setting("dashboard")
-        options = {"dashboard": dashboard is not None, "dashboard_address": dashboard or ":0"}
+        given = readJobqueue().get("scheduler-options") or {}
         super().__init__(
             name="appion",
             silence_logs=False,
-            scheduler_options={**options, **(readJobqueue().get("scheduler-options") or {})},
+            security=constructSecurity(),
+            scheduler_cls=ClosedScheduler,
+            scheduler_options={**constructDashboard(setting("dashboard")), **given},
             **constructJobOptions(rundir, gpus),
         )
         minimum, maximum = int(setting("slurm.minimum")), int(setting("slurm.maximum"))
@@ -160,6 +165,13 @@ class SlurmCluster(Supply, SLURMCluster):
 
     # -- where Dask would act by itself ----------------------------------------------------------------------------
 
+    def _get_worker_security(self, security: Security) -> Security:
+        """For the command line of the jobs: names of files that only this user may read."""
+        saved = saveSecurity(security, self._rundir / ".appion" / "tls")
+        for name in ("tls_ca_file", "tls_worker_cert", "tls_worker_key"):
+            setattr(saved, name, shlex.quote(getattr(saved, name)))
+        return saved
+
     def new_worker_spec(self) -> dict[str, Any]:
         """A name that was never used: the worker of a job given up may still turn up."""
         self._i += 1
@@ -183,6 +195,7 @@ class SlurmCluster(Supply, SLURMCluster):
         if steward is not None:
             await self._cancelAll(steward, numbers | set(steward.leaving))
         await super()._close()
+        shutil.rmtree(self._rundir / ".appion" / "tls", ignore_errors=True)
 
     async def _cancelAll(self, steward: Steward, numbers: set[str]) -> None:
         """Cancel these jobs and whatever else has our name; what squeue never showed may be anybody's and is left."""

@@ -79,6 +79,7 @@ def constructJobOptions(rundir: Path, gpus: Sequence[int], excluded: Sequence[st
         "job_extra_directives": constructDirectives(rundir, gpus, options, excluded),
         # The programs' memory is Slurm's to watch, not Dask's: of two limits the last one counts.
         "worker_extra_args": [*(options.get("worker-extra-args") or []), "--memory-limit", "0", "--no-dashboard",
+                              "--worker-class", "appion.base.workers.doors.ClosedWorker",
                               "--preload", "appion.base.workers.slurm.jobworker"],
     }  # fmt: skip
 

@@ -1,0 +1,128 @@
+"""Nobody but the daemon and its workers gets in, and nobody else is listened to."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import re
+import socket
+import ssl
+from pathlib import Path
+
+import dask.config
+import psutil
+import pytest
+from cryptography.x509 import load_pem_x509_certificate
+from distributed import Client
+
+from appion.base.workers.cluster import constructCluster, redirectDaskLogs
+from appion.base.workers.doors import constructDashboard, constructSecurity, saveSecurity
+from appion.base.workers.pool import Pool
+from tests.base.workers.slurm.test_cluster import SETTINGS
+
+
+def listListeners():
+    """The addresses at which this process and its children listen."""
+    here = psutil.Process()
+    return {
+        connection.laddr.ip
+        for process in (here, *here.children(recursive=True))
+        for connection in process.net_connections("tcp")
+        if connection.status == psutil.CONN_LISTEN
+    }
+
+
+def breakIn(address, **options):
+    """Whether somebody with these means has code run by the scheduler."""
+    try:
+        with Client(address, timeout=3, set_as_default=False, **options) as client:
+            return client.run_on_scheduler(os.getuid) is not None
+    except (OSError, ValueError, RuntimeError, TypeError):
+        return False
+
+
+def checkDoors(pool):
+    """No stranger, with or without a key, gets in."""
+    address = pool._scheduler.address
+    plain = re.sub("^tls", "tcp", address)
+    assert not breakIn(plain)
+    assert not breakIn(address)
+    assert not breakIn(address, security=constructSecurity())
+    for worker in list(pool._scheduler.workers):
+        assert worker.startswith("tls://")
+        with pytest.raises(ssl.SSLError):
+            greet(worker)
+    assert breakIn(address, security=pool._cluster.security)
+
+
+def greet(address):
+    """What somebody gets to read who knows TLS but has no key."""
+    host, port = address.removeprefix("tls://").split(":")
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    with socket.create_connection((host, int(port)), timeout=10) as plain, context.wrap_socket(plain) as door:
+        door.sendall(b"anybody there?")
+        return door.recv(100)
+
+
+def test_workers_of_this_machine_are_out_of_reach(tmp_path):
+    before = listListeners()
+    with redirectDaskLogs(tmp_path):
+        pool = Pool(lambda: constructCluster((), 2), 2, "test")
+        try:
+            pool.start()
+            checkDoors(pool)
+            assert listListeners() - before <= {"127.0.0.1"}
+            ports = [one.laddr.port for one in psutil.Process().net_connections("tcp") if one.status == "LISTEN"]
+            assert not pool._scheduler.services, ports  # no web page
+        finally:
+            pool.close()
+
+
+@pytest.mark.usefixtures("slurmcluster")
+def test_jobs_bring_their_key_from_a_closed_folder(tmp_path):
+    rundir = tmp_path / "my run"
+    with redirectDaskLogs(tmp_path), dask.config.set(SETTINGS):
+        pool = Pool(lambda: constructCluster((0,), None, rundir), 1, "test")
+        try:
+            pool.start()
+            checkDoors(pool)
+            folder = rundir / ".appion" / "tls"
+            assert folder.stat().st_mode & 0o777 == 0o700
+            assert {path.stat().st_mode & 0o777 for path in folder.iterdir()} == {0o600}
+            script = pool._cluster.job_script()
+            assert "PRIVATE KEY" not in script
+            assert str(folder) in script
+        finally:
+            pool.close()
+    assert not folder.exists()
+
+
+def test_a_new_start_has_a_new_key(tmp_path):
+    one, other = constructSecurity(), constructSecurity()
+    assert one.tls_worker_key != other.tls_worker_key
+    first, second = (saveSecurity(security, tmp_path / "tls") for security in (one, other))
+    assert first.tls_worker_key == second.tls_worker_key
+    assert Path(second.tls_worker_key).read_text() == other.tls_worker_key
+
+
+def test_files_of_a_key_are_not_written_through_links(tmp_path):
+    victim = tmp_path / "victim"
+    victim.write_text("precious")
+    (tmp_path / "tls").mkdir()
+    (tmp_path / "tls" / "key.pem").symlink_to(victim)
+    saveSecurity(constructSecurity(), tmp_path / "tls")
+    assert victim.read_text() == "precious"
+
+
+def test_a_key_is_valid_where_clocks_are_wrong():
+    certificate = load_pem_x509_certificate(constructSecurity().tls_ca_file.encode())
+    now, year = datetime.datetime.now(datetime.UTC), datetime.timedelta(days=365)
+    assert certificate.not_valid_before_utc < now - year
+    assert certificate.not_valid_after_utc > now + year
+
+
+def test_pages_are_for_this_machine_unless_a_host_is_named():
+    assert constructDashboard(None) == {"dashboard": False, "dashboard_address": None}
+    assert constructDashboard(":8787")["dashboard_address"] == "127.0.0.1:8787"
+    assert constructDashboard("0.0.0.0:0")["dashboard_address"] == "0.0.0.0:0"
