@@ -46,6 +46,7 @@ class Reporter:
         self.warnings: deque[str] = deque(maxlen=5)  # the latest of results
         self.warned: dict[str, list[Any]] = {}  # how often since the start: group -> text of the first, number
         self.timed, self.spent = 0, 0.0  # how many exposures were computed in how many seconds of workers
+        self.still_since: float | None = None  # when last stored, or since when there is something to do (Unix time)
         self.metrics = ""  # as they were last written
         self._unsaved: deque[dict[str, Any]] = deque(maxlen=10_000)  # events that could not be written so far
         self._last_status = self._last_log = float("-inf")
@@ -141,6 +142,9 @@ class Reporter:
         rate, arriving = calcRate(list(self.finished), now), calcRate(list(self.arrived), now)
         oldest = min(exposures.since.values(), default=None)
         behind = sum(left.values())
+        to_do = any(left[phase] for phase in (Phase.QUEUED, Phase.RUNNING, Phase.STORING))
+        stored = time.time() - now + self.finished[-1] if self.finished else 0.0
+        self.still_since = max(self.still_since or time.time(), stored) if to_do else None
         return {
             **self._about,
             "heartbeat": time.time(),

@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 #: What status.json may tell the trouble of, and the name it has in `appion_outage`.
 OUTAGES = {"database": "database", "polling": "polling", "storing": "storing", "paused": "submission",
-           "unwritable": "rundir"}  # fmt: skip
+           "stalled": "stalled", "unwritable": "rundir"}  # fmt: skip
 
 Sample = tuple[str, dict[str, Any], float | None]  # what follows the metric's name, labels, value
 
