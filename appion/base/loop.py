@@ -28,7 +28,7 @@ from appion.base.controller.finish import (
     settleOutcome,
     storeResults,
 )
-from appion.base.controller.intake import fillWindow, judgeSuspect, pollDatabase, recheckWaiting
+from appion.base.controller.intake import checkAborted, fillWindow, judgeSuspect, pollDatabase, recheckWaiting
 from appion.base.controller.line import Line
 from appion.base.controller.report import Reporter, describeProgram
 from appion.base.controller.run import DatabaseAway, LoopOptions, Run
@@ -175,6 +175,7 @@ def takeTurn(run: Run) -> bool:
     settleLost(run)
     if not run.stopping:
         pollDatabase(run)
+        checkAborted(run)
     more = storeResults(run)
     if not run.stopping:
         run.exposures.wake()
@@ -235,7 +236,8 @@ def findStop(run: Run) -> str:
         waiting = f"waiting for {len(run.pool.flights)} exposures; a second signal stops at once"
         logger.info("stopping: %s", waiting if run.pool.flights else "nothing runs")
         run.reporter.event("stopping")
-    reason = "stopped" if run.fatal is None else f"stopped: {run.fatal}"
+    reason = "stopped, as its job was ended on the web pages" if run.aborted else "stopped"
+    reason += f": {run.fatal}" if run.fatal is not None else ""
     if run.stops > 1:
         return f"{reason} at once, {len(run.pool.flights)} exposures given up"
     unstorable = any(outage.began is not None for outage in (run.database, run.storage, run.folder))

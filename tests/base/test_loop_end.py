@@ -186,3 +186,12 @@ def test_nothing_stored_for_long_while_exposures_queue_is_trouble(lab, inline, m
         assert "1 exposures are in line, 2 are handed out" in seen[0]
     else:
         assert summary.trouble == "jobs end before they work since 12:00:00: its log is empty"
+
+
+def test_a_job_that_was_ended_on_the_web_pages_ends_the_run_in_good_order(lab, caplog):
+    lab.add(1, 2)
+    lab.onPoll = lambda: setattr(lab, "aborted", len(lab.stored) == 2)
+    summary = run(lab, LoopOptions(workers=1))
+    assert summary.why == "stopped, as its job was ended on the web pages"
+    assert summary.trouble == ""
+    assert "the job was ended on the web pages: stopping" in caplog.text

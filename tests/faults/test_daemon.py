@@ -249,6 +249,23 @@ def test_second_daemon_names_the_first_and_a_signal_ends_it_cleanly(tmp_path, nu
     assert appiondata.ApAppionJobData.objects.get().status == "D"
 
 
+@pytest.mark.usefixtures("sqlitedatabase")
+def test_a_job_row_set_to_A_ends_the_daemon_and_stays(tmp_path):
+    made = makeExposures(tmp_path, 2)
+    writeMovies(made)
+    daemon = Daemon(tmp_path, made, job_poll=0.5)
+    process = daemon.start()
+    try:
+        waitForStatus(daemon, done=2)
+        appiondata.ApAppionJobData.objects.update(status="A")
+        assert process.wait(300) == 0, daemon.readLog()
+    finally:
+        process.kill()
+        process.wait()
+    assert "the job was ended on the web pages" in daemon.readLog()
+    assert appiondata.ApAppionJobData.objects.get().status == "A"
+
+
 def waitForStatus(daemon: Daemon, timeout: float = 300, **counts: int) -> dict:
     """The status of a running daemon once so many exposures are in these phases."""
     path = daemon.rundir / ".appion" / "status.json"

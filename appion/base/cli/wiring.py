@@ -26,7 +26,7 @@ from appion.base.records.task import Computed, Task, encodeComputed
 from appion.base.retrieve.host import readUserName
 from appion.base.retrieve.session import isSessionDone
 from appion.base.step import Step
-from appion.base.store.job import failQueuedJob, finishJob, startJob
+from appion.base.store.job import failQueuedJob, finishJob, isAborted, startJob
 from appion.base.store.lock import RunLock, acquireLock
 from appion.base.store.path import savePathData
 from appion.base.store.runoptions import saveRunOptions
@@ -105,7 +105,9 @@ def workOn(command: Command[J, R], job: J, rundir: Path, lock: RunLock, warnings
             shaping = constructRunOptions(args, call.parser)
             saveRunOptions(rundir, call.name, shaping, program, listEarlier(rundir, program))
             run = command.saveRun(job, path_id)
-        summary = runLoop(constructStep(command, job, run), rundir, constructLoopOptions(job, warnings), lock=lock)
+        summary = runLoop(
+            constructStep(command, job, run, job_id), rundir, constructLoopOptions(job, warnings), lock=lock
+        )
         succeeded = not summary.trouble
         if run is not None:
             command.reportRun(run)
@@ -155,7 +157,7 @@ def constructLoopOptions(job: Job, warnings: Sequence[str] = ()) -> LoopOptions:
     )
 
 
-def constructStep(command: Command[J, R], job: J, run: R | None) -> Step:
+def constructStep(command: Command[J, R], job: J, run: R | None, job_id: int | None = None) -> Step:
     """Return the functions of a step for the loop; without a run (``--no-commit``) nothing is stored."""
     settle = setting(f"{command.step}.settle")
 
@@ -184,5 +186,6 @@ def constructStep(command: Command[J, R], job: J, run: R | None) -> Step:
         measure=command.measure,
         timeout=setting(f"{command.step}.timeout"),
         isOver=lambda: isSessionDone(job.session.def_id),
+        isAborted=lambda: isAborted(job_id),
         program=job.context.program,
     )

@@ -69,6 +69,22 @@ def pollDatabase(run: Run) -> None:
     run.polled = True
 
 
+def checkAborted(run: Run) -> None:
+    """End the run, as after a signal, if its job was ended on the web pages; looked at now and then."""
+    now = time.monotonic()
+    if now < run.next_look or run.database.isPaused():
+        return
+    run.next_look = now + setting("job_poll")
+    try:
+        aborted = askDatabase(run, run.step.isAborted)
+    except Exception as error:  # the run goes on as it would without a row
+        logger.debug("the job's row cannot be read: %s", error)
+        return
+    if aborted:
+        run.aborted, run.stops = True, max(run.stops, 1)
+        logger.warning("the job was ended on the web pages: stopping")
+
+
 def takeRequests(run: Run) -> None:
     """Forget failures that somebody asked to forget; requests that cannot be read now wait for the next poll."""
     try:

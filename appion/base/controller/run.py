@@ -80,6 +80,7 @@ class Run:
     taken: set[int] = field(default_factory=set)  # ids handed out, kept only with a limit
     next_poll: float = 0.0
     next_full: float = 0.0
+    next_look: float = field(default_factory=lambda: time.monotonic() + setting("job_poll"))  # at the job's own row
     highest: int = 0
     recovered: bool = False  # it is known what earlier daemons did
     polled: bool = False
@@ -91,6 +92,7 @@ class Run:
     low_space: str = ""
     fatal: ConfigurationFailure | None = None
     stops: int = 0
+    aborted: bool = False
     stop_deadline: float | None = None
     idle_since: float | None = None
     live_jobs: set[str] | None = None  # as last heard of
