@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from appion.base.calc.pace import calcQuantile, calcRate, calcReasonGroup, calcTimeLeft, groupReasons, isFallingBehind
+from appion.base.calc.plain import makePlain
 from appion.base.config import setting
 from appion.base.controller.state import FINISHED, Exposures, Phase
 from appion.base.records.program import Program
@@ -121,7 +122,7 @@ class Reporter:
         self.metrics = constructMetrics(status)
         self._try("status.json", lambda: saveStatus(self.rundir, status))
         self._try("metrics.prom", lambda: saveMetrics(self.rundir, self.metrics))
-        line = formatNumbers(status)
+        line = makePlain(formatNumbers(status))
         if self.live:
             self.stream.write(f"\r\x1b[K{line[: shutil.get_terminal_size().columns - 1]}")
             self.stream.flush()

@@ -16,6 +16,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+from appion.base.calc.plain import makePlain
 from appion.base.config import setting
 from appion.base.failures import ConfigurationFailure
 from appion.base.store.files import writeAtomically
@@ -94,7 +95,8 @@ def formatLabels(labels: Mapping[str, Any]) -> str:
     """Labels in braces; values may be any text. One without a value is as good as none, so it is left out."""
     pairs = []
     for name, value in labels.items():
-        text = str(value).encode("utf-8", "replace").decode()  # a path may hold bytes that are no text
+        text = "\n".join(map(makePlain, str(value).split("\n")))
+        text = text.encode("utf-8", "replace").decode()  # a path may hold bytes that are no text
         text = text.replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"")
         pairs += [f'{name}="{text}"'] if text else []
     return f"{{{','.join(pairs)}}}"
