@@ -214,7 +214,7 @@ def findEnd(run: Run) -> str:
         return "" if any(run.exposures.phase[one] in unfinished for one in run.taken) else f"limit of {limit} reached"
     if not run.options.wait or limit is not None:
         patience = setting("nowait_patience")
-        if busy or any(now - wait.since < patience for wait in run.exposures.waits.values()):
+        if busy or any(wait.looked - wait.since < patience for wait in run.exposures.waits.values()):
             return ""
         return "nothing is left to do"
     if (busy and not run.alike.isActive()) or run.idle_since is None:  # a program to be mended is nothing to do here

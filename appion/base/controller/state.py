@@ -56,12 +56,16 @@ class Limits:
 
 @dataclass
 class Wait:
-    """Why an exposure waits: `since` is when the reason last changed, `checks` how often it was looked at since."""
+    """Why an exposure waits: `since` is when the reason last changed, `checks` how often it was looked at since.
+
+    `looked` is when that was last; only what was found unchanged then is known to be so.
+    """
 
     reason: str
     since: float
     checks: int
     params: Any
+    looked: float = 0.0
 
 
 class Exposures:
@@ -192,7 +196,7 @@ class Exposures:
         news = wait is None or wait.reason != reason
         if wait is None or news:
             wait = Wait(reason, now, 0, params)
-        wait.checks += 1
+        wait.checks, wait.looked = wait.checks + 1, now
         delay = calcBackoff(wait.checks, self.limits.recheck, self.limits.recheck_max)
         self._sleep(image_id, Phase.WAITING, delay)
         self.waits[image_id] = wait
