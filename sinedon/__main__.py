@@ -54,10 +54,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         else:
             lines, complete = createDatabases(args.project, args.appiondb), True
     except (SinedonError, DjangoDatabaseError) as error:
-        print(f"sinedon {args.command}: {error}", file=sys.stderr)
+        print(makePlain(f"sinedon {args.command}: {error}"), file=sys.stderr)
         return 2
-    print("\n".join(lines or ["nothing was missing"]))
+    print("\n".join(map(makePlain, lines or ["nothing was missing"])))
     return 0 if complete else 1
+
+
+def makePlain(line: str) -> str:
+    """Return a line with what steers a terminal or cannot be seen as Python would write it: names are a server's."""
+    unseen = "\u034f\u115f\u1160\u2800\u3164\uffa0"  # letters and marks that are drawn as nothing
+    return "".join(one if one.isprintable() and one not in unseen else ascii(one)[1:-1] for one in line)
 
 
 if __name__ == "__main__":

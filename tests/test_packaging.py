@@ -109,7 +109,7 @@ def testErrorsAreShownWhereOnlyAsciiIs(words, tmp_path):
     name, *options = words.split()
     done = subprocess.run(
         [sys.executable.encode(), os.fsencode(ROOT / "bin" / name), *(word.encode() for word in options)],
-        cwd=tmp_path, env=os.environ | PLAIN, stdin=subprocess.DEVNULL, capture_output=True, timeout=60,
+        cwd=tmp_path, env=os.environ | PLAIN, stdin=subprocess.DEVNULL, capture_output=True, timeout=600,
     )  # fmt: skip
     said = done.stdout + done.stderr
     assert done.returncode in (1, 2, 255), said
@@ -121,7 +121,7 @@ def testErrorsAreShownWhereOnlyAsciiIs(words, tmp_path):
 @pytest.mark.parametrize("name", sorted(PROJECT["scripts"]))
 def testVersionIsThatOfThePackage(name, tmp_path):
     done = subprocess.run(
-        [sys.executable, ROOT / "bin" / name, "--version"], cwd=tmp_path, capture_output=True, text=True, timeout=60
+        [sys.executable, ROOT / "bin" / name, "--version"], cwd=tmp_path, capture_output=True, text=True, timeout=600
     )
     assert re.fullmatch(rf"{re.escape(name)} (version )?{re.escape(metadata.version('appion'))}\n", done.stdout)
 
@@ -130,7 +130,7 @@ def testVersionIsThatOfThePackage(name, tmp_path):
 def testCommandsRunFromTheCheckoutAndShowTheirHelpOnAnyScreen(name, tmp_path):
     done = subprocess.run(
         [sys.executable, ROOT / "bin" / name, "--help"], cwd=tmp_path, env=os.environ | PLAIN, capture_output=True,
-        timeout=60,
+        timeout=600,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert b"usage" in done.stdout.lower()
@@ -144,7 +144,7 @@ def testWorkersOfACheckoutsCommandDoNotRunItAgain(name, monkeypatch):
 
 
 def testMakefileHasItsTargets():
-    done = subprocess.run(["make", "-C", ROOT, "-n", "help"], capture_output=True, text=True, timeout=60)
+    done = subprocess.run(["make", "-C", ROOT, "-n", "help"], capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
     text = (ROOT / "Makefile").read_text()
     assert all(re.search(rf"^{target}:", text, re.MULTILINE) for target in ("demo", "test", "lint", "bench"))

@@ -18,6 +18,7 @@ from typing import Any
 
 from appion.base.config import setting
 from appion.base.controller.demand import tellPool
+from appion.base.controller.ending import describeStall, findDeadEnd, judgeRun
 from appion.base.controller.finish import (
     closeWorkers,
     giveBack,
@@ -27,7 +28,7 @@ from appion.base.controller.finish import (
     settleOutcome,
     storeResults,
 )
-from appion.base.controller.intake import fillWindow, judgeSuspect, pollDatabase, recheckWaiting
+from appion.base.controller.intake import checkAborted, fillWindow, judgeSuspect, pollDatabase, recheckWaiting
 from appion.base.controller.line import Line
 from appion.base.controller.report import Reporter, describeProgram
 from appion.base.controller.run import DatabaseAway, LoopOptions, Run
@@ -46,12 +47,16 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class LoopSummary:
-    """How a run ended: `why` in words, exposures by phase, all of them, and how long it took in seconds."""
+    """How a run ended: `why` in words, exposures by phase, all of them, and how long it took in seconds.
+
+    `trouble`: why nothing came of it; empty if all is well, or as well as can be.
+    """
 
     why: str
     counts: dict[str, int]
     total: int
     seconds: float
+    trouble: str = ""
 
 
 def runLoop(
@@ -102,27 +107,29 @@ def runLoop(
 
 def conductRun(run: Run) -> LoopSummary:
     """From recovery to the last word in status.json."""
-    start, why = time.monotonic(), "it broke"
+    start, why, trouble = time.monotonic(), "it broke", ""
     run.reporter.event("started", commit=run.options.commit, **describeProgram(run.step.program))
     for warning in run.options.warnings:
         run.reporter.event("warning", reason=warning)
         run.reporter.warnings.append(warning)
     try:
         why = takeTurns(run)
+        trouble = judgeRun(run, findDeadEnd(run))
     except BaseException as error:
         why = f"{type(error).__name__}: {error}"
         raise
     finally:
         closeWorkers(run)
         saveChanges(run)
-        run.reporter.event("ended", reason=why)
-        run.reporter.update(run.exposures, force=True, **describeRun(run, why))
+        told = why if trouble in why else f"{why}: {trouble}"
+        run.reporter.event("ended", reason=told)
+        run.reporter.update(run.exposures, force=True, **describeRun(run, told))
         run.reporter.endLine()
-        logger.info("ended: %s", why)
+        logger.info("ended: %s", told)
     if run.fatal is not None:
         raise run.fatal
     counts = {phase.value: run.exposures.counts[phase] for phase in Phase}
-    return LoopSummary(why, counts, len(run.exposures.phase), time.monotonic() - start)
+    return LoopSummary(why, counts, len(run.exposures.phase), time.monotonic() - start, trouble)
 
 
 def takeTurns(run: Run) -> str:
@@ -168,6 +175,7 @@ def takeTurn(run: Run) -> bool:
     settleLost(run)
     if not run.stopping:
         pollDatabase(run)
+        checkAborted(run)
     more = storeResults(run)
     if not run.stopping:
         run.exposures.wake()
@@ -184,7 +192,8 @@ def calcPatience(run: Run) -> float:
     wakeup = run.exposures.nextWakeup()
     due = [now + setting("status_interval"), max(run.next_poll, run.polling.until, run.database.until)]
     due += [wakeup] if wakeup is not None else []
-    due += [outage.until for outage in (run.storage, run.infrastructure, run.database, run.folder) if outage.isPaused()]
+    outages = (run.storage, run.infrastructure, run.database, run.folder, run.alike.outage)
+    due += [outage.until for outage in outages if outage.isPaused()]
     return min(5.0, max(0.01, min(due) - now))
 
 
@@ -199,14 +208,16 @@ def findEnd(run: Run) -> str:
     if not run.polled:
         return ""
     limit = run.options.limit
+    if (not run.options.wait or limit is not None) and (dead_end := findDeadEnd(run)):
+        return dead_end
     if limit is not None and len(run.taken) >= limit and not run.to_store:
         return "" if any(run.exposures.phase[one] in unfinished for one in run.taken) else f"limit of {limit} reached"
     if not run.options.wait or limit is not None:
         patience = setting("nowait_patience")
-        if busy or any(now - wait.since < patience for wait in run.exposures.waits.values()):
+        if busy or any(wait.looked - wait.since < patience for wait in run.exposures.waits.values()):
             return ""
         return "nothing is left to do"
-    if busy or run.idle_since is None:
+    if (busy and not run.alike.isActive()) or run.idle_since is None:  # a program to be mended is nothing to do here
         run.idle_since = now
     idle, over = setting("quit_after_idle"), setting("quit_after_session")
     if idle is not None and now - run.idle_since >= idle:
@@ -225,7 +236,8 @@ def findStop(run: Run) -> str:
         waiting = f"waiting for {len(run.pool.flights)} exposures; a second signal stops at once"
         logger.info("stopping: %s", waiting if run.pool.flights else "nothing runs")
         run.reporter.event("stopping")
-    reason = "stopped" if run.fatal is None else f"stopped: {run.fatal}"
+    reason = "stopped, as its job was ended on the web pages" if run.aborted else "stopped"
+    reason += f": {run.fatal}" if run.fatal is not None else ""
     if run.stops > 1:
         return f"{reason} at once, {len(run.pool.flights)} exposures given up"
     unstorable = any(outage.began is not None for outage in (run.database, run.storage, run.folder))
@@ -238,7 +250,7 @@ def findStop(run: Run) -> str:
 
 def describeRun(run: Run, why: str = "") -> dict[str, Any]:
     """What status.json holds beside the numbers."""
-    paused = run.folder.describe() or run.infrastructure.describe()
+    paused = run.folder.describe() or run.infrastructure.describe() or run.alike.outage.describe()
     if run.low_space:
         paused = {"since": None, "reason": run.low_space, "next_try": setting("poll")}
     return {
@@ -250,6 +262,7 @@ def describeRun(run: Run, why: str = "") -> dict[str, Any]:
         "polling": run.polling.describe(),
         "storing": run.storage.describe(),
         "paused": paused,
+        "stalled": describeStall(run),
     }
 
 

@@ -47,6 +47,7 @@ class Step:
         measure: numbers of a stored result that have no column in the database, by name; noted with the event.
         timeout: seconds after which `calc` gives up by itself; None: it may run for ever.
         isOver: whether the session has been declared finished; asked at each poll.
+        isAborted: whether a person has ended the job on the web pages; asked about once a minute.
         program: the record of the external program that `calc` runs, noted with all that is computed; None: none.
     """
 
@@ -65,4 +66,5 @@ class Step:
     measure: Callable[[Any], Mapping[str, float]] = lambda _result: {}
     timeout: float | None = None
     isOver: Callable[[], bool] = lambda: False
+    isAborted: Callable[[], bool] = lambda: False
     program: Any = None

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from appion.base.cli.screen import bearWithReader, replaceUnshowable
+from appion.base.cli.screen import bearWithReader, replaceUnshowable, show
 from appion.base.cli.suggest import CommandParser
 from appion.base.failures import Failure
 from appion.base.records.stamp import readVersion
@@ -64,7 +64,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return dispatch(args)
     except Failure as failure:
-        print(f"appion {args.command}: {failure}", file=sys.stderr)
+        show(f"appion {args.command}: {failure}", file=sys.stderr)
         return 2
 
 

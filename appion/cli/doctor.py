@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
 
+from appion.base.cli.screen import show
 from appion.base.config import checkSettings, describeSettings
 from appion.base.failures import ConfigurationFailure
 from appion.base.settings import files as sitefiles
@@ -25,7 +26,7 @@ import dask.config  # isort: skip  # after appion.base.config, which bears with 
 def showDoctor(args: argparse.Namespace) -> int:
     """Print what was found; exit code 0 all is well, 1 there is something to do."""
     if args.size:
-        print("\n".join(describeSize(args.rate, args.seconds, args.rundir)))
+        show(*describeSize(args.rate, args.seconds, args.rundir))
         return 0
     if args.config is not None:
         useConfig(args.config)

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from appion.base.calc.plain import makePlainLines
+from appion.base.cli.screen import show
 from appion.base.failures import ConfigurationFailure
 from appion.base.records.runfolder import journalPath
 from appion.base.retrieve.attempts import readAttempts
@@ -44,7 +46,7 @@ def explainImage(rundir: Path, image: str) -> int:
         content = list(found)
         if content:
             lines += ["", part, *content]
-    print("\n".join(lines))
+    show(*lines)
     return 0
 
 
@@ -98,7 +100,7 @@ def describeAttempt(rundir: Path, image_id: int) -> Iterator[str]:
         yield f"  -> {attempt.remedy}"
     if attempt.command:
         yield f"  command: {attempt.command}"
-    yield from (f"  | {line}" for line in attempt.log_tail.rstrip().splitlines())
+    yield from (f"  | {line}" for line in makePlainLines(attempt.log_tail.rstrip()))
 
 
 def describeRecord(rundir: Path, image_id: int) -> Iterator[str]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from appion.base.calc.pace import calcReasonGroup
+from appion.base.calc.plain import formatJson, makePlainLines
+from appion.base.cli.screen import show
 from appion.base.failures import ConfigurationFailure
 from appion.base.records.attempt import Attempt, encodeAttempt
 from appion.base.retrieve.attempts import readAttempts
@@ -30,15 +31,18 @@ def showFailures(rundir: Path, as_json: bool) -> int:
     ordered = sorted(groups.values(), key=len, reverse=True)
     if as_json:
         failed = [[encodeAttempt(attempt) for attempt in group] for group in ordered]
-        print(json.dumps({"failed": failed, "waiting": waiting}, indent=1))
+        print(formatJson({"failed": failed, "waiting": waiting}, indent=1))
         return 0
-    print("\n\n".join([*map(describeGroup, ordered), *map(describeWaiting, waiting)]) or "Nothing failed.")
+    parts = [*map(describeGroup, ordered), *map(describeWaiting, waiting)] or [["Nothing failed."]]
     if ordered:
-        print(f"\nTry again: appion retry {rundir} [IMAGE ...]    All of one image: appion explain {rundir} IMAGE")
+        again, all_of_it = f"appion retry {rundir} [IMAGE ...]", f"appion explain {rundir} IMAGE"
+        parts.append([f"Try again: {again}    All of one image: {all_of_it}"])
+    for number, part in enumerate(parts):
+        show(*([""] if number else []), *part)
     return 0
 
 
-def describeGroup(group: Sequence[Attempt]) -> str:
+def describeGroup(group: Sequence[Attempt]) -> list[str]:
     """One reason: how many, which, what became of them, and the latest in detail."""
     last = max(group, key=lambda attempt: attempt.last)
     aside = sum(attempt.next_try is None for attempt in group)
@@ -55,18 +59,17 @@ def describeGroup(group: Sequence[Attempt]) -> str:
     lines.append(f"    last: {last.filename}{where} at {formatClock(last.last)}, failures: {countFailures(last)}")
     if last.command:
         lines.append(f"    command: {last.command}")
-    lines += [f"    | {line}" for line in last.log_tail.rstrip().splitlines()[-TAIL:]]
-    return "\n".join(lines)
+    return lines + [f"    | {line}" for line in makePlainLines(last.log_tail.rstrip())[-TAIL:]]
 
 
-def describeWaiting(group: dict[str, Any]) -> str:
+def describeWaiting(group: dict[str, Any]) -> list[str]:
     """One reason for which exposures are not ready: how many, and which."""
     names = [f"{name} ({image_id})" for image_id, name in group["images"]]
     more = group["count"] - len(names)
-    return (
-        f"{group['count']} x not ready, waits and costs no attempt: {group['reason']}\n"
-        f"    images: {', '.join(names)}{f' and {more} more' if more > 0 else ''}"
-    )
+    return [
+        f"{group['count']} x not ready, waits and costs no attempt: {group['reason']}",
+        f"    images: {', '.join(names)}{f' and {more} more' if more > 0 else ''}",
+    ]
 
 
 def countFailures(attempt: Attempt) -> str:
@@ -89,7 +92,7 @@ def retryImages(rundir: Path, images: Sequence[str]) -> int:
     ids = findIds(attempts, images) if images else None
     if isRunning(rundir, status):
         saveRetryRequest(rundir, ids)
-        print(f"Asked the daemon on {status['host']} to try {len(attempts) if ids is None else len(ids)} again.")
+        show(f"Asked the daemon on {status['host']} to try {len(attempts) if ids is None else len(ids)} again.")
         return 0
     with acquireLock(rundir):
         kept = [] if ids is None else [attempt for key, attempt in attempts.items() if key not in ids]

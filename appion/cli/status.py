@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import time
 from pathlib import Path
 from typing import Any
 
+from appion.base.calc.plain import formatJson
+from appion.base.cli.screen import show
 from appion.base.controller.report import formatDuration, splitRunning
 from appion.base.records.program import Program
 from appion.base.retrieve.status import Condition, judgeRun
@@ -17,16 +18,16 @@ def showStatus(rundir: Path, as_json: bool) -> int:
     condition = judgeRun(rundir)
     if as_json:
         extra = {"running": condition.running, "trouble": list(condition.trouble), "exit_code": condition.exit_code}
-        print(json.dumps(condition.status | extra, indent=1))
+        print(formatJson(condition.status | extra, indent=1))
     else:
-        print("\n".join(describeCondition(rundir, condition)))
+        show(*describeCondition(rundir, condition))
     return condition.exit_code
 
 
 def describeCondition(rundir: Path, condition: Condition) -> list[str]:
     """The verdict first, then the numbers, then what to do."""
     status, counts = condition.status, condition.status["counts"]
-    lines = [describeVerdict(condition), f"  {describeWhere(status)}"]
+    lines = [*describeVerdict(condition), f"  {describeWhere(status)}"]
     lines += [f"  program: {describeExternal(status['external'])}"] if status.get("external") else []
     lines += [f"  {describeCounts(status)}"]
     if condition.running:
@@ -35,8 +36,8 @@ def describeCondition(rundir: Path, condition: Condition) -> list[str]:
     for group in status["waiting_for"]:
         lines.append(f"  waiting: {group['count']} x {group['reason']} (e.g. image {group['image']})")
     for group in status["failures"]:
-        remedy = f"\n    -> {group['remedy']}" if group["remedy"] else ""
-        lines.append(f"  failed: {group['count']} x {group['reason']} [{group['class']}]{remedy}")
+        lines.append(f"  failed: {group['count']} x {group['reason']} [{group['class']}]")
+        lines += [f"    -> {group['remedy']}"] if group["remedy"] else []
     several = [kind for kind in status.get("warned", ()) if kind["count"] > 1]
     lines += [f"  warned of: {kind['count']} x {kind['text']}" for kind in several]
     lines += [f"  warning: {line}" for line in status.get("warnings", ())]
@@ -45,19 +46,19 @@ def describeCondition(rundir: Path, condition: Condition) -> list[str]:
     return lines
 
 
-def describeVerdict(condition: Condition) -> str:
-    """One line, or one more for each trouble."""
+def describeVerdict(condition: Condition) -> list[str]:
+    """One line, and one more for each trouble."""
     status = condition.status
     if not condition.running:
         if status["state"] == "ended":
-            return f"NOT RUNNING: ended {formatTime(status['heartbeat'])}: {status['ended']}"
-        return (
+            return [f"NOT RUNNING: ended {formatTime(status['heartbeat'])}: {status['ended']}"]
+        return [
             f"NOT RUNNING: no daemon holds the run, and it said no goodbye; last sign of life "
             f"{formatTime(status['heartbeat'])}. Start the same command again: it goes on where it was."
-        )
+        ]
     if condition.trouble:
-        return "\n".join(["TROUBLE:", *(f"  ! {line}" for line in condition.trouble)])
-    return "WELL: stopping, waiting for what runs" if status["state"] == "stopping" else "WELL: running"
+        return ["TROUBLE:", *(f"  ! {line}" for line in condition.trouble)]
+    return ["WELL: stopping, waiting for what runs" if status["state"] == "stopping" else "WELL: running"]
 
 
 def describeWhere(status: dict[str, Any]) -> str:

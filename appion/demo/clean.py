@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 import sinedon
+from appion.base.cli.screen import show
 from appion.base.records.runfolder import statusPath
 from appion.base.retrieve.lock import readLockHolder
 from appion.base.retrieve.status import isRunning, readStatus
@@ -43,7 +44,7 @@ def cleanUp(session: str | None, folder: Path | None, confirmed: bool) -> int:
     homes = [findFolder(removal, folder) for removal in chosen]
     for removal, home in zip(chosen, homes, strict=True):
         fillRemoval(removal)
-        print("\n".join(describeRemoval(removal, home)))
+        show(*describeRemoval(removal, home))
     if not confirmed:
         print("nothing has been removed: add --yes to remove it")
         return 1
@@ -55,7 +56,7 @@ def cleanUp(session: str | None, folder: Path | None, confirmed: bool) -> int:
         # Files first: without its rows nobody would find the folder.
         shutil.rmtree(home)
     removeRows(removal)
-    print(f"{removal.session} has been removed")
+    show(f"{removal.session} has been removed")
     return 0
 
 

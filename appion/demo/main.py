@@ -9,6 +9,8 @@ import sys
 import sysconfig
 from pathlib import Path
 
+from appion.base.calc.plain import makePlainLines
+from appion.base.cli.screen import show
 from appion.demo.commands import constructCtfCommand, constructEnvironment, constructMotionCorCommand, findCommand
 from appion.demo.options import parseOptions
 from appion.demo.plan import PROJECT, Plan, constructPlan
@@ -38,13 +40,13 @@ def runBuiltIn(args: argparse.Namespace) -> int:
     try:
         prepareFolder(plan.folder)
     except DemoError as error:
-        print(f"error: {error}", file=sys.stderr)
+        show(*makePlainLines(f"error: {error}"), file=sys.stderr)
         return 2
     saveRecipe(plan.folder, Recipe(args.exposures, args.every))
     try:
         passed = runDemo(plan)
     except DemoError as error:
-        print(f"\nerror: {error}", file=sys.stderr)
+        show("", *makePlainLines(f"error: {error}"), file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("\ninterrupted", file=sys.stderr)
@@ -87,7 +89,7 @@ def runDemo(plan: Plan) -> bool:
     commands = {"motioncor2": constructMotionCorCommand(plan), "ctffind4": constructCtfCommand(plan)}
     programs = {name: findCommand(command) for name, command in commands.items()}
     print(f"{len(plan.exposures)} exposures, one every {plan.seconds_between:g} s; beside them")
-    print("".join(f"  {' '.join(command)}\n" for command in commands.values()))
+    show(*(f"  {' '.join(command)}" for command in commands.values()), "")
     microscope = startMicroscope(plan, environment)
     processes = [microscope]
     try:
@@ -122,8 +124,8 @@ def printReport(plan: Plan) -> bool:
     if shown:
         best = max(shown, key=lambda outcome: outcome.planned.exposure.drift_total)
         savePicture(plan.folder / "demo.png", plan, best)
-        print(f"\npicture       {shortenPath(plan.folder / 'demo.png')}")
-    print(f"run folders   {shortenPath(plan.rundir)}\n              {shortenPath(plan.ctf_rundir)}")
+        show("", f"picture       {shortenPath(plan.folder / 'demo.png')}")
+    show(f"run folders   {shortenPath(plan.rundir)}", f"              {shortenPath(plan.ctf_rundir)}")
     appion = shutil.which("appion") or Path(sysconfig.get_path("scripts")) / "appion"
-    print(f"look at them  {shortenPath(Path(appion))} status {shortenPath(plan.ctf_rundir)}")
+    show(f"look at them  {shortenPath(Path(appion))} status {shortenPath(plan.ctf_rundir)}")
     return not any(outcome.findProblems() for outcome in outcomes)

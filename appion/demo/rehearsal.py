@@ -13,6 +13,8 @@ from pathlib import Path
 import dask.config
 from django.db.utils import Error as DjangoDatabaseError
 
+from appion.base.calc.plain import makePlainLines
+from appion.base.cli.screen import show
 from appion.base.config import checkSettings
 from appion.base.failures import Failure
 from appion.base.store.lock import acquireLock
@@ -64,23 +66,23 @@ def rehearse(args: argparse.Namespace) -> int:
         checkSite()
         home, recipe = prepareGround(folder, recipe, appiondb)
     except (DemoError, Failure, SinedonError, DjangoDatabaseError, OSError) as error:
-        print(f"appion demo: {error}", file=sys.stderr)
+        show(*makePlainLines(f"appion demo: {error}"), file=sys.stderr)
         return 2
     plan = recipe.constructPlan(home)
     lines = {
         "motion": constructMotionCorCommand(plan, programs[0], args.gpuids or "0", commands["motion"]),
         "ctf": constructCtfCommand(plan, programs[1], commands["ctf"]),
     }
-    print(f"session {plan.session} of project {plan.projectid}, Appion database {appiondb}, in {home}")
+    show(f"session {plan.session} of project {plan.projectid}, Appion database {appiondb}, in {home}")
     print(f"{len(plan.exposures)} exposures ({plan.movie.name}, {plan.movie.nframes} frames), one every "
           f"{plan.seconds_between:g} s; beside them{', to be started by hand' if args.by_hand else ''}")  # fmt: skip
-    print("".join(f"  {' '.join(line)}\n" for line in lines.values()), flush=True)
+    show(*(f"  {' '.join(line)}" for line in lines.values()), "", file=sys.stdout)
     with acquireLock(home), heedSignals():
         try:
             code = perform(plan, {} if args.by_hand else lines, environment, args.patience)
         except KeyboardInterrupt:
             code = 130
-    print(f"remove it     appion demo --config={args.config} --clean --session={plan.session}")
+    show(f"remove it     appion demo --config={args.config} --clean --session={plan.session}")
     return code
 
 
@@ -130,7 +132,7 @@ def perform(plan: Plan, lines: dict[str, list[str]], environment: dict[str, str]
     try:
         run(plan, lines, environment, patience, processes)
     except DemoError as error:
-        print(f"\nerror: {error}", file=sys.stderr)
+        show("", *makePlainLines(f"error: {error}"), file=sys.stderr)
         code = 1
     except KeyboardInterrupt:
         print("\nended before its time: what there is", file=sys.stderr)
@@ -140,7 +142,7 @@ def perform(plan: Plan, lines: dict[str, list[str]], environment: dict[str, str]
     try:
         well = printVerdict(plan)
     except (OSError, ValueError, DjangoDatabaseError) as error:
-        print(f"appion demo: what became of it cannot be read: {error}", file=sys.stderr)
+        show(f"appion demo: what became of it cannot be read: {error}", file=sys.stderr)
         well = False
     return code or int(not well)
 

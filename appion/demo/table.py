@@ -6,6 +6,7 @@ import re
 
 import numpy as np
 
+from appion.base.calc.plain import makePlain
 from appion.demo.outcome import Outcome
 from appion.demo.simulate import calcTrueDrift
 
@@ -29,9 +30,9 @@ def formatTable(outcomes: list[Outcome]) -> str:
             lines.append(start + "".join(f"{text:>{width}}" for text, (_, width) in cells))
         else:
             reason = re.sub(r"\S*/", "", outcome.reason)  # folders only make the line long
-            lines.append(f"{start} not stored: {reason or 'no reason given'}")
+            lines.append(f"{start} not stored: {makePlain(reason) or 'no reason given'}")
         if outcome.planned.is_good or not outcome.reason:
-            lines.extend(f"{'':>3} PROBLEM: {problem}" for problem in outcome.findProblems())
+            lines.extend(f"{'':>3} PROBLEM: {makePlain(problem)}" for problem in outcome.findProblems())
     return "\n".join(line.rstrip() for line in lines)
 
 

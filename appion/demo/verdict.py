@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from appion.base.cli.screen import show
 from appion.demo.outcome import Outcome
 from appion.demo.pace import PHASES, describePace
 from appion.demo.picture import savePicture
@@ -43,10 +44,10 @@ def printVerdict(plan: Plan) -> bool:
     print(formatTable(shown))
     if len(shown) < len(outcomes):
         print(f"... {len(outcomes) - len(shown)} more, all well, in the file")
-    print("\n".join(["", *summary, "", *pace, ""]))
-    print(f"all of it     {plan.folder / 'demo.txt'}")
+    show("", *summary, "", *pace, "")
+    show(f"all of it     {plan.folder / 'demo.txt'}")
     printPicture(plan, outcomes)
-    print(f"run folders   {plan.rundir}\n              {plan.ctf_rundir}")
+    show(f"run folders   {plan.rundir}", f"              {plan.ctf_rundir}")
     return bool(outcomes) and not any(outcome.findProblems() for outcome in outcomes)
 
 
@@ -67,9 +68,9 @@ def printPicture(plan: Plan, outcomes: Sequence[Outcome]) -> None:
     try:
         savePicture(path, plan, best)
     except (OSError, ValueError) as error:  # another program than CTFFIND leaves other files
-        print(f"picture       none: {error}")
+        show(f"picture       none: {error}")
         return
-    print(f"picture       {path}")
+    show(f"picture       {path}")
 
 
 def describeOutcomes(plan: Plan, outcomes: Sequence[Outcome]) -> list[str]:

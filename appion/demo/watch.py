@@ -10,6 +10,8 @@ from typing import TypeVar
 from django.db.utils import Error as DjangoDatabaseError
 
 import sinedon
+from appion.base.calc.plain import makePlain
+from appion.base.cli.screen import show
 from appion.demo.plan import Plan
 from appion.demo.processes import DemoError, Process, startProcess
 from appion.demo.report import explainImage, readEstimated, readGivenUp, readImageIds, readStored
@@ -96,6 +98,6 @@ def askPatiently(question: Callable[[], T], patience: float, pause: float = 5.0)
 def showProgress(line: str, news: bool) -> None:
     """Rewrite the live line on a terminal; elsewhere print it when it has `news`."""
     if sys.stdout.isatty():
-        print(f"\r\x1b[K{line}", end="", flush=True)
+        print(f"\r\x1b[K{makePlain(line)}", end="", flush=True)
     elif news:
-        print(line, flush=True)
+        show(line, file=sys.stdout)

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import sinedon
+from appion.base.calc.plain import makePlain
 from appion.base.cli.patience import callWithin
 from appion.base.failures import Failure
 
@@ -29,8 +30,8 @@ class Finding:
 
     def __str__(self) -> str:
         text = " ".join(self.text.split())  # an error of a server may have several lines
-        line = f"{self.level:<6} {self.subject:<11} {text}"
-        return f"{line}\n{'':6} {'':11} -> {self.remedy}" if self.remedy else line
+        line = makePlain(f"{self.level:<6} {self.subject:<11} {text}")
+        return f"{line}\n{'':6} {'':11} -> {makePlain(self.remedy)}" if self.remedy else line
 
 
 def runCheck(subject: str, check: Callable[[], Iterable[Finding]], patience: float = PATIENCE) -> list[Finding]:

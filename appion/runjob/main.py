@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from typing import TextIO
 
 import sinedon
+from appion.base.calc.plain import makePlain
 from appion.base.cli.command import createRundir
 from appion.base.cli.logs import closeLogging, setupLogging
 from appion.base.cli.patience import callWithin
@@ -103,7 +104,7 @@ def giveUp(words: Sequence[str]) -> None:
 
 def noteCommand(request: JobRequest, argv: Sequence[str]) -> None:
     """Append the command line to ``<rundir>/run_commands.log``."""
-    line = f"# {time.strftime('%Y-%m-%d %H:%M:%S')}\n{shlex.join(['runJob.py', *argv])}\n"
+    line = f"# {time.strftime('%Y-%m-%d %H:%M:%S')}\n{makePlain(shlex.join(['runJob.py', *argv]))}\n"
     with open(request.rundir / "run_commands.log", "ab") as log:
         log.write(os.fsencode(line))
 

@@ -18,6 +18,7 @@ from appion.base.workers.task import Outcome, runTask
 #: Everything that makes a run wait, shortened.
 FAST = {
     "appion.poll": 0.05,
+    "appion.job_poll": 0.05,
     "appion.recheck": 0.01,
     "appion.recheck_max": 0.05,
     "appion.backoff": 0.01,
@@ -54,6 +55,7 @@ class Lab:
     onStore: Callable[[int], None] | None = None
     onPoll: Callable[[], None] | None = None
     over: bool = False
+    aborted: bool = False
 
     def add(self, *ids: int) -> None:
         self.candidates.update({image_id: f"img{image_id:05d}" for image_id in ids})
@@ -72,6 +74,7 @@ class Lab:
             encode=lambda result: result,
             decode=lambda record: {"id": record["id"]},
             isOver=lambda: self.over,
+            isAborted=lambda: self.aborted,
         )
 
     def retrieveCandidates(self, after: int) -> list[Candidate]:

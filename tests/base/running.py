@@ -27,7 +27,7 @@ def whatHappened(lab, image_id=None):
     return [event["what"] for event in readEvents(lab.rundir, image_id)]
 
 
-def waitUntil(condition, timeout=20.0):
+def waitUntil(condition, timeout=600):
     deadline = time.monotonic() + timeout
     while not condition():
         assert time.monotonic() < deadline, "it did not come about"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections import Counter
 
 import dask.config
@@ -12,9 +13,9 @@ from appion.base.failures import ConfigurationFailure, NotReady
 from appion.base.loop import LoopOptions
 from appion.base.retrieve.attempts import readAttempts
 from appion.base.retrieve.lock import readLockHolder
-from appion.base.retrieve.status import readStatus
+from appion.base.retrieve.status import findTrouble, readStatus
 from appion.base.store.lock import acquireLock
-from tests.base.running import run
+from tests.base.running import run, stopWhen
 
 pytestmark = pytest.mark.usefixtures("fast", "inline")
 
@@ -142,3 +143,55 @@ def test_wrong_settings_are_errors_before_anything_is_written(lab):
     with pytest.raises(ConfigurationFailure, match="unknown order"):
         run(lab, LoopOptions(order="random"))
     assert list(lab.rundir.iterdir()) == []
+
+
+def holdJobs(inline, monkeypatch, **facts):
+    """Nothing that is handed out comes back, and no worker is there."""
+    monkeypatch.setattr(inline, "submit", lambda self, image_id, *_: self.flights.update({image_id: None}))
+    monkeypatch.setattr(inline, "describe", lambda _: {"planned": 1, "in_sight": 0, "cluster": "slurm", **facts})
+
+
+@pytest.mark.parametrize(("what", "reason", "told"), [
+    ("stuck", "jobs 7: JobHeldUser (scontrol release 7)", "no job can start before somebody does something: jobs 7"),
+    ("refused", "sbatch: error: Invalid account or account/partition combination", "Slurm does not take jobs: sbatch"),
+])  # fmt: skip
+def test_a_run_that_does_not_wait_ends_when_no_job_can_start(lab, inline, monkeypatch, what, reason, told):
+    lab.add(1, 2)
+    holdJobs(inline, monkeypatch, **{what: {"since": time.time(), "reason": reason, "next_try": 1.0}})
+    summary = run(lab)
+    assert summary.trouble.startswith(told)
+    assert summary.why == summary.trouble
+    assert summary.counts["queued"] == 2
+    assert told in readStatus(lab.rundir)["ended"]
+
+
+@pytest.mark.parametrize("wait", [False, True])
+def test_nothing_stored_for_long_while_exposures_queue_is_trouble(lab, inline, monkeypatch, wait):
+    """With the reason why there are no workers it is the end of a run that does not wait."""
+    lab.add(1, 2, 3)
+    holdJobs(inline, monkeypatch, trouble=["jobs end before they work since 12:00:00: its log is empty"])
+
+    def readTrouble():
+        try:
+            return "\n".join(findTrouble(readStatus(lab.rundir)))
+        except ConfigurationFailure:
+            return ""
+
+    seen = []
+    if wait:
+        stopWhen(lambda: "nothing was stored since" in readTrouble() and not seen.append(readTrouble()))
+    with dask.config.set({"appion.stalled_after": 0.3, "appion.stop_timeout": 0}):
+        summary = run(lab, LoopOptions(wait=wait, workers=1))
+    if wait:
+        assert "1 exposures are in line, 2 are handed out" in seen[0]
+    else:
+        assert summary.trouble == "jobs end before they work since 12:00:00: its log is empty"
+
+
+def test_a_job_that_was_ended_on_the_web_pages_ends_the_run_in_good_order(lab, caplog):
+    lab.add(1, 2)
+    lab.onPoll = lambda: setattr(lab, "aborted", len(lab.stored) == 2)
+    summary = run(lab, LoopOptions(workers=1))
+    assert summary.why == "stopped, as its job was ended on the web pages"
+    assert summary.trouble == ""
+    assert "the job was ended on the web pages: stopping" in caplog.text

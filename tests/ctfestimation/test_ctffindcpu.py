@@ -67,7 +67,7 @@ def readRows(path: Path) -> list[list[float]]:
 
 def testWholeProgram(folder):
     lines = "".join(f"{given}\n" for _, given in QUESTIONS) + "surplus\n"
-    done = subprocess.run(PROGRAM, input=lines, capture_output=True, text=True, cwd=folder, timeout=60)
+    done = subprocess.run(PROGRAM, input=lines, capture_output=True, text=True, cwd=folder, timeout=600)
     assert (done.returncode, done.stderr) == (0, "")
     assert re.search(r"Welcome to Ctffind-cpu.*\n\n +Version : \S+\n +Mode : Scripted", done.stdout)
     for question, given in QUESTIONS:
@@ -207,7 +207,7 @@ def testEveryFurtherQuestion(folder, monkeypatch, capsys):
 
 
 def testOnATerminal(folder):
-    child = pexpect.spawn(PROGRAM[0], PROGRAM[1:], cwd=str(folder), encoding="utf-8", timeout=30, echo=False)
+    child = pexpect.spawn(PROGRAM[0], PROGRAM[1:], cwd=str(folder), encoding="utf-8", timeout=600, echo=False)
     child.expect_exact("Mode : Interactive")
     for question, given in QUESTIONS:
         child.expect(re.escape(question) + r"\s+\[[^]]+\] *: ")

@@ -232,8 +232,8 @@ def test_hangingProgramEndsWithItsChildren(place, monkeypatch, bare):
     monkeypatch.setattr("appion.base.programs.run.GRACE", 0.3)
     if bare:
         monkeypatch.setenv("BARE", "1")
-    with pytest.raises(ImageFailure, match="did not end within 2 s and was killed") as caught:
-        calcCTF(makeExposure(place, timeout=2.0))
+    with pytest.raises(ImageFailure, match="did not end within 10 s and was killed") as caught:
+        calcCTF(makeExposure(place, timeout=10.0))
     assert "it last wrote: Reading beam position" in caught.value.reason
     assert not any(isRunning(pid) for pid in (place / "pids").read_text().split())
 
@@ -251,7 +251,7 @@ def test_killedWorkerLeavesNoProgram(place):
     pids = place / "pids"
     environment = {**os.environ, "FAULT": "hang", "PIDS": str(pids)}
     worker = subprocess.Popen([sys.executable, "-c", code, str(place / "params.json")], env=environment)
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 600
     while not (pids.exists() and len(pids.read_text().split()) == 2):
         assert time.monotonic() < deadline
         time.sleep(0.05)

@@ -24,6 +24,7 @@ from sinedon.models import appiondata, leginondata
 from tests.ctfestimation.micrographs import saveMicrograph
 from tests.ctfestimation.sessions import addAligned, addCTF, makeDDStackRun
 from tests.ctfestimation.simulated import simulateMicrograph
+from tests.faults.test_daemon import renameMovies
 from tests.motioncorrection import test_main as motioncor
 from tests.services.sessions import addImages, makeSession
 
@@ -291,21 +292,23 @@ def test_gctf(session, tmp_path, capsys):
 
 
 @on_mariadb
-def test_killedDaemonStoresEveryImageOnce(session, tmp_path):
+def test_killedDaemonStoresEveryImageOnce(session, tmp_path, monkeypatch):
     made = addImages(session, 5)
     saveMicrographs(made, [None] * 8)
+    renameMovies(made, "hang")  # so that it never gets done before it is killed
     command = [sys.executable, "-m", "appion.ctfestimation.cli.main", *constructArguments(made, tmp_path)]
-    environment = os.environ | {"DASK_APPION__POLL": "0.5", "DASK_APPION__WORKERS": "1"}
+    environment = os.environ | {"DASK_APPION__POLL": "0.5", "DASK_APPION__WORKERS": "2", "PIDS": str(tmp_path / "pids")}
     journal = tmp_path / "appion" / made.name / "ctf" / "ctf1" / ".appion" / "journal"
     process = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 600
         while time.monotonic() < deadline and len(readRows()) < 2:
             time.sleep(0.1)
     finally:
         process.kill()
         process.wait()
-    assert 0 < len(readRows()) < 8
+    assert 2 <= len(readRows()) < 8
+    monkeypatch.setenv("FAULT", "none")
     assert run(made, tmp_path) == 0
     assert Counter(row.image_id for row in readRows()) == dict.fromkeys(made.image_ids, 1)
     assert appiondata.ApAceRunData.objects.count() == 1

@@ -155,7 +155,7 @@ def testDemoEndsWellWithFewExposures(tmp_path):
     command = [sys.executable, "-c", "import sys; from appion.demo.main import main; sys.exit(main())"]
     done = subprocess.run(
         [*command, "--dir", "demo", "--exposures", "5", "--seconds-between", "0.5"],
-        cwd=tmp_path, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=240,
+        cwd=tmp_path, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=600,
     )  # fmt: skip
     assert done.returncode == 0, f"{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
     assert "PROBLEM" not in done.stdout

@@ -240,7 +240,7 @@ def testSlurmThatWouldTakeNoJobIsSaidBeforeAnythingIsWritten(sqlitedatabase, tmp
     command = [f"{sysconfig.get_path('scripts')}/appion", "demo", f"--config={sqlitedatabase.folder}",
                f"--dir={tmp_path}", "--appiondb=ap1"]  # fmt: skip
     environment = os.environ | {"PATH": "/nowhere"}
-    done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=100)
+    done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=600)
     assert done.returncode == 2
     assert "TO DO  Slurm" in done.stdout
     assert "appion doctor --config" in done.stderr
@@ -308,7 +308,7 @@ def testDaemonsMayBeStartedByHand(sqlitedatabase, tmp_path):
     done = subprocess.run(
         [f"{sysconfig.get_path('scripts')}/appion", "demo", f"--config={sqlitedatabase.folder}", f"--dir={tmp_path}",
          "--appiondb=ap1", "--by-hand", "--patience=4s", "--exposures=5", "--every=0", "--frames=4"],
-        cwd=tmp_path, capture_output=True, text=True, timeout=200,
+        cwd=tmp_path, capture_output=True, text=True, timeout=600,
     )  # fmt: skip
     assert done.returncode == 1, done.stderr
     assert "to be started by hand\n  motioncor2.py --runname" in done.stdout
@@ -336,16 +336,16 @@ def testCtrlCEndsItCleanlyAndItIsReported(sqlitedatabase, tmp_path):
         if "corrected 1" in line:
             break
     (home,) = folder.iterdir()
-    refused = subprocess.run([*command, "--clean", "--yes"], capture_output=True, text=True, timeout=100)
+    refused = subprocess.run([*command, "--clean", "--yes"], capture_output=True, text=True, timeout=600)
     assert (refused.returncode, "still goes on" in refused.stderr) == (2, True)
     process.send_signal(signal.SIGINT)
-    said.append(process.communicate(timeout=200)[0])
+    said.append(process.communicate(timeout=600)[0])
     text = "".join(said)
     assert process.returncode == 130, text
     assert "of 50 exposures taken" in text
     assert "PROBLEM: drift" not in text
     assert not [line for line in Path("/proc").glob("[0-9]*/cmdline") if readCommand(line).count(str(home))]
-    assert subprocess.run([*command, "--clean", "--yes"], capture_output=True, timeout=100).returncode == 0
+    assert subprocess.run([*command, "--clean", "--yes"], capture_output=True, timeout=600).returncode == 0
     after = dumpTables()
     assert list(folder.iterdir()) == []
     assert {table for table in before if after[table] != before[table]} <= {

@@ -78,7 +78,7 @@ class Night:
     def countRecords(self) -> int:
         return len(list((self.daemon.rundir / ".appion" / "journal").glob("*.json")))
 
-    def waitFor(self, condition: Callable[[], Any], what: str, timeout: float = 180) -> Any:
+    def waitFor(self, condition: Callable[[], Any], what: str, timeout: float = 600) -> Any:
         """Wait until a condition holds and return what it says; the daemon lives all the while."""
         deadline = time.monotonic() + timeout
         while not (answer := condition()):
@@ -140,7 +140,7 @@ class Night:
         assert process is not None
         process.send_signal(signal.SIGTERM)
         try:
-            assert process.wait(120) == 0
+            assert process.wait(600) == 0
         finally:
             process.kill()
             process.wait()

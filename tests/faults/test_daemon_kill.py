@@ -26,7 +26,7 @@ def start(folder, number, seconds, *options):
     )  # fmt: skip
 
 
-def finish(daemon, timeout=60):
+def finish(daemon, timeout=600):
     try:
         out, err = daemon.communicate(timeout=timeout)
     except subprocess.TimeoutExpired:
@@ -45,7 +45,7 @@ def count(folder, what):
     return Counter(int(words[1]) for words in readNotes(folder) if words[0] == what)
 
 
-def waitFor(condition, timeout=60):
+def waitFor(condition, timeout=600):
     deadline = time.monotonic() + timeout
     while not condition():
         assert time.monotonic() < deadline, "it did not come about"
@@ -105,7 +105,7 @@ def test_workers_and_programs_die_with_the_daemon(tmp_path):
     assert all(isRunning(pid) for pid in pids)
     daemon.kill()
     daemon.communicate()
-    waitFor(lambda: not any(isRunning(pid) for pid in pids), timeout=20)
+    waitFor(lambda: not any(isRunning(pid) for pid in pids), timeout=600)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -154,7 +154,7 @@ def test_a_second_signal_stops_at_once(tmp_path):
     time.sleep(0.5)
     assert daemon.poll() is None
     daemon.terminate()
-    code, out, err = finish(daemon, timeout=30)
+    code, out, err = finish(daemon, timeout=600)
     assert code == 0, err
     assert "at once, 1 exposures given up" in out
     counts = json.loads((tmp_path / "run/.appion/status.json").read_text())["counts"]

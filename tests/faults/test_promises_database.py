@@ -32,7 +32,7 @@ def running(mariadatabase, tmp_path):
         process.wait()
 
 
-def waitForStatus(daemon, condition, timeout=60):
+def waitForStatus(daemon, condition, timeout=600):
     """The first status for which `condition` holds."""
     path = daemon.rundir / ".appion" / "status.json"
     deadline = time.monotonic() + timeout
@@ -59,7 +59,7 @@ def checkOutage(daemon, began):
 
 def checkAllDone(made, daemon, process):
     """The daemon ends by itself; everything is stored once, computed once, and nobody was blamed."""
-    assert process.wait(90) == 0, daemon.readLog()
+    assert process.wait(600) == 0, daemon.readLog()
     sinedon.closeConnections()
     checkStoredOnce(made, daemon)
     assert set(daemon.readLedger().values()) == {1}

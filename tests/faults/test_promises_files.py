@@ -8,7 +8,6 @@ import io
 import os
 import random
 import resource
-import signal
 import subprocess
 import sys
 import threading
@@ -29,6 +28,7 @@ from appion.base.retrieve.status import findTrouble, readStatus
 from appion.base.store.attempts import saveRetryRequest
 from appion.base.store.scratch import workInScratch
 from tests.base.fakes import fast, inline, lab
+from tests.base.running import stopWhen
 
 __all__ = ["fast", "inline", "lab"]
 
@@ -195,7 +195,7 @@ def test_P10_file_size_limit_of_the_daemon_does_not_end_it(tmp_path):
 
     command = [sys.executable, str(DAEMON), str(tmp_path), "60", "0.01"]
     done = subprocess.run(
-        command, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=90,
+        command, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=600,
         preexec_fn=limit,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -209,6 +209,13 @@ class Clock:
     def __init__(self, monkeypatch):
         self.offset, self._time = 0.0, time.time
         monkeypatch.setattr(time, "time", lambda: self._time() + self.offset)
+
+
+def isHeldUp(lab):
+    """Whether a daemon runs and has nothing to do but to wait until it may try again."""
+    status = readStatus(lab.rundir)
+    done, failed = status["counts"]["done"], status["counts"]["backing off"]
+    return status["state"] == "running" and status["total"] == done + failed
 
 
 @pytest.mark.usefixtures("fast", "inline")
@@ -230,7 +237,7 @@ def test_P17_clock_set_by_two_hours_delays_nothing(lab, monkeypatch, hours, when
     if when == "between two runs":
         run(lab, limit=9)
         with dask.config.set({"appion.backoff": 30, "appion.backoff_max": 60, "appion.nowait_patience": 0}):
-            threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGTERM)).start()
+            stopWhen(lambda: isHeldUp(lab))
             run(lab)  # what fails waits for half a minute
         clock.offset = hours * 3600
     with dask.config.set({"appion.backoff_max": 0.05}):

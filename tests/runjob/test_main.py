@@ -76,7 +76,7 @@ def parseOutput(output):
 
 
 def awaitFile(path):
-    end = time.monotonic() + 30
+    end = time.monotonic() + 600
     while not path.exists():
         assert time.monotonic() < end, f"{path} does not appear; {list(path.parent.iterdir())}"
         time.sleep(0.05)
@@ -98,7 +98,7 @@ def testARecordedLineFromTheShell(slurmcluster, site, sqlitedatabase, tmp_path):
     rundir = tmp_path / "new" / "ddstack1"
     row, words = makeCall(rundir)
     words[2] = str(site / PROGRAM)  # by its path, as the folder of the installation's own commands comes first
-    done = subprocess.run(["memcappion", *words], capture_output=True, text=True, timeout=60,
+    done = subprocess.run(["memcappion", *words], capture_output=True, text=True, timeout=600,
                           env={**os.environ, "SINEDON_CFG_PATH": str(sqlitedatabase.folder)})  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
@@ -123,9 +123,9 @@ def testTheProgramItselfAsAJobTakesItsRowFromQueuedToDone(slurmcluster, tmp_path
     monkeypatch.setenv("DASK_APPION__MOTIONCORRECTION__EXECUTABLE", "motioncor-cpu")
     rundir = tmp_path / "ddstack1"
     row, words = makeCall(rundir)
-    done = subprocess.run([*words, "--no-wait"], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([*words, "--no-wait"], capture_output=True, text=True, timeout=600)
     assert (done.returncode, done.stderr) == (0, "")
-    assert slurmcluster.awaitJob(parseOutput(done.stdout), timeout=120) == "COMPLETED"
+    assert slurmcluster.awaitJob(parseOutput(done.stdout), timeout=600) == "COMPLETED"
     changed = jobs.get()
     assert (changed.def_id, changed.status, changed.clusterjobid) == (row.def_id, "D", parseOutput(done.stdout))
     assert "ended: nothing is left to do" in (rundir / "ddstack1.appionsub.log").read_text()

@@ -67,5 +67,5 @@ def testATemplateOfTheSite(tmp_path):
 def testWordsOfTheCommandReachTheProgramUnchanged(words):
     program = [sys.executable, "-S", "-c", "import json, sys; print(json.dumps(sys.argv[1:]))", "--", *words]
     script = fillTemplate("{{ command }}", {"command": shlex.join(program)}, "test")
-    done = subprocess.run(["bash", "-c", script], capture_output=True, check=True, timeout=30)
+    done = subprocess.run(["bash", "-c", script], capture_output=True, check=True, timeout=600)
     assert json.loads(done.stdout)[1:] == words

@@ -36,7 +36,7 @@ class MariaDB:
         self.process: subprocess.Popen[bytes] | None = None
         self.tables: list[tuple] | None = None
 
-    def start(self, timeout: float = 60.0, port: int | None = None) -> MariaDB:
+    def start(self, timeout: float = 600, port: int | None = None) -> MariaDB:
         """Install the system tables where there are none, start the server and wait until it answers.
 
         Raises:

@@ -101,7 +101,7 @@ class Slurm:
         self.config = Path()
         self.environment: dict[str, str] = {}
 
-    def start(self, timeout: float = 30.0) -> Slurm:
+    def start(self, timeout: float = 600) -> Slurm:
         """Start everything and wait until all nodes are idle.
 
         Raises:
@@ -138,7 +138,7 @@ class Slurm:
         if self.root.name.startswith("slurm-"):
             shutil.rmtree(self.root, ignore_errors=True)
 
-    def startController(self, timeout: float = 30.0, clean: bool = False) -> None:
+    def startController(self, timeout: float = 600, clean: bool = False) -> None:
         """Start slurmctld (again) and wait until it answers; `clean` forgets all jobs there were."""
         self._spawn("slurmctld", "slurmctld", "-D", *(["-c"] if clean else []))
         self._await(lambda: self.run("scontrol", "ping").returncode == 0, timeout, "slurmctld does not answer")
@@ -155,7 +155,7 @@ class Slurm:
         """Stop the daemon of a node; what runs there goes on unless it is killed too."""
         self._end(node, sign)
 
-    def run(self, *command: str, timeout: float = 30.0) -> subprocess.CompletedProcess[str]:
+    def run(self, *command: str, timeout: float = 600) -> subprocess.CompletedProcess[str]:
         """Run a command such as squeue or scontrol against this cluster."""
         return subprocess.run(
             command, env=self.environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout
@@ -178,13 +178,13 @@ class Slurm:
         words = self.run("scontrol", "--oneliner", "show", "job", str(job)).stdout.split()
         return dict(word.split("=", 1) for word in words if "=" in word)
 
-    def awaitJob(self, job: int, states: Iterable[str] = ENDED, timeout: float = 30.0) -> str:
+    def awaitJob(self, job: int, states: Iterable[str] = ENDED, timeout: float = 600) -> str:
         """Wait until a job is in one of these states (default: has ended) and return the state."""
         wanted = frozenset(states)
         self._await(lambda: self.readJob(job).get("JobState") in wanted, timeout, f"job {job} is not {sorted(wanted)}")
         return self.readJob(job)["JobState"]
 
-    def cancelJobs(self, timeout: float = 20.0) -> None:
+    def cancelJobs(self, timeout: float = 600) -> None:
         """Cancel all jobs and wait until none is left."""
         self.run("scancel", f"--user={getpass.getuser()}")
         self._await(lambda: not self.listJobs(), timeout, "jobs do not end")

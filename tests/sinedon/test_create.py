@@ -131,7 +131,7 @@ def testNewAppionDatabaseOnMySQL(config, mariadb, capsys):
 def testCommandsRunAsAModule(config):
     config("[global]\nhost: 127.0.0.1\nport: 1\n[leginondata]\ndb: leginondb\n[projectdata]\ndb: projectdb\n")
     command = [sys.executable, "-m", "sinedon", "check"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 2
     assert "cannot open database 'leginondb' on 127.0.0.1:1" in done.stderr
     assert "Traceback" not in done.stderr

@@ -37,7 +37,7 @@ def testConcurrentWritersMakeNoDuplicates():
     sinedon.closeConnections()
     with multiprocessing.get_context("spawn").Pool(PROCESSES) as pool:
         arguments = [(number, time.time() + 2.5) for number in range(PROCESSES)]
-        met = pool.starmap_async(writeRows, arguments, chunksize=1).get(timeout=120)
+        met = pool.starmap_async(writeRows, arguments, chunksize=1).get(timeout=600)
     paths = list(appiondata.ApPathData.objects.values_list("path", flat=True))
     assert sorted(paths) == sorted(f"/run{item}" for item in range(ROWS))
     assert sorted(leginondata.CameraEMData.objects.values_list("nframes", flat=True)) == list(range(-1, ROWS))

@@ -56,6 +56,27 @@ def calcReasonGroup(reason: str, filename: str = "") -> str:
     return re.sub(r"\d+(\.\d+)?", "N", reason)
 
 
+#: A word of a reason: between blanks, quotation marks, brackets, and what parts a sentence or an option from its value.
+WORD = re.compile(r"[^\s'\"`()\[\]{}<>,;=]+")
+
+
+def calcAlike(reason: str, filename: str = "") -> str:
+    """A reason without all that may be of one image: paths, files, its name and what is made of it, numbers.
+
+    >>> calcAlike("cannot read '/data/a/img_0001.mrc' at 0x7f3a: error 3", "img_0001")
+    "cannot read '…' at …: error …"
+    """
+    if filename:
+        reason = reason.replace(filename, "0")
+    return WORD.sub(lambda word: _replaceOwn(word[0]), reason)
+
+
+def _replaceOwn(word: str) -> str:
+    """The dots in place of a word with a number or a slash in it; what ends a sentence stays."""
+    bare = word.rstrip(".:!?")
+    return "…" + word[len(bare) :] if "/" in bare or any(letter.isdigit() for letter in bare) else word
+
+
 def groupReasons(reasons: Iterable[tuple[int, str, str]]) -> list[tuple[str, list[int]]]:
     """(reason of the first, ids) of each group of (id, filename, reason), the largest group first."""
     groups: dict[str, tuple[str, list[int]]] = {}

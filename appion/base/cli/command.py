@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TextIO
 
 import sinedon
+from appion.base.calc.plain import makePlain
 from appion.base.cli.logs import closeLogging, setupLogging
 from appion.base.cli.options import Parser
 from appion.base.cli.screen import endQuietly, isReaderGone
@@ -116,14 +117,14 @@ def printConfig(parser: Parser, args: argparse.Namespace, out: TextIO | None = N
     """Print every setting and every option, one a line: name, value, and where it comes from."""
     out = sys.stdout if out is None else out
     for setting in describeSettings():
-        print(f"appion.{setting.key}", setting.value, setting.origin, sep="\t", file=out)
+        print(f"appion.{setting.key}", *map(makePlain, (setting.value, setting.origin)), sep="\t", file=out)
     names = {action.dest: action.option_strings[-1] for action in reversed(parser.actions)}
     for dest, value in vars(args).items():
         if dest in parser.given:
             origin = "command line"
         else:
             origin = "default" if value == parser.get_default(dest) else "derived"
-        print(names.get(dest, dest), value, origin, sep="\t", file=out)
+        print(names.get(dest, dest), makePlain(value), origin, sep="\t", file=out)
 
 
 def runCommand(body: Callable[[], int | None]) -> int:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import random
 from collections.abc import Iterator, Sequence
 from itertools import islice
 
+from appion.base.calc.plain import formatJson
 from appion.base.cli.job import Command, J, R
 from appion.base.config import setting
 from appion.base.failures import Failure
@@ -28,7 +28,7 @@ def printDryRun(command: Command[J, R], job: J) -> None:
     printed.
     """
     for line in islice(constructLines(command, job, chooseImages(command, job)), job.args.limit):
-        print(json.dumps(line, ensure_ascii=False), flush=True)
+        print(formatJson(line, ensure_ascii=False), flush=True)
 
 
 def chooseImages(command: Command[J, R], job: J) -> list[int]:

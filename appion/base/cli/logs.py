@@ -9,6 +9,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from appion.base.calc.plain import PlainFormatter, makePlain
+
 logger = logging.getLogger(__name__)
 
 #: The packages whose messages are shown.
@@ -19,7 +21,7 @@ PACKAGES = ("appion", "sinedon")
 WIPE_LINE = "\r\x1b[K"
 
 
-class TerminalFormatter(logging.Formatter):
+class TerminalFormatter(PlainFormatter):
     """The bare message; from warnings on, the level before it."""
 
     def __init__(self, tty: bool) -> None:
@@ -58,12 +60,12 @@ def setupLogging(rundir: Path | None, program: str = "", argv: Sequence[str] = (
 
 
 def constructFileHandler(path: Path, program: str, argv: Sequence[str]) -> logging.Handler:
-    command = shlex.join([program, *argv])
+    command = makePlain(shlex.join([program, *argv]))
     # Bytes of the command line that are no text are written as they came.
     with path.open("a", encoding="utf-8", errors="surrogateescape") as log:
         log.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {command}\n")
     handler = logging.FileHandler(path, encoding="utf-8", errors="surrogateescape")
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s", datefmt="%Y-%m-%d %H:%M:%S"))
+    handler.setFormatter(PlainFormatter("%(asctime)s %(levelname)s %(message)s", datefmt="%Y-%m-%d %H:%M:%S"))
     return handler
 
 

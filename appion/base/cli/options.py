@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
+from appion.base.calc.plain import makePlain
 from appion.base.cli.screen import replaceUnshowable
 from appion.base.cli.suggest import suggestNearest
 from appion.base.records.stamp import readVersion
@@ -58,7 +59,7 @@ class Parser(argparse.ArgumentParser):
         super().__init__(*args, **kwargs)
 
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"error: {message} (see {self.prog} --help)\n")
+        self.exit(2, f"error: {makePlain(message)} (see {self.prog} --help)\n")
 
     @property
     def actions(self) -> list[argparse.Action]:

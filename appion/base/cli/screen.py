@@ -9,7 +9,9 @@ import select
 import sys
 from collections.abc import Callable
 from functools import wraps
-from typing import Any
+from typing import Any, TextIO
+
+from appion.base.calc.plain import makePlain
 
 
 def replaceUnshowable() -> None:
@@ -24,6 +26,12 @@ def replaceUnshowable() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
+
+
+def show(*lines: object, file: TextIO | None = None) -> None:
+    """Print these lines, one each, whatever stands in the names and texts of which they are made."""
+    for line in lines:
+        print(makePlain(line), file=file, flush=file is not None)
 
 
 def flushQuietly() -> None:

@@ -8,6 +8,8 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import Any, NoReturn
 
+from appion.base.calc.plain import makePlain
+
 
 def suggestNearest(word: str, known: Iterable[str]) -> str:
     """Return ``; did you mean X?`` with the one of the `known` words that is most like it; nothing if none is."""
@@ -46,6 +48,9 @@ class CommandParser(argparse.ArgumentParser):
                 return
             if not any(option.startswith(word) for option in self._option_string_actions):
                 self.refuse(word)
+
+    def error(self, message: str) -> NoReturn:
+        super().error(makePlain(message))
 
     def refuse(self, word: str) -> NoReturn:
         """End with an error that names a word which has no place, and the option nearest to it."""

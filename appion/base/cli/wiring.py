@@ -26,7 +26,7 @@ from appion.base.records.task import Computed, Task, encodeComputed
 from appion.base.retrieve.host import readUserName
 from appion.base.retrieve.session import isSessionDone
 from appion.base.step import Step
-from appion.base.store.job import failQueuedJob, finishJob, startJob
+from appion.base.store.job import failQueuedJob, finishJob, isAborted, startJob
 from appion.base.store.lock import RunLock, acquireLock
 from appion.base.store.path import savePathData
 from appion.base.store.runoptions import saveRunOptions
@@ -39,7 +39,7 @@ log = logging.getLogger(__name__)
 def runStep(command: Command[J, R], argv: Sequence[str] | None = None) -> int:
     """Run a command with these words (`sys.argv[1:]` unless given) and return its exit code.
 
-    0 done or stopped, 1 broken off, 2 something a person has to mend.
+    0 done or stopped, 1 broken off or nothing came of it, 2 something a person has to mend.
     """
     argv = list(sys.argv[1:] if argv is None else argv)
     name = chooseName(command.names, sys.argv[0])
@@ -78,12 +78,18 @@ def followCall(command: Command[J, R], call: Call) -> int:
             setupLogging(rundir, call.name, call.argv, quiet=args.background)
             logMessages(messages)
             log.info("%s", job.context.program)
-            workOn(command, job, rundir, lock, checkRun(command, job))
-    return 0
+            trouble = workOn(command, job, rundir, lock, checkRun(command, job))
+            if trouble:
+                log.error("%s", trouble)
+    return 1 if trouble else 0
 
 
-def workOn(command: Command[J, R], job: J, rundir: Path, lock: RunLock, warnings: Sequence[str]) -> None:
-    """Work on the run, whose lock is held, and keep its job row up to date. The warnings are noted with the run."""
+def workOn(command: Command[J, R], job: J, rundir: Path, lock: RunLock, warnings: Sequence[str]) -> str:
+    """Work on the run, whose lock is held, and keep its job row up to date. The warnings are noted with the run.
+
+    Returns:
+        Why nothing came of it, for which its job says E; empty if something did.
+    """
     call, args, program = job.call, job.args, job.context.program
     path_id = savePathData(rundir)
     job_id = startJob(args, job.session.def_id, path_id, command.jobtype, command.other_jobtypes, readUserName())
@@ -99,10 +105,13 @@ def workOn(command: Command[J, R], job: J, rundir: Path, lock: RunLock, warnings
             shaping = constructRunOptions(args, call.parser)
             saveRunOptions(rundir, call.name, shaping, program, listEarlier(rundir, program))
             run = command.saveRun(job, path_id)
-        runLoop(constructStep(command, job, run), rundir, constructLoopOptions(job, warnings), lock=lock)
-        succeeded = True
+        summary = runLoop(
+            constructStep(command, job, run, job_id), rundir, constructLoopOptions(job, warnings), lock=lock
+        )
+        succeeded = not summary.trouble
         if run is not None:
             command.reportRun(run)
+        return summary.trouble
     finally:
         finishJob(job_id, succeeded)
 
@@ -148,7 +157,7 @@ def constructLoopOptions(job: Job, warnings: Sequence[str] = ()) -> LoopOptions:
     )
 
 
-def constructStep(command: Command[J, R], job: J, run: R | None) -> Step:
+def constructStep(command: Command[J, R], job: J, run: R | None, job_id: int | None = None) -> Step:
     """Return the functions of a step for the loop; without a run (``--no-commit``) nothing is stored."""
     settle = setting(f"{command.step}.settle")
 
@@ -177,5 +186,6 @@ def constructStep(command: Command[J, R], job: J, run: R | None) -> Step:
         measure=command.measure,
         timeout=setting(f"{command.step}.timeout"),
         isOver=lambda: isSessionDone(job.session.def_id),
+        isAborted=lambda: isAborted(job_id),
         program=job.context.program,
     )

@@ -30,6 +30,8 @@ def calcDemand(run: Run) -> Demand:
     backlog, running = counts[Phase.QUEUED], counts[Phase.RUNNING]
     if run.stopping or run.infrastructure.isPaused() or run.database.isPaused() or run.low_space:
         backlog = 0
+    if run.alike.isActive():
+        backlog = min(backlog, 1)
     if run.options.limit is not None:
         backlog = min(backlog, max(0, run.options.limit - len(run.taken)) + counts[Phase.BACKING_OFF])
     return Demand(

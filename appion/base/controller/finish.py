@@ -11,7 +11,7 @@ from typing import Any
 from appion.base.config import setting
 from appion.base.controller.intake import noteRecovered, noteWait
 from appion.base.controller.report import describeProgram
-from appion.base.controller.run import DatabaseAway, Run, askDatabase, noteFailure, stopRun
+from appion.base.controller.run import DatabaseAway, Run, askDatabase, noteFailure, noteSuccess, stopRun
 from appion.base.controller.state import Phase
 from appion.base.failures import (
     ConfigurationFailure,
@@ -32,6 +32,9 @@ from appion.base.store.scratch import calcScratchRoot, cleanScratch
 from appion.base.workers.task import Outcome
 
 logger = logging.getLogger(__name__)
+
+#: What an exposure is in when its result is there and its files and rows are not.
+STORING = "storing"
 
 #: Seconds of storing in one turn, so that a full journal does not keep the workers waiting.
 STORE_SLICE = 2.0
@@ -63,6 +66,8 @@ def recoverRun(run: Run) -> None:
     if stored and run.options.commit:
         finishStored(run, stored)
     run.working = bool(done or waiting)
+    if done:  # what failed before that has a fault of its own if it fails so again
+        run.alike.succeeded = time.time()
     run.exposures.recall(done, attempts.values())
     for image_id in waiting:
         noteRecovered(run, image_id)
@@ -132,6 +137,7 @@ def settleOutcome(run: Run, image_id: int, outcome: Outcome) -> None:
             run.reporter.addSeconds(outcome.seconds)
         run.exposures.computed(image_id)
         run.to_store.append(image_id)
+        noteSuccess(run)
     elif isinstance(failure, NotReady):
         noteWait(run, image_id, failure, None)
     else:
@@ -215,6 +221,7 @@ def storeResult(run: Run, image_id: int) -> None:
     line = run.step.report(result)
     run.reporter.warn(name, getattr(result, "warnings", ()))
     run.exposures.finish(image_id)
+    noteSuccess(run, STORING)
     run.reporter.finished.append(time.monotonic())
     run.reporter.event("stored" if run.options.commit else "kept", image=image_id, name=name,
                        store_seconds=round(time.monotonic() - start, 3), files=list(files),
@@ -242,7 +249,7 @@ def noteUnstored(run: Run, image_id: int, error: Exception) -> None:
         raise failure from error
     if isinstance(error, ImageFailure):
         discardRecord(run, image_id, failure.reason)
-    noteFailure(run, image_id, failure, during="storing")
+    noteFailure(run, image_id, failure, during=STORING)
 
 
 def saveChanges(run: Run) -> None:

@@ -69,6 +69,22 @@ def pollDatabase(run: Run) -> None:
     run.polled = True
 
 
+def checkAborted(run: Run) -> None:
+    """End the run, as after a signal, if its job was ended on the web pages; looked at now and then."""
+    now = time.monotonic()
+    if now < run.next_look or run.database.isPaused():
+        return
+    run.next_look = now + setting("job_poll")
+    try:
+        aborted = askDatabase(run, run.step.isAborted)
+    except Exception as error:  # the run goes on as it would without a row
+        logger.debug("the job's row cannot be read: %s", error)
+        return
+    if aborted:
+        run.aborted, run.stops = True, max(run.stops, 1)
+        logger.warning("the job was ended on the web pages: stopping")
+
+
 def takeRequests(run: Run) -> None:
     """Forget failures that somebody asked to forget; requests that cannot be read now wait for the next poll."""
     try:
@@ -134,6 +150,7 @@ def fillWindow(run: Run) -> bool:
     """
     if run.database.isPaused() or isSpaceLow(run):
         return False
+    hastenOne(run)
     looks = int(setting("checks"))
     while looks > 0 and run.suspect is None:
         free = countFree(run)
@@ -153,6 +170,12 @@ def fillWindow(run: Run) -> bool:
     return True
 
 
+def hastenOne(run: Run) -> None:
+    """While all fail alike, and nothing else is in line, have one that failed so tried again."""
+    if run.alike.isActive() and not run.exposures.counts[Phase.QUEUED] and countFree(run):
+        next(filter(None, (run.exposures.hasten([one]) for one in run.alike.listExcused())), None)
+
+
 def countFree(run: Run) -> int:
     """How many exposures may still be handed out.
 
@@ -162,6 +185,8 @@ def countFree(run: Run) -> int:
     """
     if run.infrastructure.isPaused() or run.pool.isBroken():
         return 0
+    if run.alike.isActive():  # one at a time, to find out whether it still fails
+        return 0 if run.alike.outage.isPaused() or run.pool.flights or run.to_store else 1
     workers = max(1, run.pool.countWorkers()) if run.pool.isAlive() else run.pool.planned
     return int(workers * setting("window")) - len(run.pool.flights)
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from appion.base.calc.pace import calcQuantile, calcRate, calcReasonGroup, calcTimeLeft, groupReasons, isFallingBehind
+from appion.base.calc.plain import makePlain
 from appion.base.config import setting
 from appion.base.controller.state import FINISHED, Exposures, Phase
 from appion.base.records.program import Program
@@ -46,6 +47,7 @@ class Reporter:
         self.warnings: deque[str] = deque(maxlen=5)  # the latest of results
         self.warned: dict[str, list[Any]] = {}  # how often since the start: group -> text of the first, number
         self.timed, self.spent = 0, 0.0  # how many exposures were computed in how many seconds of workers
+        self.still_since: float | None = None  # when last stored, or since when there is something to do (Unix time)
         self.metrics = ""  # as they were last written
         self._unsaved: deque[dict[str, Any]] = deque(maxlen=10_000)  # events that could not be written so far
         self._last_status = self._last_log = float("-inf")
@@ -120,7 +122,7 @@ class Reporter:
         self.metrics = constructMetrics(status)
         self._try("status.json", lambda: saveStatus(self.rundir, status))
         self._try("metrics.prom", lambda: saveMetrics(self.rundir, self.metrics))
-        line = formatNumbers(status)
+        line = makePlain(formatNumbers(status))
         if self.live:
             self.stream.write(f"\r\x1b[K{line[: shutil.get_terminal_size().columns - 1]}")
             self.stream.flush()
@@ -141,6 +143,9 @@ class Reporter:
         rate, arriving = calcRate(list(self.finished), now), calcRate(list(self.arrived), now)
         oldest = min(exposures.since.values(), default=None)
         behind = sum(left.values())
+        to_do = any(left[phase] for phase in (Phase.QUEUED, Phase.RUNNING, Phase.STORING))
+        stored = time.time() - now + self.finished[-1] if self.finished else 0.0
+        self.still_since = max(self.still_since or time.time(), stored) if to_do else None
         return {
             **self._about,
             "heartbeat": time.time(),

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from appion.base.calc.outage import Outage
 from appion.base.config import setting
+from appion.base.controller.alike import Alike
 from appion.base.controller.report import Reporter
 from appion.base.controller.state import Exposures, Phase
 from appion.base.failures import ConfigurationFailure, Failure
@@ -74,10 +75,12 @@ class Run:
     storage: Outage = field(default_factory=_pause)
     infrastructure: Outage = field(default_factory=lambda: _pause(tolerance=int(setting("pause_after")) - 1))
     folder: Outage = field(default_factory=lambda: _pause(longest=30.0))  # files that the daemon itself needs
+    alike: Alike = field(default_factory=lambda: Alike(max(2, int(setting("pause_after_alike"))), _pause()))
     to_store: deque[int] = field(default_factory=deque)
     taken: set[int] = field(default_factory=set)  # ids handed out, kept only with a limit
     next_poll: float = 0.0
     next_full: float = 0.0
+    next_look: float = field(default_factory=lambda: time.monotonic() + setting("job_poll"))  # at the job's own row
     highest: int = 0
     recovered: bool = False  # it is known what earlier daemons did
     polled: bool = False
@@ -89,6 +92,7 @@ class Run:
     low_space: str = ""
     fatal: ConfigurationFailure | None = None
     stops: int = 0
+    aborted: bool = False
     stop_deadline: float | None = None
     idle_since: float | None = None
     live_jobs: set[str] | None = None  # as last heard of
@@ -133,15 +137,41 @@ def stopRun(run: Run, failure: ConfigurationFailure) -> None:
 def noteFailure(run: Run, image_id: int, failure: Failure, **where: Any) -> None:
     """Record one failure of one exposure and what becomes of it."""
     name = run.exposures.names.get(image_id, "")
-    attempt = run.exposures.fail(image_id, failure)
+    excused: dict[int, int] = {}
+    if failure.kind == "image":
+        excused = noteAlike(run, image_id, failure, where.get("during", ""))
+    attempt = run.exposures.fail(image_id, failure, excused.pop(image_id, None))
+    for other, count in excused.items():
+        run.exposures.excuse(other, count)
     aside = run.exposures.phase[image_id] is Phase.SET_ASIDE
     delay = None if attempt.next_try is None else round(max(0.0, attempt.next_try - time.time()), 1)
     run.reporter.event(
         "set aside" if aside else "failed",
-        image=image_id, name=name, attempt=attempt.count, **{"class": failure.kind}, reason=failure.reason,
+        image=image_id, name=name, attempt=attempt.count, **{"class": attempt.kind}, reason=failure.reason,
         remedy=failure.remedy, command=failure.command, retry_in=delay, **({"host": failure.host} | where),
     )  # fmt: skip
     logger.warning("%s (image %d) failed%s: %s", name, image_id, ", set aside" if aside else "", failure)
     if failure.kind == "infrastructure" and run.infrastructure.fail(failure.reason):
         logger.warning("too many failures in a row, pausing: %s", failure.reason)
         run.reporter.event("paused", reason=failure.reason)
+
+
+def noteAlike(run: Run, image_id: int, failure: Failure, stage: str) -> dict[int, int]:
+    """Take in a failure that is to be held against an image; see :meth:`Alike.fail` for what is returned."""
+    before, exposures = run.alike.isActive(), run.exposures
+    name, old = exposures.names.get(image_id, ""), exposures.attempts.get(image_id)
+    excused = run.alike.fail(image_id, name, failure.reason, old, stage)
+    if run.alike.isActive() and not before:
+        reason = run.alike.describe()
+        logger.error("%s; nothing is held against them, and one is tried now and then", reason)
+        run.reporter.event("paused", reason=reason, remedy=failure.remedy)
+    return excused
+
+
+def noteSuccess(run: Run, stage: str = "") -> None:
+    """One got through: whatever failed alike before is tried again now."""
+    excused = run.alike.succeed(stage)
+    if excused is not None:
+        logger.info("exposures succeed again; the %d that had failed alike are tried again", len(excused))
+        run.reporter.event("resumed", reason="exposures succeed again")
+        run.exposures.hasten(excused)

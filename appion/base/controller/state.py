@@ -33,6 +33,9 @@ class Phase(StrEnum):
     DONE = "done"
 
 
+#: Class of what was held against an image and turned out to be wrong with all.
+ALL_ALIKE = "infrastructure"
+
 FINISHED = frozenset({Phase.SET_ASIDE, Phase.REJECTED, Phase.DONE})
 
 
@@ -53,12 +56,16 @@ class Limits:
 
 @dataclass
 class Wait:
-    """Why an exposure waits: `since` is when the reason last changed, `checks` how often it was looked at since."""
+    """Why an exposure waits: `since` is when the reason last changed, `checks` how often it was looked at since.
+
+    `looked` is when that was last; only what was found unchanged then is known to be so.
+    """
 
     reason: str
     since: float
     checks: int
     params: Any
+    looked: float = 0.0
 
 
 class Exposures:
@@ -189,7 +196,7 @@ class Exposures:
         news = wait is None or wait.reason != reason
         if wait is None or news:
             wait = Wait(reason, now, 0, params)
-        wait.checks += 1
+        wait.checks, wait.looked = wait.checks + 1, now
         delay = calcBackoff(wait.checks, self.limits.recheck, self.limits.recheck_max)
         self._sleep(image_id, Phase.WAITING, delay)
         self.waits[image_id] = wait
@@ -219,8 +226,12 @@ class Exposures:
             self.attempts_changed = True
         self._move(image_id, Phase.DONE)
 
-    def fail(self, image_id: int, failure: Failure) -> Attempt:
-        """Note a failure and decide what becomes of the exposure."""
+    def fail(self, image_id: int, failure: Failure, excused: int | None = None) -> Attempt:
+        """Note a failure and decide what becomes of the exposure.
+
+        Args:
+            excused: all fail alike: no more than so many failures are held against it, and there is time.
+        """
         old = self.attempts.get(image_id)
         count, lost = (old.count, old.infrastructure) if old else (0, 0)
         if failure.kind == "infrastructure":
@@ -229,12 +240,15 @@ class Exposures:
             self._marks[image_id] = self.successes
             delay = calcBackoff(lost, self.limits.pause, self.limits.pause_max)
             final = lost >= self.limits.infrastructure_attempts
+        elif excused is not None:
+            count, delay, final = excused, self.limits.backoff_max, False
         else:
             count += failure.kind == "image"
             delay = calcBackoff(count, self.limits.backoff, self.limits.backoff_max)
             final = failure.kind == "configuration" or count >= self.limits.attempts
+        kind = failure.kind if excused is None else ALL_ALIKE
         attempt = Attempt(
-            image_id, self.names.get(image_id, ""), failure.kind, count, lost, failure.reason, failure.remedy,
+            image_id, self.names.get(image_id, ""), kind, count, lost, failure.reason, failure.remedy,
             failure.command, failure.host, failure.log_tail[-4000:], self.wall(),
             None if final else self.wall() + delay,
         )  # fmt: skip
@@ -247,6 +261,23 @@ class Exposures:
         else:
             self._sleep(image_id, Phase.BACKING_OFF, delay)
         return attempt
+
+    def excuse(self, image_id: int, count: int) -> None:
+        """Its last failure is that of all: hold no more than `count` against it; there is time to try it again."""
+        delay = self.limits.backoff_max
+        self.attempts[image_id] = replace(
+            self.attempts[image_id], kind=ALL_ALIKE, count=count, next_try=self.wall() + delay
+        )
+        self.attempts_changed = True
+        if self.phase.get(image_id) in (Phase.SET_ASIDE, Phase.BACKING_OFF):
+            self._sleep(image_id, Phase.BACKING_OFF, delay)
+
+    def hasten(self, ids: Iterable[int]) -> list[int]:
+        """Try those that failed at once instead of later; returns which they are."""
+        chosen = [image_id for image_id in ids if self.phase.get(image_id) is Phase.BACKING_OFF]
+        for image_id in chosen:
+            self._queue(image_id)
+        return chosen
 
     def retry(self, ids: Iterable[int] | None = None) -> list[int]:
         """Forget the failures of these images (None: of all), have them tried at once; returns whose were forgotten."""

@@ -10,6 +10,9 @@ from collections.abc import Iterator, Sequence
 #: Seconds for which the list of a folder is remembered, and how many names of one.
 REMEMBERED, MANY_NAMES = 30.0, 200_000
 
+#: What is said of a file whose folder is not there either.
+NO_FOLDER = "is not there, nor is its folder"
+
 #: What a picture or a movie may end in.
 FORMATS = frozenset({"mrc", "mrcs", "tif", "tiff", "eer", "st", "dm4", "raw"})
 
@@ -25,7 +28,7 @@ def describeMissing(path: str) -> str:
     folder, name = os.path.split(path)
     names = _listFolder(folder or ".")
     if names is None:
-        return f"{path} is not there, nor is its folder"
+        return f"{path} {NO_FOLDER}"
     similar = list(_findSimilar(names, name))
     if not similar:
         return f"{path} is not there"

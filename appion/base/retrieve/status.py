@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 from appion.base.failures import ConfigurationFailure
 from appion.base.records.runfolder import statusPath
 from appion.base.retrieve.lock import readLockHolder
+from appion.base.retrieve.neighbours import NO_FOLDER
 
 #: Seconds without a sign of life after which a daemon is taken to hang (or, on another host, to be gone).
 PATIENCE = 120.0
@@ -85,22 +87,44 @@ def findTrouble(status: dict[str, Any]) -> tuple[str, ...]:
         ("polling", "listing the exposures fails"),
         ("storing", "results cannot be stored (they are kept)"),
         ("paused", "nothing is handed out for now"),
+        ("stalled", "nothing was stored"),
     ):
         if status.get(key):
-            since = status[key]["since"]
-            when = f" since {time.strftime('%H:%M:%S', time.localtime(since))}" if since else ""
-            lines.append(f"{text}{when}: {status[key]['reason']}")
+            lines.append(f"{text}{formatSince(status[key]['since'])}: {status[key]['reason']}")
     if status.get("unwritable"):
         lines.append(f"the run folder cannot be written: {status['unwritable']}")
     if status.get("workers_started") and not workers["in_sight"] and workers["cluster"] == "local":
         lines.append(f"none of {workers['planned']} workers is there")
     lines += workers.get("trouble", [])
-    if counts["waiting"] >= MANY_WAIT and not counts["running"] and status["behind"]["minutes"] > LONG_WAIT:
-        reason = status["waiting_for"][0]["reason"]
-        lines.append(f"{counts['waiting']} exposures wait for their input and nothing runs: {reason}")
+    lines += findWaiting(status)
     if status["falling_behind"]:
         lines.append(
             f"falling behind: {status['arriving_per_hour']:.0f} exposures an hour come, "
             f"{status['rate_per_hour']:.0f} get done"
         )
     return tuple(lines)
+
+
+def findWaiting(status: dict[str, Any]) -> list[str]:
+    """One line if exposures wait for their input, nothing else is to be done, and that is no matter of time."""
+    counts, minutes = status["counts"], status["behind"]["minutes"]
+    if not counts["waiting"] or any(counts[phase] for phase in ("queued", "running", "storing")):
+        return []
+    long = minutes > LONG_WAIT and (counts["waiting"] >= MANY_WAIT or not counts["done"])
+    if not long and not isFolderMissing(status["waiting_for"], counts["waiting"]):
+        return []
+    since, reason = formatSince(status["heartbeat"] - 60 * minutes), status["waiting_for"][0]["reason"]
+    return [f"{counts['waiting']} exposures wait for their input{since} and nothing runs: {reason}"]
+
+
+def isFolderMissing(groups: Sequence[dict[str, Any]], waiting: int) -> bool:
+    """Whether all that wait, a number, wait for files in folders that are not there, by the groups of reasons."""
+    return waiting > 0 and sum(group["count"] for group in groups if NO_FOLDER in group["reason"]) == waiting
+
+
+def formatSince(since: float | None) -> str:
+    """The words "since HH:MM:SS" after a blank, with the date where it is not of today; empty for None."""
+    if not since:
+        return ""
+    then, form = time.localtime(since), "%H:%M:%S"
+    return time.strftime(f" since {form if then[:3] == time.localtime()[:3] else f'%Y-%m-%d {form}'}", then)

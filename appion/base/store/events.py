@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from appion.base.calc.plain import formatJson
 from appion.base.records.runfolder import eventsPath
 
 
@@ -21,7 +21,7 @@ def saveEvents(rundir: Path | str, events: Iterable[Mapping[str, Any]]) -> None:
         OSError: disk full and the like; then none of them is there.
     """
     lines = [
-        json.dumps({key: value for key, value in event.items() if value not in (None, "")}, default=str) + "\n"
+        formatJson({key: value for key, value in event.items() if value not in (None, "")}) + "\n"
         for event in events
     ]
     if not lines:

@@ -21,6 +21,9 @@ QUEUED = ("Q", "")
 #: Status set by a person on the web pages (aborted, ignored), which stays as it is.
 SET_BY_USER = ("A", "I")
 
+#: What "Abort job" and "Kill job" of the web pages set; nobody else does while the program runs.
+ENDED_BY_USER = ("A", DONE)
+
 
 def startJob(args: argparse.Namespace, session_id: int, path_id: int, jobtype: str,
              other_jobtypes: Collection[str], user: str) -> int | None:
@@ -76,6 +79,14 @@ def updateJobStatus(job_id: int | None, status: str) -> None:
             logger.info("job %d stays %s, as set on the web pages", job_id, now)
             return
     sinedon.updateRow(appiondata.ApAppionJobData, job_id, status=status)
+
+
+def isAborted(job_id: int | None) -> bool:
+    """Whether a person has ended the job on the web pages, whose `qdel` does not reach every program."""
+    if job_id is None:
+        return False
+    rows = appiondata.ApAppionJobData.objects.filter(def_id=job_id)
+    return rows.values_list("status", flat=True).first() in ENDED_BY_USER
 
 
 @contextlib.contextmanager

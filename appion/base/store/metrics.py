@@ -16,6 +16,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+from appion.base.calc.plain import makePlain
 from appion.base.config import setting
 from appion.base.failures import ConfigurationFailure
 from appion.base.store.files import writeAtomically
@@ -25,7 +26,7 @@ logger = logging.getLogger(__name__)
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 #: What status.json may tell the trouble of, and the name it has in `appion_outage`.
 OUTAGES = {"database": "database", "polling": "polling", "storing": "storing", "paused": "submission",
-           "unwritable": "rundir"}  # fmt: skip
+           "stalled": "stalled", "unwritable": "rundir"}  # fmt: skip
 
 Sample = tuple[str, dict[str, Any], float | None]  # what follows the metric's name, labels, value
 
@@ -94,7 +95,8 @@ def formatLabels(labels: Mapping[str, Any]) -> str:
     """Labels in braces; values may be any text. One without a value is as good as none, so it is left out."""
     pairs = []
     for name, value in labels.items():
-        text = str(value).encode("utf-8", "replace").decode()  # a path may hold bytes that are no text
+        text = "\n".join(map(makePlain, str(value).split("\n")))
+        text = text.encode("utf-8", "replace").decode()  # a path may hold bytes that are no text
         text = text.replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"")
         pairs += [f'{name}="{text}"'] if text else []
     return f"{{{','.join(pairs)}}}"

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
+from appion.base.calc.plain import formatJson
 from appion.base.records.runfolder import statusPath
 from appion.base.store.files import writeAtomically
 
 
 def saveStatus(rundir: Path | str, status: dict[str, Any]) -> None:
     """Replace the status of a run."""
-    writeAtomically(statusPath(rundir), json.dumps(status, indent=1))
+    writeAtomically(statusPath(rundir), formatJson(status, indent=1))

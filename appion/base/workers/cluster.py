@@ -14,6 +14,7 @@ import dask.config
 from distributed import Nanny, SpecCluster
 from distributed.deploy.cluster import Cluster
 
+from appion.base.calc.plain import PlainFormatter
 from appion.base.config import setting
 from appion.base.failures import ConfigurationFailure, Failure
 from appion.base.workers.doors import PROTOCOL, ClosedScheduler, ClosedWorker, constructDashboard, constructSecurity
@@ -200,7 +201,7 @@ def redirectDaskLogs(folder: Path) -> Iterator[None]:
     """Have what Dask says in this process written to ``<folder>/dask.log`` instead of the terminal."""
     folder.mkdir(parents=True, exist_ok=True)
     handler = logging.FileHandler(folder / "dask.log", delay=True)
-    handler.setFormatter(logging.Formatter("%(asctime)s %(name)s %(levelname)s %(message)s"))
+    handler.setFormatter(PlainFormatter("%(asctime)s %(name)s %(levelname)s %(message)s"))
     loggers = [logging.getLogger(name) for name in ("distributed", "distributed.client", "tornado", "bokeh")]
     loggers += [logging.getLogger("tornado.application"), logging.getLogger("distributed.gc")]
     before = [(logger, logger.handlers[:], logger.propagate) for logger in loggers]

@@ -19,7 +19,7 @@ def runWithoutReader(*words, **changes):
     os.close(reader)
     try:
         return subprocess.run(
-            [str(word) for word in words], stdout=writer, stderr=subprocess.PIPE, text=True, timeout=120, **changes
+            [str(word) for word in words], stdout=writer, stderr=subprocess.PIPE, text=True, timeout=600, **changes
         )
     finally:
         os.close(writer)

@@ -31,7 +31,7 @@ BROKEN = {
 
 def run(*words, folder, variable="DASK_CONFIG"):
     environment = {**os.environ, variable: str(folder), "PYTHONPATH": str(ROOT)}
-    return subprocess.run(words, env=environment, capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL)
+    return subprocess.run(words, env=environment, capture_output=True, text=True, timeout=600, stdin=subprocess.DEVNULL)
 
 
 @pytest.mark.parametrize("name", BROKEN)

@@ -9,7 +9,7 @@ import sinedon
 from appion.base.cli.options import constructParser, parseArguments
 from appion.base.failures import ConfigurationFailure
 from appion.base.retrieve.host import readUserName
-from appion.base.store.job import failQueuedJob, finishJob, startJob, updateJobStatus
+from appion.base.store.job import failQueuedJob, finishJob, isAborted, startJob, updateJobStatus
 from appion.base.store.path import savePathData
 from sinedon.models import appiondata
 from tests.services.sessions import makeSession
@@ -136,6 +136,17 @@ def test_what_a_person_has_set_stays():
     assert jobs.get().status == "A"
     updateJobStatus(job_id, "R")
     assert jobs.get().status == "R"
+
+
+@pytest.mark.usefixtures("anydatabase")
+def test_a_person_ends_a_job_on_the_web_pages():
+    job_id = start()
+    assert not isAborted(job_id)
+    assert not isAborted(None)
+    assert not isAborted(job_id + 1)
+    for status, ended in (("A", True), ("D", True), ("R", False), ("I", False), ("E", False), (None, False)):
+        jobs.filter(def_id=job_id).update(status=status)
+        assert isAborted(job_id) == ended
 
 
 @pytest.mark.usefixtures("database")

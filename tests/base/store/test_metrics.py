@@ -140,7 +140,7 @@ def test_jobs_of_slurm_by_state_and_reason_and_what_is_wrong_with_slurm(finished
 
 
 def get(port, path="/metrics"):
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=10) as answer:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=600) as answer:
         return answer.headers["Content-Type"], answer.read().decode()
 
 
@@ -170,7 +170,7 @@ def test_over_http_while_the_run_lasts_and_whole_at_any_moment(lab, fast, inline
             runLoop(lab.step(), lab.rundir, LoopOptions(wait=False, workers=1), isDatabaseAway=lambda _: False)
         finally:
             stop.set()
-            thread.join(20)
+            thread.join(600)
     # When the run ended the port was closed, which the watcher may have met.
     assert [error for error in troubles if not isinstance(error, OSError)] == []
     assert len(served) > 10

@@ -35,7 +35,7 @@ with redirectDaskLogs(pathlib.Path(sys.argv[1])):
 def tryEach(folder, *settings):
     """What each of these settings has been told to be wrong with."""
     done = subprocess.run([sys.executable, "-c", TRY, str(folder), json.dumps(settings)],
-                          capture_output=True, text=True, timeout=100)  # fmt: skip
+                          capture_output=True, text=True, timeout=600)  # fmt: skip
     told = [json.loads(line) for line in done.stdout.splitlines()]
     assert len(told) == len(settings), (told, done.stderr)
     assert not any("failed to start" in reason for _, reason, _ in told)
@@ -98,7 +98,7 @@ def test_the_limit_of_open_files_is_raised_or_told_of(limits, words):
         "except Exception as error: print(error)"
     )
     done = subprocess.run(["bash", "-c", f'ulimit {limits}; exec "$@"', "bash", sys.executable, "-c", code],
-                          capture_output=True, text=True, timeout=60, cwd=os.getcwd())  # fmt: skip
+                          capture_output=True, text=True, timeout=600, cwd=os.getcwd())  # fmt: skip
     assert words in done.stdout, done.stderr
 
 

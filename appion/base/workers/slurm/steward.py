@@ -313,6 +313,8 @@ class Steward(Adaptive):
             "jobs": jobs,
             "pending": pending,
             "outages": {what: outage.began is not None for what, (outage, _) in outages.items()},
+            "stuck": self._stuck.describe(),
+            "refused": self._submitting.describe(),
             "excluded": len(nodes.excluded),
             "trouble": trouble,
         }
