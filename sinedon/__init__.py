@@ -22,13 +22,16 @@ if not settings.configured:
     django.setup()
 
 from sinedon import errors
-from sinedon.connection import closeConnections, countQueries, isDatabaseAway
+from sinedon.connection import closeConnections, closeOthers, countQueries, isDatabaseAway
 from sinedon.live import hasColumn, hasTable
 from sinedon.rows import copyRow, insertRow, readRows, refId, updateRow
 from sinedon.setup import setup
+from sinedon.totals import Totals, readTotals
 
 __all__ = [
+    "Totals",
     "closeConnections",
+    "closeOthers",
     "copyRow",
     "countQueries",
     "errors",
@@ -37,6 +40,7 @@ __all__ = [
     "insertRow",
     "isDatabaseAway",
     "readRows",
+    "readTotals",
     "refId",
     "setup",
     "updateRow",

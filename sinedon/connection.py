@@ -134,6 +134,13 @@ def closeConnections() -> None:
             connection.connection = None
 
 
+def closeOthers(alias: str) -> None:
+    """Close the connections of this thread to all databases but one; the next query opens what it needs."""
+    for connection in connections.all(initialized_only=True):
+        if connection.alias != alias and not connection.in_atomic_block:
+            connection.close()
+
+
 def isDatabaseAway(error: BaseException | None) -> bool:
     """Tell whether `error` means that a database is gone, busy, broken or unreachable: it is worth trying again later.
 

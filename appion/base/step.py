@@ -47,6 +47,9 @@ class Step:
         measure: numbers of a stored result that have no column in the database, by name; noted with the event.
         timeout: seconds after which `calc` gives up by itself; None: it may run for ever.
         isOver: whether the session has been declared finished; asked at each poll.
+        hasNews: whether the answers of retrieveCandidates, retrieveRejected and isOver may be others than those given
+            after it last said so; they are not asked for before it says so again. Given True it says so in any case.
+        rest: nothing is to be done now: to let go of what is not needed to call hasNews.
         program: the record of the external program that `calc` runs, noted with all that is computed; None: none.
     """
 
@@ -65,4 +68,6 @@ class Step:
     measure: Callable[[Any], Mapping[str, float]] = lambda _result: {}
     timeout: float | None = None
     isOver: Callable[[], bool] = lambda: False
+    hasNews: Callable[[bool], bool] = lambda _afresh: True
+    rest: Callable[[], None] = lambda: None
     program: Any = None
