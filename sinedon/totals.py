@@ -8,7 +8,7 @@ from typing import Any
 
 from django.db import connections
 
-from sinedon.live import isMissing, isTable
+from sinedon.live import hasTable, isMissing, isTable
 
 
 @dataclass(frozen=True)
@@ -30,8 +30,8 @@ class Totals:
 def readTotals(questions: Sequence[Totals]) -> list[tuple[Any, ...]]:
     """Return count, highest id and weighed sum for each question, by one statement for each server.
 
-    A database on the server that another one's connection leads to is asked over that connection. A table or column
-    that was missing when its database was last looked at has no rows.
+    A database on the server that another one's connection leads to is asked over that connection. A table that is not
+    there, or lacks one of the columns, has no rows.
     """
     answers: dict[int, tuple[Any, ...]] = {}
     groups: dict[Any, list[int]] = {}
@@ -62,8 +62,8 @@ def _constructPart(question: Totals, index: int, alias: str) -> tuple[str, list[
     quote = connections[alias].ops.quote_name
     wanted = [*question.ranges, *([question.weighed] if question.weighed else [])]
     columns = {name: meta.get_field(name).column for name in wanted}
-    lacks = any(isMissing(meta.app_label, meta.db_table, column) for column in columns.values())
-    if lacks or not isTable(meta.app_label, meta.db_table):
+    there = isTable(meta.app_label, meta.db_table) or hasTable(question.model)  # the latter looks again, now and then
+    if not there or any(isMissing(meta.app_label, meta.db_table, column) for column in columns.values()):
         return f"SELECT 0 AS n{index}, 0 AS m{index}, 0 AS s{index}", []
     weight, values = "0", list[Any]()
     if question.weights:
