@@ -22,7 +22,7 @@ if not settings.configured:
     django.setup()
 
 from sinedon import errors
-from sinedon.connection import closeConnections, closeOthers, countQueries, isDatabaseAway
+from sinedon.connection import closeConnections, countQueries, isDatabaseAway
 from sinedon.live import hasColumn, hasTable
 from sinedon.rows import copyRow, insertRow, readRows, refId, updateRow
 from sinedon.setup import setup
@@ -31,7 +31,6 @@ from sinedon.totals import Totals, readTotals
 __all__ = [
     "Totals",
     "closeConnections",
-    "closeOthers",
     "copyRow",
     "countQueries",
     "errors",

@@ -72,6 +72,8 @@ def clock(monkeypatch):
             return self.alive
 
         def rest(self):
+            if not self.alive:
+                return False
             type(self).alive = False
             self.rests.append(clock.now)
             return True
@@ -219,7 +221,7 @@ def test_idle_minutes_of_a_real_session_costs_few_queries_and_one_connection(any
     step = replace(
         lab.step(), retrieveCandidates=candidates, retrieveRejected=rejected,
         isOver=lambda: isSessionDone(session.def_id), hasNews=constructNews(session.def_id, True),
-        rest=lambda: sinedon.closeOthers("leginondata"),
+        rest=lambda: sinedon.closeConnections(keep="leginondata"),
     )  # fmt: skip
     monkeypatch.setattr(lab, "step", lambda: step)
     count = []

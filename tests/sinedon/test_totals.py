@@ -52,7 +52,7 @@ def testOneStatementOverOneConnectionForAllDatabasesOfAServer(mariadb):
     with connections["appiondata"].cursor() as cursor:
         cursor.execute(listed, [mariadb.user])
         assert cursor.fetchone() == (2,)  # one for each of the other databases
-    sinedon.closeOthers("leginondata")
+    sinedon.closeConnections(keep="leginondata")
     with sinedon.countQueries() as counted:
         ask(made)
     assert counted.count == 1

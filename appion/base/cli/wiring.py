@@ -180,6 +180,6 @@ def constructStep(command: Command[J, R], job: J, run: R | None) -> Step:
         timeout=setting(f"{command.step}.timeout"),
         isOver=lambda: isSessionDone(job.session.def_id),
         hasNews=constructNews(job.session.def_id, args.norejects or args.bestimages, args.sibassess),
-        rest=lambda: sinedon.closeOthers("leginondata"),
+        rest=lambda: sinedon.closeConnections(keep="leginondata"),
         program=job.context.program,
     )

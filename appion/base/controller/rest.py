@@ -63,5 +63,5 @@ def calcStatusInterval(run: Run) -> float:
 
 def restWorkers(run: Run) -> None:
     """Let go of the workers while the run rests."""
-    if run.pool.isAlive() and isResting(run) and run.pool.rest():
+    if isResting(run) and run.pool.rest():
         logger.info("nothing to do: the workers are let go until something comes")
