@@ -26,8 +26,10 @@ from sinedon.connection import closeConnections, countQueries, isDatabaseAway
 from sinedon.live import hasColumn, hasTable
 from sinedon.rows import copyRow, insertRow, readRows, refId, updateRow
 from sinedon.setup import setup
+from sinedon.totals import Totals, readTotals
 
 __all__ = [
+    "Totals",
     "closeConnections",
     "copyRow",
     "countQueries",
@@ -37,6 +39,7 @@ __all__ = [
     "insertRow",
     "isDatabaseAway",
     "readRows",
+    "readTotals",
     "refId",
     "setup",
     "updateRow",

@@ -121,9 +121,14 @@ def addDatabase(alias: str, database: dict[str, Any]) -> None:
     connections.settings[alias] = connections.configure_settings({"default": {}, alias: database})[alias]
 
 
-def closeConnections() -> None:
-    """Close all connections of this thread; the next query opens a new one. To be called after a database error."""
+def closeConnections(keep: str = "") -> None:
+    """Close all connections of this thread but that to `keep`; the next query opens a new one.
+
+    To be called after a database error, or when nothing is to be done for a while.
+    """
     for connection in connections.all(initialized_only=True):
+        if connection.alias == keep:
+            continue
         # A connection that broke within a transaction would refuse to close.
         connection.in_atomic_block = False
         connection.savepoint_ids = []

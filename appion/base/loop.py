@@ -31,6 +31,7 @@ from appion.base.controller.finish import (
 from appion.base.controller.intake import checkAborted, fillWindow, judgeSuspect, pollDatabase, recheckWaiting
 from appion.base.controller.line import Line
 from appion.base.controller.report import Reporter, describeProgram
+from appion.base.controller.rest import calcStatusInterval, noteWork, restWorkers
 from appion.base.controller.run import DatabaseAway, LoopOptions, Run
 from appion.base.controller.state import Exposures, Limits, Phase
 from appion.base.failures import classifyException
@@ -139,7 +140,7 @@ def takeTurns(run: Run) -> str:
         if not run.folder.isPaused():
             more = tryTurn(run)
         saveChanges(run)
-        run.reporter.update(run.exposures, **describeRun(run))
+        run.reporter.update(run.exposures, interval=calcStatusInterval(run), **describeRun(run))
         for image_id, outcome in run.pool.collect(0.0 if more else calcPatience(run)):
             settleOutcome(run, image_id, outcome)
     return why
@@ -183,6 +184,8 @@ def takeTurn(run: Run) -> bool:
         more = fillWindow(run) or more
         judgeSuspect(run)
     tellPool(run)
+    noteWork(run)
+    restWorkers(run)
     return more
 
 
@@ -190,10 +193,9 @@ def calcPatience(run: Run) -> float:
     """Seconds until something is due, unless a worker answers first."""
     now = time.monotonic()
     wakeup = run.exposures.nextWakeup()
-    due = [now + setting("status_interval"), max(run.next_poll, run.polling.until, run.database.until)]
+    due = [now + calcStatusInterval(run), max(run.next_poll, run.polling.until, run.database.until)]
     due += [wakeup] if wakeup is not None else []
-    outages = (run.storage, run.infrastructure, run.database, run.folder, run.alike.outage)
-    due += [outage.until for outage in outages if outage.isPaused()]
+    due += [outage.until for outage in run.outages if outage.isPaused()]
     return min(5.0, max(0.01, min(due) - now))
 
 

@@ -48,6 +48,9 @@ class Step:
         timeout: seconds after which `calc` gives up by itself; None: it may run for ever.
         isOver: whether the session has been declared finished; asked at each poll.
         isAborted: whether a person has ended the job on the web pages; asked about once a minute.
+        hasNews: whether the answers of retrieveCandidates, retrieveRejected and isOver may be others than those given
+            after it last said so; they are not asked for before it says so again. Given True it says so in any case.
+        rest: nothing is to be done now: to let go of what is not needed to call hasNews.
         program: the record of the external program that `calc` runs, noted with all that is computed; None: none.
     """
 
@@ -67,4 +70,6 @@ class Step:
     timeout: float | None = None
     isOver: Callable[[], bool] = lambda: False
     isAborted: Callable[[], bool] = lambda: False
+    hasNews: Callable[[bool], bool] = lambda _afresh: True
+    rest: Callable[[], None] = lambda: None
     program: Any = None

@@ -105,6 +105,8 @@ def describeWorkers(workers: dict[str, Any]) -> str:
     pending = workers.get("pending", [])
     reasons = ", ".join(f"{number} x {reason}" for reason, number in pending)
     waiting = f"; {sum(number for _, number in pending)} jobs wait: {reasons}" if pending else ""
+    if workers.get("resting"):
+        return f"workers: none until something comes ({workers['cluster']})"
     return f"workers: {workers['in_sight']} of {workers['planned']} there ({workers['cluster']}){waiting}"
 
 

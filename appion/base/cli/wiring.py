@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import sinedon
 from appion.base.cli.command import createRundir, prepareRun, printConfig, runCommand
 from appion.base.cli.dryrun import printDryRun
 from appion.base.cli.job import Call, Command, J, Job, R
@@ -24,6 +25,7 @@ from appion.base.failures import ConfigurationFailure
 from appion.base.loop import LoopOptions, runLoop
 from appion.base.records.task import Computed, Task, encodeComputed
 from appion.base.retrieve.host import readUserName
+from appion.base.retrieve.news import constructNews
 from appion.base.retrieve.session import isSessionDone
 from appion.base.step import Step
 from appion.base.store.job import failQueuedJob, finishJob, isAborted, startJob
@@ -159,7 +161,7 @@ def constructLoopOptions(job: Job, warnings: Sequence[str] = ()) -> LoopOptions:
 
 def constructStep(command: Command[J, R], job: J, run: R | None, job_id: int | None = None) -> Step:
     """Return the functions of a step for the loop; without a run (``--no-commit``) nothing is stored."""
-    settle = setting(f"{command.step}.settle")
+    settle, args = setting(f"{command.step}.settle"), job.args
 
     def checkReady(task: Task[Any, Any]) -> None:
         command.checkReady(task, settle)
@@ -187,5 +189,7 @@ def constructStep(command: Command[J, R], job: J, run: R | None, job_id: int | N
         timeout=setting(f"{command.step}.timeout"),
         isOver=lambda: isSessionDone(job.session.def_id),
         isAborted=lambda: isAborted(job_id),
+        hasNews=constructNews(job.session.def_id, args.norejects or args.bestimages, args.sibassess),
+        rest=lambda: sinedon.closeConnections(keep="leginondata"),
         program=job.context.program,
     )

@@ -9,6 +9,7 @@ from typing import Any
 
 from appion.base.calc.pace import calcReasonGroup
 from appion.base.config import setting
+from appion.base.controller.rest import calcPollInterval
 from appion.base.controller.run import DatabaseAway, Run, askDatabase, noteFailure, stopRun
 from appion.base.controller.state import Phase
 from appion.base.failures import (
@@ -26,18 +27,27 @@ logger = logging.getLogger(__name__)
 
 
 def pollDatabase(run: Run) -> None:
-    """Take in new exposures, rejects and requests to retry, when it is time to.
+    """Take in new exposures, rejects and requests to retry, when it is time to; a single question if there is nothing.
 
     Raises:
         Exception: whatever is wrong with the very first poll; later ones are tried again.
     """
     now = time.monotonic()
-    if now < run.next_poll or run.polling.isPaused():
+    if run.polling.isPaused():
         return
-    run.next_poll = now + setting("poll")
-    takeRequests(run)
+    if now >= run.next_look:
+        run.next_look = now + setting("poll")
+        takeRequests(run)
+    if now < run.next_poll:
+        return
+    run.next_poll = now + calcPollInterval(run)
     full = now >= run.next_full
     try:
+        run.unheard = askDatabase(run, run.step.hasNews, full or run.unheard) or run.unheard
+        if not run.unheard:
+            if now > run.busy_at:
+                run.step.rest()
+            return
         rejected = askDatabase(run, run.step.retrieveRejected)
         after = 0 if full else max(0, run.highest - int(setting("overlap")))
         candidates = askDatabase(run, run.step.retrieveCandidates, after)
@@ -51,12 +61,15 @@ def pollDatabase(run: Run) -> None:
         if run.polling.fail(f"{type(error).__name__}: {error}"):
             run.reporter.event("polling fails", reason=run.polling.reason)
         return
+    run.unheard = False
     run.polling.clear()
     if full:
         run.next_full = now + setting("full_poll")
     gone, back = run.exposures.updateRejected(rejected)
     new = run.exposures.add(candidates)
     run.highest = max(run.highest, max((candidate.image_id for candidate in candidates), default=0))
+    if gone or back or new:
+        run.busy_at = now
     names = run.exposures.names
     gone += [image_id for image_id in new if run.exposures.phase[image_id] is Phase.REJECTED]
     changes = [("rejected", gone), ("no longer rejected", back)]
@@ -72,9 +85,9 @@ def pollDatabase(run: Run) -> None:
 def checkAborted(run: Run) -> None:
     """End the run, as after a signal, if its job was ended on the web pages; looked at now and then."""
     now = time.monotonic()
-    if now < run.next_look or run.database.isPaused():
+    if now < run.next_job_look or run.database.isPaused():
         return
-    run.next_look = now + setting("job_poll")
+    run.next_job_look = now + setting("job_poll")
     try:
         aborted = askDatabase(run, run.step.isAborted)
     except Exception as error:  # the run goes on as it would without a row

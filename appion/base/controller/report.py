@@ -109,10 +109,12 @@ class Reporter:
         self._unwritable = ""
         return True
 
-    def update(self, exposures: Exposures, force: bool = False, **facts: Any) -> None:
-        """Rewrite the status and the live line, and log the numbers, each when it is time to."""
+    def update(
+        self, exposures: Exposures, force: bool = False, interval: float | None = None, **facts: Any
+    ) -> None:
+        """Rewrite the status and the live line, every `interval` seconds, and log the numbers when it is time to."""
         now = time.monotonic()
-        if not force and now - self._last_status < setting("status_interval"):
+        if not force and now - self._last_status < (setting("status_interval") if interval is None else interval):
             return
         self._last_status = now
         self._saveEvents()

@@ -78,9 +78,12 @@ class Run:
     alike: Alike = field(default_factory=lambda: Alike(max(2, int(setting("pause_after_alike"))), _pause()))
     to_store: deque[int] = field(default_factory=deque)
     taken: set[int] = field(default_factory=set)  # ids handed out, kept only with a limit
+    busy_at: float = field(default_factory=time.monotonic)  # when there was last anything to do, or anything new
+    next_look: float = 0.0  # for requests of people
     next_poll: float = 0.0
     next_full: float = 0.0
-    next_look: float = field(default_factory=lambda: time.monotonic() + setting("job_poll"))  # at the job's own row
+    next_job_look: float = field(default_factory=lambda: time.monotonic() + setting("job_poll"))  # at the job's own row
+    unheard: bool = True  # what was new could not be asked for yet
     highest: int = 0
     recovered: bool = False  # it is known what earlier daemons did
     polled: bool = False
@@ -100,6 +103,10 @@ class Run:
     @property
     def stopping(self) -> bool:
         return self.stops > 0 or self.fatal is not None
+
+    @property
+    def outages(self) -> tuple[Outage, ...]:
+        return self.database, self.polling, self.storage, self.infrastructure, self.folder, self.alike.outage
 
 
 def askDatabase(run: Run, function: Callable[..., T], *arguments: Any) -> T:

@@ -125,7 +125,7 @@ def serveMetrics(read: Callable[[], str]) -> Iterator[int | None]:
         yield None
         return
     server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, args=(0.1,), name="metrics", daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.5,), name="metrics", daemon=True)
     thread.start()
     logger.info("metrics: http://%s:%d/metrics", *server.server_address[:2])
     try:

@@ -40,6 +40,17 @@ DASK_SETTINGS = {
 }
 
 
+#: What Dask watches over for people who look at its web page costs more than all else while nothing is to be done.
+#: These are defaults of ours in place of Dask's: what a site sets counts.
+QUIET_DEFAULTS = {
+    "admin": {"tick": {"interval": "500ms"}, "system-monitor": {"interval": "5s"}},
+    "client": {"scheduler-info-interval": "30s"},
+    "scheduler": {"active-memory-manager": {"start": False}},
+    "worker": {"profile": {"enabled": False}},
+}
+dask.config.update_defaults({"distributed": QUIET_DEFAULTS})
+
+
 def constructCluster(
     gpus: tuple[int, ...] = (), workers: int | None = None, rundir: Path | None = None
 ) -> LocalCluster | SlurmCluster:

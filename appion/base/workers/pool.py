@@ -66,6 +66,7 @@ class Pool:
         self._cluster: Cluster | None = None
         self._demand = Demand()
         self._news: list[dict[str, Any]] = []  # of a cluster that is closed
+        self._resting = False
         self._nodes: Nodes | None = None  # as it knew them
         self._client: Client | None = None
         self._worked = time.monotonic()  # when there was a worker, or no need for one
@@ -83,6 +84,7 @@ class Pool:
             if self._nodes is not None:
                 self._cluster.nodes = self._nodes
             self._client = Client(self._cluster, set_as_default=False)
+            self._resting = False
 
     @property
     def _scheduler(self) -> Any:
@@ -142,7 +144,8 @@ class Pool:
         facts = {} if self._cluster is None else self._cluster.describe()
         workers = list(self._scheduler.workers.values()) if self.isAlive() else []
         busy = sum(bool(worker.processing) for worker in workers)
-        return {"planned": self.planned, "in_sight": len(workers), "busy": busy, **facts}
+        rest = {"resting": True} if self._resting else {}
+        return {"planned": self.planned, "in_sight": len(workers), "busy": busy, **rest, **facts}
 
     def wakeUp(self) -> None:
         """End a wait in :meth:`collect`; may be called from a signal handler."""
@@ -257,6 +260,17 @@ class Pool:
         if cluster is not None:
             self._news += cluster.takeNews()
             self._nodes = cluster.nodes
+
+    def rest(self) -> bool:
+        """Close the cluster while nothing is out, if that loses nothing; returns whether. The next start makes another.
+
+        What one costs that does nothing, a process for each worker and Dask's own timers, is more than starting it.
+        """
+        if self.flights or self._cluster is None or not self._cluster.isIdle():
+            return False
+        self.close()
+        self._resting = True
+        return True
 
     def _release(self, flight: Flight, cancel: bool) -> None:
         with contextlib.suppress(Exception):

@@ -33,6 +33,10 @@ class Supply:
         """For the status: number of workers `planned`, and what else is worth knowing."""
         return {}
 
+    def isIdle(self) -> bool:
+        """Whether nothing is lost if it is closed while there is nothing to do."""
+        return True
+
     def findPlace(self, name: Any) -> tuple[str, str]:  # noqa: ARG002
         """Node and job of the worker that Dask calls `name`, also after its death; empty where not known."""
         return "", ""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import time
 
 import dask.config
@@ -218,3 +220,39 @@ def test_a_nanny_that_gave_up_is_replaced(pool, monkeypatch):
         time.sleep(0.05)
     pool.submit(1, 1, tell, None)
     assert collect(pool, 1)[1].result
+
+
+def test_a_pool_that_rests_has_no_process_and_works_again(pool):
+    pool.start()
+    nannies = list(pool._cluster.workers.values())
+    pool.submit(1, 1, tell, "")
+    assert not pool.rest()  # something is out
+    outcomes = []
+    while not outcomes:
+        outcomes = pool.collect(5)
+    assert pool.rest()
+    assert not any(nanny.is_alive() for nanny in nannies)
+    assert (pool.isAlive(), pool.countWorkers(), pool.isBroken()) == (False, 0, False)
+    assert pool.describe() == {"planned": 2, "in_sight": 0, "busy": 0, "resting": True}
+    assert not pool.rest()
+    pool.start()
+    pool.submit(2, 1, tell, "")
+    assert "resting" not in pool.describe()
+    outcomes = []
+    while not outcomes:
+        outcomes = pool.collect(5)
+    assert outcomes[0][1].result
+
+
+def test_dask_watches_less_unless_the_site_wants_it(monkeypatch):
+    code = (
+        "import appion.base.workers.cluster, dask.config as config\n"
+        "keys = ['admin.tick.interval', 'admin.system-monitor.interval', 'worker.profile.enabled']\n"
+        "print(*(config.get(f'distributed.{key}') for key in keys))"
+    )
+    monkeypatch.delenv("DASK_CONFIG", raising=False)
+    site = {"DASK_DISTRIBUTED__ADMIN__TICK__INTERVAL": "40ms"}
+    for own, expected in (({}, "500ms 5s False"), (site, "40ms 5s False")):
+        env = {**os.environ, **own}
+        done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, timeout=300)
+        assert done.stdout.strip() == expected, done.stderr

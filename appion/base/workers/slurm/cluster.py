@@ -88,6 +88,10 @@ class SlurmCluster(Supply, SLURMCluster):
     def findLiveJobs(self) -> set[str] | None:
         return self.steward.live
 
+    def isIdle(self) -> bool:
+        """Whether there is no job, and none is wanted: to be closed would cost one its place."""
+        return not self.worker_spec and self.steward.isIdle()
+
     def findPlace(self, name: Any) -> tuple[str, str]:
         number = self._numbers.get(name, "")
         return self.steward.findNode(number), number

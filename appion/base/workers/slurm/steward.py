@@ -91,6 +91,10 @@ class Steward(Adaptive):
                 self._broken = describeError(error)
             self.snapshot = self._describe()
 
+    def isIdle(self) -> bool:
+        """Whether Slurm has no job of ours, and there is to be none."""
+        return self.live == set() and not self.leaving and not calcNeed(self.demand, self._bounds)
+
     async def retire(self) -> None:
         """End it for good, after the round that may be under way: no job is submitted that nobody would cancel."""
         self.stop(reason="closing")

@@ -10,7 +10,6 @@ from collections.abc import Iterable
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import fft
 
 #: Side in pixels to which both pictures are brought before they are correlated.
 SIDE = 256
@@ -89,9 +88,9 @@ def _filterSquare(image: NDArray) -> NDArray:
     factor = max(1, side // SIDE)
     kept = side // factor * factor
     small = square[:kept, :kept].reshape(kept // factor, factor, kept // factor, factor).mean(axis=(1, 3))
-    spectrum = fft.fft2(small)
-    fy = fft.fftfreq(small.shape[0])[:, None] * small.shape[0]
-    fx = fft.fftfreq(small.shape[1])[None, :] * small.shape[1]
+    spectrum = np.fft.fft2(small)
+    fy = np.fft.fftfreq(small.shape[0])[:, None] * small.shape[0]
+    fx = np.fft.fftfreq(small.shape[1])[None, :] * small.shape[1]
     radius = np.hypot(fy, fx)
     spectrum[(radius < SIDE / 64) | (radius > SIDE / 4)] = 0
     filtered = _cropSpectrum(spectrum)
@@ -106,12 +105,12 @@ def _cropSpectrum(spectrum: NDArray) -> NDArray:
     for rows in (slice(0, half), slice(-half, None)):
         for cols in (slice(0, half), slice(-half, None)):
             result[rows, cols] = spectrum[rows, cols]
-    return fft.ifft2(result).real
+    return np.fft.ifft2(result).real
 
 
 def _calcPeak(image: NDArray, reference: NDArray) -> float:
     """Return the largest normalised correlation of two unit-norm squares within a shift of SIDE/16."""
-    correlation = fft.ifft2(fft.fft2(image) * np.conj(fft.fft2(reference))).real
+    correlation = np.fft.ifft2(np.fft.fft2(image) * np.conj(np.fft.fft2(reference))).real
     reach = SIDE // 16
     window = np.r_[0 : reach + 1, -reach:0]
     return float(correlation[np.ix_(window, window)].max())

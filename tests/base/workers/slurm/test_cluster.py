@@ -127,6 +127,28 @@ def test_grows_with_the_backlog_works_and_shrinks_to_nothing(lab):
     lab.wait(lambda: not lab.slurm.listJobs())
 
 
+def test_rests_only_when_no_job_is_there_or_wanted(lab):
+    lab.start(1)
+    lab.tell(0)
+    assert not lab.pool.rest()  # the job is held for a while
+    lab.wait(lambda: not lab.slurm.listJobs())
+    lab.wait(lab.pool.rest)
+    assert lab.pool.describe()["resting"]
+    lab.tell(1)
+    lab.pool.start()
+    lab.tell(1)
+    lab.submit(1)
+    assert lab.collect(1)[0].result
+    assert lab.count("jobs cancelled") == 0
+
+
+def test_does_not_rest_while_workers_are_to_be_there(lab):
+    with dask.config.set({"appion.slurm.minimum": 1}):
+        lab.pool.start()
+        lab.wait(lambda: lab.pool.findLiveJobs() == set())
+        assert not lab.pool.rest()
+
+
 def test_one_worker_is_kept_warm_while_exposures_come(lab):
     with dask.config.set({"appion.slurm.warm": 60}):
         checkCluster((0,), 30)
