@@ -15,11 +15,8 @@ from tests.motioncorrection.test_params import makeExposure, readOne
 def change(image_id, key, **values):
     """Change the row of an image's camera, scope or preset; return its id."""
     row = leginondata.AcquisitionImageData.objects.get(pk=image_id)
-    model = {"camera": leginondata.CameraEMData, "scope": leginondata.ScopeEMData, "preset": leginondata.PresetData}[
-        key
-    ]
     number = getattr(row, f"{key}_id")
-    sinedon.updateRow(model, number, **values)
+    sinedon.updateRow(type(getattr(row, key)), number, **values)
     return number
 
 

@@ -13,7 +13,6 @@ from typing import Any
 
 from appion.base.failures import ConfigurationFailure
 
-
 #: What rounding may do to a limit that is given in another unit.
 SLACK = 1 + 1e-9
 
@@ -83,7 +82,7 @@ DOSE = Quantity("e/Å²", 0.1, 3000, (5, 150), {"e/m²": 1e-20, "e/nm²": 1e-2},
 FRAME_DOSE = Quantity("e/Å²", 1e-6, 1000, (0.001, 10), DOSE.units, zero=True)
 
 #: Of a movie and of a frame; 0: not recorded.
-EXPOSURE_TIME = Quantity("ms", 10, 3e5, (200, 2e4), {"s": 1e3, "µs": 1e-3, "ns": 1e-6}, zero=True)
+EXPOSURE_TIME = Quantity("ms", 10, 3e5, (50, 2e4), {"s": 1e3, "µs": 1e-3, "ns": 1e-6}, zero=True)
 FRAME_TIME = Quantity("ms", 1, 1e4, (10, 900), EXPOSURE_TIME.units, zero=True)
 FRAMES = Quantity("", 1, 1e5, (10, 5000))
 

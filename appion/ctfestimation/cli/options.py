@@ -147,7 +147,7 @@ def addIneffectiveOptions(parser: Parser) -> None:
 
 #: Options with a smallest value: dest, that value, and whether it is itself allowed.
 LIMITS = (
-    ("ampcontrast", 0, True), ("fieldsize", 128, True), ("numstep", 1, True),
+    ("fieldsize", 128, True), ("numstep", 1, True),
     ("num_frame_avg", 1, True), ("mdef_aveN", 1, True), ("ddstackid", 1, True), ("raster", 1, True),
     ("local_radius", 1, True), ("local_boxsize", 1, True), ("local_overlap", 0, True), ("reprocess", 0, True),
     ("low_res_nodes", 0, True), ("hi_res_nodes", 0, True), ("astig", 0, True),

@@ -166,7 +166,7 @@ def _convertValues(tag: Tag, words: list[str]) -> tuple:
     except ValueError:
         raise ConfigurationFailure(f"-{tag.name} {' '.join(words)}: not a number") from None
     for number in numbers if tag.name in QUANTITIES else ():
-        checkValue(QUANTITIES[tag.name], number, f"-{tag.name} {' '.join(words)}: {tag.name}", holder="tag")
+        checkValue(QUANTITIES[tag.name], number, f"-{tag.name}", holder="tag")
     if not numbers or not all(abs(number) < 1e9 for number in numbers):
         raise ConfigurationFailure(f"-{tag.name} {' '.join(words)}: a finite number is missing")
     return (*map(tag.type, numbers), *tag.default[len(numbers) :])
