@@ -1,6 +1,7 @@
 """Which values are plausible, what is said of those that are not, and whether the unit is guessed."""
 
 import math
+from pathlib import Path
 
 import pytest
 from hypothesis import assume, given, settings
@@ -27,6 +28,8 @@ from appion.base.calc.limits import (
     guessUnit,
 )
 from appion.base.failures import ConfigurationFailure
+
+GUIDE = Path(__file__).resolve().parents[3] / "docs" / "administrator.md"
 
 QUANTITIES = {name: value for name, value in vars(limits).items() if isinstance(value, Quantity)}
 
@@ -189,3 +192,10 @@ def test_theTableIsSound(name):
     assert quantity.least <= low <= high <= quantity.most
     assert not quantity.signed or quantity.least == 0
     assert quantity.unit not in quantity.units
+
+
+@pytest.mark.parametrize("name", QUANTITIES)
+def test_theGuideHasEachLimit(name):
+    table = GUIDE.read_text().partition("## Values and their units")[2].partition("\n## ")[0]
+    rows = [row.split("|")[2] for row in table.splitlines() if row.startswith("| ")]
+    assert any(describeLimits(QUANTITIES[name], QUANTITIES[name].unit) in row for row in rows)
