@@ -63,3 +63,21 @@ def testEveryPromiseHasATest():
     tests = "\n".join(path.read_text() for path in (ROOT / "tests/faults").glob("test_*.py"))
     assert promised == {f"P{number}" for number in range(1, 21)}
     assert promised == set(re.findall(r"^def test_(P\d+)_", tests, re.MULTILINE))
+
+
+def testEveryTestThatFaultsOfTheFieldNameIsThere():
+    """`file.py`, `folder/file.py::test`, or `::test` of the file named before; `…` is whatever follows."""
+    sources = {path.relative_to(ROOT).as_posix(): path.read_text() for path in (ROOT / "tests").rglob("test_*.py")}
+    table = (ROOT / "docs/decisions/field-faults.md").read_text()
+    named, missing = 0, []
+    for row in re.findall(r"^\| (?!kind \|).*\|$", table, re.MULTILINE):
+        file = ""
+        for quote in re.findall(r"`([^`]+)`", row.split("|")[4]):
+            file, name = quote.partition("::")[0] or file, quote.partition("::")[2]
+            found = [text for path, text in sources.items() if f"/{path}".endswith(f"/{file}")]
+            pattern = re.escape(name).replace("…", r"\w*")
+            named += 1
+            if not any(re.search(rf"^def {pattern}\(" if name else "", text, re.MULTILINE) for text in found):
+                missing.append(quote)
+    assert named > 50
+    assert missing == []

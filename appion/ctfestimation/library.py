@@ -10,9 +10,10 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from appion.base.calc.limits import AMPLITUDE_CONTRAST, CS, HIGH_TENSION, PIXEL_SIZE, SEARCHED_DEFOCUS
 from appion.base.failures import ConfigurationFailure
 from appion.base.programs.named import findNamed
-from appion.base.retrieve.arguments import checkCount, checkFile, checkNumber, makeFolder
+from appion.base.retrieve.arguments import checkCount, checkFile, checkNumber, checkQuantity, makeFolder
 from appion.ctfestimation.records import CTFParams, CTFResult, PhaseSearch
 
 #: Anything that names a file.
@@ -85,7 +86,7 @@ def estimateCTF(
 
     path = checkFile("micrograph", micrograph)
     rows, columns = readMovieHeader(path).shape
-    size = checkNumber("pixelsize", pixelsize, "Å", 0.05, 100, 0.83)
+    size = checkQuantity("pixelsize", pixelsize, PIXEL_SIZE, 0.83)
     first, last = _readRange(defocus_min, defocus_max)
     coarse, fine = _readLimits(resmin, resmax)
     place = None if scratch is None else makeFolder("scratch", scratch)
@@ -98,9 +99,9 @@ def estimateCTF(
             dimension=(columns, rows),
             pixelsize=size,
             micrograph_pixelsize=size,
-            voltage=checkNumber("voltage", voltage, "kV", 10, 1000, 300),
-            cs=_readCs(cs),
-            amplitude_contrast=checkNumber("amplitude_contrast", amplitude_contrast, "", 0, 1, 0.07),
+            voltage=checkQuantity("voltage", voltage, HIGH_TENSION, 300),
+            cs=checkQuantity("cs", cs, CS, 2.7),
+            amplitude_contrast=checkQuantity("amplitude_contrast", amplitude_contrast, AMPLITUDE_CONTRAST, 0.07),
             fieldsize=_readBox(box),
             resmin=coarse,
             resmax=fine,
@@ -120,8 +121,8 @@ def estimateCTF(
 
 
 def _readRange(defocus_min: float, defocus_max: float) -> tuple[float, float]:
-    first = checkNumber("defocus_min", defocus_min, "Å", 10, 1e6, 5000)
-    last = checkNumber("defocus_max", defocus_max, "Å", 10, 1e6, 50000)
+    first = checkQuantity("defocus_min", defocus_min, SEARCHED_DEFOCUS, 5000, "Å")
+    last = checkQuantity("defocus_max", defocus_max, SEARCHED_DEFOCUS, 50000, "Å")
     if last - first < 1:
         raise ConfigurationFailure(
             f"defocus_max={last:g} is not above defocus_min={first:g}", "give the range of the search in Å"
@@ -137,13 +138,6 @@ def _readLimits(resmin: float, resmax: float) -> tuple[float, float]:
             f"resmax={fine:g} is not below resmin={coarse:g}", "give both limits of the fit in Å, the finer as resmax"
         )
     return coarse, fine
-
-
-def _readCs(cs: float) -> float:
-    value = checkNumber("cs", cs, "mm", 0, 20, 2.7)
-    if 0 < value < 0.005:
-        raise ConfigurationFailure(f"cs={value:g} mm is next to nothing", "give it in mm, for example cs=2.7")
-    return value
 
 
 def _readBox(box: int) -> int:

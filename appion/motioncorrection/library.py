@@ -12,9 +12,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from appion.base.calc.limits import BINNING, FRAME_DOSE, HIGH_TENSION, PIXEL_SIZE
 from appion.base.failures import ConfigurationFailure, Failure
 from appion.base.programs.named import findNamed
-from appion.base.retrieve.arguments import checkCount, checkFile, checkNumber, makeFolder
+from appion.base.retrieve.arguments import checkCount, checkFile, checkNumber, checkQuantity, makeFolder
 from appion.motioncorrection.records import (
     MotionCorrectionFiles,
     MotionCorrectionOptions,
@@ -74,8 +75,8 @@ def correctMovie(
         output: where the sum goes; ends in .mrc. Its folder is made if need be.
         pixelsize: of the movie's frames, Å; of EER before they are sampled more finely.
         voltage: kV.
-        dose_per_frame: of each frame in the movie (of an EER movie: each raw frame), e/Å²; None: unknown, and nothing
-            is weighted.
+        dose_per_frame: of each frame in the movie (of an EER movie: each raw frame), e/Å²; None or 0: unknown, and
+            nothing is weighted.
         gain: gain reference, MRC or TIFF, that frames are multiplied by; None: they are corrected already.
         dark: dark image, MRC or TIFF, that is subtracted before; None: none. Only with a gain reference, not of EER.
         dark_frames: number of frames that the dark image sums up.
@@ -112,16 +113,16 @@ def correctMovie(
     header = readMovieHeader(path)
     options = _constructOptions(
         header.nframes, bin, patches, first_frame, frames, frames_per_sum, eer_sampling, group, iterations, tolerance,
-        bfactor, patch_bfactor, gpu, dose_per_frame is not None,
+        bfactor, patch_bfactor, gpu, bool(dose_per_frame),
     )  # fmt: skip
-    dose = None if dose_per_frame is None else checkNumber("dose_per_frame", dose_per_frame, "e/Å²", 1e-6, 1000, 1.0)
+    dose = None if dose_per_frame is None else checkQuantity("dose_per_frame", dose_per_frame, FRAME_DOSE, 1.0) or None
     params = MotionCorrectionParams(
         name=target.stem.lstrip("-") or "movie",
         movie=path,
         movie_format=header.format,
         nframes=header.nframes,
-        pixelsize=checkNumber("pixelsize", pixelsize, "Å", 0.05, 100, 0.83),
-        voltage=checkNumber("voltage", voltage, "kV", 10, 1000, 300),
+        pixelsize=checkQuantity("pixelsize", pixelsize, PIXEL_SIZE, 0.83),
+        voltage=checkQuantity("voltage", voltage, HIGH_TENSION, 300),
         program=findNamed(program, "motioncor2", ("motioncor3",), PROGRAMS),
         files=_constructFiles(target),
         scratch="",
@@ -167,7 +168,7 @@ def _constructOptions(
     columns, rows = _readPatches(patches)
     start = checkCount("first_frame", first_frame, 0, nframes - 1, 0)
     return MotionCorrectionOptions(
-        bin=checkNumber("bin", bin, "", 1, 64, 2),
+        bin=checkQuantity("bin", bin, BINNING, 2),
         startframe=start,
         nframe=None if frames is None else checkCount("frames", frames, 1, nframes - start, nframes - start),
         doseweight=doseweight,

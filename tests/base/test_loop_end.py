@@ -9,7 +9,7 @@ from collections import Counter
 import dask.config
 import pytest
 
-from appion.base.failures import ConfigurationFailure, NotReady
+from appion.base.failures import ConfigurationFailure, ImageFailure, NotReady
 from appion.base.loop import LoopOptions
 from appion.base.retrieve.attempts import readAttempts
 from appion.base.retrieve.lock import readLockHolder
@@ -34,6 +34,25 @@ def test_configuration_failures_of_all_stop_and_of_one_are_shown(lab):
     lab.onParams = None
     run(lab)  # a restart after mending it
     assert set(lab.stored) == {1, 2, 3}
+
+
+def test_the_first_exposures_of_a_run_may_be_odd_ones(lab):
+    """Those that are looked at first do not speak for all: a run is stopped only if no exposure in sight is right."""
+    lab.add(*range(1, 30))
+    kilovolts = ConfigurationFailure("high tension=300 is not possible", "write 300000 there")
+    lab.onParams = {29: kilovolts, 28: kilovolts, 1: kilovolts}.get
+    summary = run(lab, LoopOptions(wait=False, workers=1, order="newest"))
+    assert set(lab.stored) == set(range(2, 28))
+    assert (summary.counts["done"], summary.counts["set aside"]) == (26, 3)
+
+
+def test_what_is_wrong_alike_stops_the_run_though_one_is_wrong_otherwise(lab):
+    lab.add(*range(1, 30))
+    kilovolts = ConfigurationFailure("high tension=300 is not possible", "write 300000 there")
+    lab.onParams = lambda image_id: ImageFailure("no camera") if image_id == 29 else kilovolts
+    with pytest.raises(ConfigurationFailure, match="high tension=300"):
+        run(lab)
+    assert lab.computed == []
 
 
 @pytest.mark.parametrize("late", [False, True])

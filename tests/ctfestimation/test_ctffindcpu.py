@@ -132,6 +132,33 @@ def testWrongAnswersOfAScript(folder, monkeypatch, capsys, changes):
 
 
 @pytest.mark.parametrize(
+    ("question", "given", "said"),
+    [
+        ("Pixel size", "1e-10", "Pixel size=1e-10 is not possible: it looks like m, the answer wants 0.05 to 100 Å"),
+        ("Pixel size", "1060", "is not possible"),
+        ("Acceleration voltage", "300000", "Acceleration voltage=300000 is not possible: it looks like V"),
+        ("Acceleration voltage", "0.3", "it looks like MV"),
+        ("Spherical aberration", "0.0027", "next to nothing: it looks like m"),
+        ("Spherical aberration", "2.7e7", "it looks like Å"),
+        ("Maximum resolution", "4e-10", "it looks like m"),
+        ("Maximum defocus", "1e15", "Maximum defocus=1e+15 is not possible"),
+        ("Minimum defocus", "-2e7", "Minimum defocus=-20000000 is not possible"),
+    ],
+)
+def testAnswersThatNoMicroscopeHas(folder, monkeypatch, capsys, question, given, said):
+    assert answer(monkeypatch, (question, given)) == 2
+    assert said in capsys.readouterr().out
+    assert sorted(path.name for path in folder.iterdir()) == ["image.mrc"]
+
+
+def testSearchInMicrometres(folder, monkeypatch, capsys):
+    assert answer(monkeypatch, ("Minimum defocus", "0.5"), ("Maximum defocus", "3.0")) == 2
+    said = capsys.readouterr().out
+    assert "Minimum and maximum defocus=3 is not possible: it looks like µm, the answer wants 10 to 1000000 Å" in said
+    assert sorted(path.name for path in folder.iterdir()) == ["image.mrc"]
+
+
+@pytest.mark.parametrize(
     ("spoil", "reason"),
     [
         (lambda data: data[:-1000], "bytes instead of"),

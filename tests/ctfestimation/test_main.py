@@ -22,7 +22,7 @@ from appion.ctfestimation.calc.internal import calcCTFConfidence
 from appion.ctfestimation.cli.main import mainCtffind, mainGctf
 from sinedon.models import appiondata, leginondata
 from tests.ctfestimation.micrographs import saveMicrograph
-from tests.ctfestimation.sessions import addAligned, addCTF, makeDDStackRun
+from tests.ctfestimation.sessions import addAligned, addCTF, addScope, makeDDStackRun
 from tests.ctfestimation.simulated import simulateMicrograph
 from tests.faults.test_daemon import renameMovies
 from tests.motioncorrection import test_main as motioncor
@@ -192,6 +192,41 @@ def test_badMicrographsLeaveTheGoodOnesAlone(session, tmp_path, capsys):
         assert name in told
         assert reason in told
     assert "not ready" in told
+
+
+@on_sqlite
+@pytest.mark.parametrize(
+    ("model", "values", "said"),
+    [
+        ("ScopeEMData", {"high_tension": 300}, "high tension=300 is not possible: it looks like kV"),
+        ("ScopeEMData", {"defocus": -2.0}, "defocus=-2 is not possible: it looks like µm"),
+        ("PixelSizeCalibrationData", {"pixelsize": 1.0}, "pixelsize=1 is not possible: it looks like Å"),
+        ("InstrumentData", {"cs": 2.7}, "cs=2.7 is not possible: it looks like mm"),
+    ],
+)
+@pytest.mark.parametrize("main", [mainCtffind, mainGctf])
+def test_valuesThatCannotBeStopARunBeforeItsFirstProgram(session, tmp_path, capsys, main, model, values, said):
+    rows = getattr(leginondata, model).objects
+    numbers = list(rows.values_list("def_id", flat=True))
+    rows.update(**values)
+    words = [word for word in constructArguments(session, tmp_path) if not word.startswith("--num_frame_avg")]
+    assert main(words) == 2
+    told = capsys.readouterr().err
+    assert said in told
+    assert any(f"{model} row {number}: " in told for number in numbers)
+    sinedon.setup(1)
+    assert readRows() == []
+    assert not list((tmp_path / "appion").rglob("*pow*"))
+    assert not list((tmp_path / "appion").rglob("logfiles/*"))
+
+
+@on_sqlite
+def test_oneOddImageDoesNotStopTheOthers(session, tmp_path, capsys):
+    addScope(session.image_ids[-1], high_tension=300)  # the first that is looked at
+    with dask.config.set({"appion.window": 1}):
+        assert run(session, tmp_path) == 0
+    assert "high tension=300 is not possible" in capsys.readouterr().err
+    assert sorted(row.image_id for row in readRows()) == list(session.image_ids[:-1])
 
 
 @on_sqlite

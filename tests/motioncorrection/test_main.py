@@ -107,6 +107,11 @@ def test_wrongOptionsEndWithTwo(tmp_path, capsys):
         (["--session=x", "--align", "--gainfile=/no/gain.mrc"], "/no/gain.mrc does not exist"),
         (["--session=x", "--align", "--ddstartframe=-1"], "--ddstartframe=-1"),
         (["--session=x", "--align", "--totaldose=inf"], "--totaldose=inf"),
+        (["--session=x", "--align", "--totaldose=5.4e21"], "--totaldose=5.4e+21 is not possible: it looks like e/m²"),
+        (["--session=x", "--align", "--totaldose=-54"], "--totaldose=-54 is not possible"),
+        (["--session=x", "--align", "--bin=1000"], "--bin=1000 is not possible"),
+        (["--session=x", "--align", "--Cs=0.0027"], "--Cs=0.0027 mm is next to nothing: it looks like m"),
+        (["--session=x", "--align", "--AmpCont=7"], "--AmpCont=7 is not possible: it looks like %"),
         (["--session=x", "--align", "--eer_sampling=4"], "--eer_sampling=4"),
         (["--session=x", "--align", "--projectid=1"], "there is no session of this name"),
     ):
@@ -167,6 +172,56 @@ def test_anUnknownDoseIsCountedAndWarnedOfOnce(session, tmp_path, capsys):
     assert [(one["count"], one["text"].partition(",")[0]) for one in status["warned"]] == [(3, "the dose is unknown")]
     assert showStatus(rundir, as_json=False) == 2
     assert "warned of: 3 x the dose is unknown, so no dose-weighted sum was made" in capsys.readouterr().out
+
+
+def readPlaces(tmp_path, made):
+    """Return the status of a run and the names of everything among the session's images."""
+    status = json.loads((tmp_path / "appion" / made.name / "ddstack" / "ddstack1/.appion/status.json").read_text())
+    return status, list((tmp_path / "leginon" / made.name).glob("*/*-a*"))
+
+
+@pytest.mark.parametrize("anydatabase", ["sqlite"], indirect=True)
+@pytest.mark.parametrize(
+    ("model", "values", "said"),
+    [
+        ("ScopeEMData", {"high_tension": 300}, "high tension=300 is not possible: it looks like kV"),
+        ("PresetData", {"dose": 54.5}, "dose=54.5 is not possible: it looks like e/Å²"),
+        ("PixelSizeCalibrationData", {"pixelsize": 0.413}, "pixelsize=0.413 is not possible: it looks like Å"),
+        ("CameraEMData", {"exposure_time": 0.15}, "exposure time=0.15 is not possible: it looks like s"),
+    ],
+)
+def test_valuesThatCannotBeStopARunBeforeItsFirstProgram(session, tmp_path, capsys, model, values, said):
+    rows = getattr(leginondata, model).objects
+    numbers = list(rows.values_list("def_id", flat=True))
+    rows.update(**values)
+    assert main(constructArguments(session, tmp_path)) == 2
+    told = capsys.readouterr().err
+    assert said in told
+    assert any(f"{model} row {number}: " in told for number in numbers)
+    connect()
+    assert not appiondata.ApDDAlignImagePairData.objects.exists()
+    assert not appiondata.ApDDFrameTrajectoryData.objects.exists()
+    assert appiondata.ApAppionJobData.objects.get().status == "E"
+    status, images = readPlaces(tmp_path, session)
+    assert (status["counts"]["done"], status["counts"]["set aside"], images) == (0, 0, [])
+    assert not list((tmp_path / "appion").rglob("*.motioncor2.txt"))
+
+
+@pytest.mark.parametrize("anydatabase", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("odd", [0, 1, 2])
+def test_oneOddExposureDoesNotStopTheOthers(session, tmp_path, capsys, odd):
+    """Whichever it is, were it the first that is looked at; mended, it is done at the next start."""
+    exposure = leginondata.AcquisitionImageData.objects.get(pk=session.image_ids[odd])
+    sinedon.updateRow(leginondata.ScopeEMData, exposure.scope_id, high_tension=300)
+    with dask.config.set({"appion.window": 1}):
+        assert main(constructArguments(session, tmp_path)) == 0
+    assert f"ScopeEMData row {exposure.scope_id}: high tension=300 is not possible" in capsys.readouterr().err
+    status, images = readPlaces(tmp_path, session)
+    assert (status["counts"]["done"], status["counts"]["set aside"], len(images)) == (2, 1, 4)
+    connect()
+    sinedon.updateRow(leginondata.ScopeEMData, exposure.scope_id, high_tension=300000)
+    assert main(constructArguments(session, tmp_path)) == 0
+    assert readPlaces(tmp_path, session)[0]["counts"]["done"] == 3
 
 
 def test_noCommitKeepsResultsInTheRunFolder(session, tmp_path):

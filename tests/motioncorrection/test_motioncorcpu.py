@@ -202,6 +202,36 @@ def test_wrong_input(tmp_path, capsys, movie, words, code, message):
     assert "Total time" in out
 
 
+@pytest.mark.parametrize(("words", "said"), [
+    (["-PixSize", "1.1e-10"], "-PixSize=1.1e-10 is not possible: it looks like m, the tag wants 0.05 to 100 Å"),
+    (["-PixSize", "0"], "-PixSize=0 is not possible"),
+    (["-PixSize", "-1.1"], "-PixSize=-1.1 is not possible"),
+    (["-PixSize", "nan"], "-PixSize=nan is not a number"),
+    (["-kV", "300000"], "-kV=300000 is not possible: it looks like V, the tag wants 10 to 1000 kV"),
+    (["-KV", "0"], "-kV=0 is not possible"),
+    (["-kV", "inf"], "-kV=inf is not possible"),
+    (["-FmDose", "1.1e20"], "-FmDose=1.1e+20 is not possible: it looks like e/m²"),
+    (["-FmDose", "-1"], "-FmDose=-1 is not possible"),
+    (["-InitDose", "-5"], "-InitDose=-5 is not possible"),
+    (["-FtBin", "1e6"], "-FtBin=1000000 is not possible"),
+    (["-RotGain", "90"], "-RotGain=90 is not possible: it looks like degrees, the tag wants 0 to 3 quarter turns"),
+    (["-Cs", "0.0027"], "-Cs=0.0027 mm is next to nothing: it looks like m"),
+    (["-AmpCont", "7"], "-AmpCont=7 is not possible: it looks like %"),
+])
+def test_values_that_cannot_be(tmp_path, capsys, movie, words, said):
+    source = writeMovie(tmp_path / "movie.mrc", movie[0])
+    code, out, err = run(tmp_path, capsys, "-InMrc", source, *words)
+    assert (code, said in err) == (2, True), err
+    assert "stack" not in out
+    assert [path.name for path in tmp_path.iterdir()] == ["movie.mrc"]
+
+
+def test_no_dose_is_no_error(tmp_path, capsys, movie):
+    source = writeMovie(tmp_path / "movie.mrc", movie[0])
+    assert run(tmp_path, capsys, "-InMrc", source, "-PixSize", 1, "-kV", 1000, "-FmDose", 0, "-Cs", 0)[0] == 0
+    assert not (tmp_path / "sum_DW.mrc").exists()
+
+
 def test_constant_movies_are_refused(tmp_path, capsys, movie):
     for i, frames in enumerate((np.zeros((4, 64, 64)), np.full((4, 64, 64), 7), np.arange(4)[:, None, None] * np.ones(
             (64, 64)))):

@@ -6,7 +6,21 @@ import math
 import os
 from typing import Any
 
+from appion.base.calc.limits import Quantity, checkValue, describeLimits
 from appion.base.failures import ConfigurationFailure
+
+
+def checkQuantity(name: str, value: Any, quantity: Quantity, example: float, unit: str | None = None) -> float:
+    """Return a number that may be a value of this quantity.
+
+    Args:
+        name: of the argument. unit: in which it is given; None: the quantity's own. example: a value that is possible.
+
+    Raises:
+        ConfigurationFailure: it is no number, or none that is possible; says in which unit it seems to be.
+    """
+    shown = f"give {describeLimits(quantity, quantity.unit if unit is None else unit)}, for example {name}={example:g}"
+    return checkValue(quantity, readNumber(name, value, shown), name, unit, "argument", shown)
 
 
 def checkNumber(name: str, value: Any, unit: str, least: float, most: float, example: float) -> float:
@@ -19,14 +33,20 @@ def checkNumber(name: str, value: Any, unit: str, least: float, most: float, exa
         ConfigurationFailure: it is no number, or none that is possible.
     """
     remedy = f"give {least:g} to {most:g}{f' {unit}' if unit else ''}, for example {name}={example:g}"
+    number = readNumber(name, value, remedy)
+    if not least <= number <= most:
+        raise ConfigurationFailure(f"{name}={number:.15g} is not possible", remedy)
+    return number
+
+
+def readNumber(name: str, value: Any, remedy: str) -> float:
+    """Return a value that has to be a number, not a text with one; ConfigurationFailure if it is not."""
     try:
         number = math.nan if isinstance(value, (bool, str)) else float(value)
     except (TypeError, ValueError):
         number = math.nan
     if math.isnan(number):
         raise ConfigurationFailure(f"{name}={value!r} is not a number", remedy)
-    if not least <= number <= most:
-        raise ConfigurationFailure(f"{name}={number:.15g} is not possible", remedy)
     return number
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from django.db.models import Count, Exists, Max, OuterRef
 
+from appion.base.calc.limits import TILT, checkValue
 from appion.base.failures import ConfigurationFailure
 from appion.base.retrieve.rejects import retrieveRejectedImages
 from appion.base.retrieve.session import Session, readImageNames
@@ -182,13 +183,25 @@ def keepNewest(images: Sequence[FoundImage]) -> list[FoundImage]:
 
 
 def filterTilt(images: Sequence[FoundImage], tiltangle: str, looked_at: int = 0) -> list[FoundImage]:
-    """Return the images of the wanted stage tilt; one whose tilt is not recorded is left out with a warning."""
+    """Return the images of the wanted stage tilt; those whose tilt is not recorded, or cannot be, are told of.
+
+    Raises:
+        ConfigurationFailure: at the first look (`looked_at` 0) no image has a tilt that can be.
+    """
     unknown = [image.filename for image in images if image.stage_a is None and image.image_id > looked_at]
     if unknown:
         logger.warning("--tiltangle=%s: %d images without a recorded stage tilt are left out: %s", tiltangle,
                        len(unknown), nameSome(unknown))
-    return [image for image in images
-            if image.stage_a is not None and TILT_TESTS[tiltangle](math.degrees(image.stage_a))]
+    tilted = [(image, math.degrees(image.stage_a)) for image in images if image.stage_a is not None]
+    odd = [image for image, tilt in tilted if not TILT.allows(tilt) and image.image_id > looked_at]
+    if odd:
+        try:
+            checkValue(TILT, odd[0].stage_a, f"image {odd[0].image_id}: stage position a", "rad", "column")
+        except ConfigurationFailure as failure:
+            if len(odd) == len(tilted) and not looked_at:
+                raise
+            logger.warning("--tiltangle=%s: %d images are left out: %s", tiltangle, len(odd), failure)
+    return [image for image, tilt in tilted if TILT.allows(tilt) and TILT_TESTS[tiltangle](tilt)]
 
 
 def retrieveAligned(images: Sequence[FoundImage]) -> set[int]:

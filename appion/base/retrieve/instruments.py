@@ -18,7 +18,7 @@ def readCalibrations(
         magnification__in={scope.magnification for scope in scopes.values()},
         tem__in={sinedon.refId(scope, "tem") for scope in scopes.values()} - {None},
         ccdcamera__in={sinedon.refId(camera, "ccdcamera") for camera in cameras.values()} - {None},
-        pixelsize__gt=0,
+        pixelsize__isnull=False,
     ).values_list("magnification", "tem_id", "ccdcamera_id", "def_id", "def_timestamp", "pixelsize")
     calibrations = defaultdict(list)
     for magnification, tem, ccdcamera, *calibration in found:

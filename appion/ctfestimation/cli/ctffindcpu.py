@@ -2,7 +2,8 @@
 
 Unlike CTFFIND it refuses truncated, constant and not finite images instead of making up a result. It uses one thread.
 
-Exit codes: 0 done, 1 the image cannot be used or the files not be written, 255 an answer or an option is wrong.
+Exit codes: 0 done, 1 the image cannot be used or the files not be written, 2 an answer is a value that no microscope
+has, 255 another answer or an option is wrong.
 """
 
 from __future__ import annotations
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
 
     from appion.base.retrieve.movies import MovieHeader
     from appion.ctfestimation.calc.internal.estimate import Estimate, Settings
-
-WRONG = 255
 
 HELP = """usage: ctffind-cpu                 on a terminal
        ctffind-cpu < answers.txt   with one answer a line
@@ -52,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         run()
     except WrongAnswer as error:
         print(f"\nError: {error}\n", flush=True)
-        return WRONG
+        return error.code
     except (Failure, OSError, MemoryError) as error:
         text = str(error) if isinstance(error, Failure) else f"{type(error).__name__}: {error}"
         print(f"\nError: {text}\n", flush=True)

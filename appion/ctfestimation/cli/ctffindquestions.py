@@ -13,6 +13,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
+from appion.base.calc.limits import (
+    CS,
+    DEFOCUS,
+    HIGH_TENSION,
+    PIXEL_SIZE,
+    RESOLUTION,
+    SEARCHED_DEFOCUS,
+    Quantity,
+    checkValue,
+)
+from appion.base.failures import ConfigurationFailure
+
 Value = TypeVar("Value")
 
 WIDTH = 51
@@ -21,6 +33,14 @@ INFINITY = math.inf
 
 class WrongAnswer(Exception):
     """An answer that cannot be used, or none at all."""
+
+    code = 255
+
+
+class ImplausibleAnswer(WrongAnswer):
+    """A number that CTFFIND would take, and that no microscope has."""
+
+    code = 2
 
 
 @dataclass(frozen=True)
@@ -66,15 +86,16 @@ def askQuestions(countSections: Callable[[str], tuple[int, bool]]) -> Answers:
     is_movie = must_be_movie or (sections > 1 and askYes("Input is a movie (stack of frames)"))
     frames = askInteger("Number of frames to average together", "1", 1) if is_movie else 1
     output = ask("Output diagnostic image file name", "diagnostic_output.mrc", _checkFolder)
-    pixelsize = askNumber("Pixel size", "1.0", above=0)
-    voltage = askNumber("Acceleration voltage", "300.0", above=0)
-    cs = askNumber("Spherical aberration", "2.70", 0)
+    pixelsize = askNumber("Pixel size", "1.0", above=0, quantity=PIXEL_SIZE)
+    voltage = askNumber("Acceleration voltage", "300.0", above=0, quantity=HIGH_TENSION)
+    cs = askNumber("Spherical aberration", "2.70", 0, quantity=CS)
     contrast = askNumber("Amplitude contrast", "0.07", 0, 1)
     box = askInteger("Size of amplitude spectrum to compute", "512", 128)
     resmin = askNumber("Minimum resolution", "30.0", highest=50, above=0)
-    resmax = askNumber("Maximum resolution", "5.0", highest=resmin, above=0)
-    defmin = askNumber("Minimum defocus", "5000.0")
-    defmax = askNumber("Maximum defocus", "50000.0", defmin)
+    resmax = askNumber("Maximum resolution", "5.0", highest=resmin, above=0, quantity=RESOLUTION)
+    defmin = askNumber("Minimum defocus", "5000.0", quantity=DEFOCUS)
+    defmax = askNumber("Maximum defocus", "50000.0", defmin, quantity=DEFOCUS)
+    checkAnswer(SEARCHED_DEFOCUS, max(abs(defmin), abs(defmax)), "Minimum and maximum defocus")
     defstep = askNumber("Defocus search step", "100.0", 1)
     is_known = askYes("Do you know what astigmatism is present?")
     exhaustive = askYes("Slower, more exhaustive search?")
@@ -93,7 +114,7 @@ def askQuestions(countSections: Callable[[str], tuple[int, bool]]) -> Answers:
     if askYes("Do you want to set expert options?"):
         resample = askYes("Resample micrograph if pixel size too small?", "yes")
         if askYes("Do you already know the defocus?"):
-            first, second = askNumber("Known defocus 1", "0.0"), askNumber("Known defocus 2", "0.0")
+            first, second = (askNumber(f"Known defocus {one}", "0.0", quantity=DEFOCUS) for one in (1, 2))
             angle = askNumber("Known astigmatism angle", "0.0")
             defocus = first, second, angle, askNumber("Known phase shift (radians)", "0.0") if phases else 0.0
         askInteger("Desired number of parallel threads", "1", 1)
@@ -146,8 +167,8 @@ def askYes(question: str, default: str = "no") -> bool:
 
 
 def askNumber(question: str, default: str, lowest: float = -INFINITY, highest: float = INFINITY,
-              above: float = -INFINITY) -> float:
-    """Ask for a number from `lowest` to `highest` and greater than `above`."""
+              above: float = -INFINITY, quantity: Quantity | None = None) -> float:
+    """Ask for a number from `lowest` to `highest` and greater than `above`, that may be a value of the quantity."""
     def convert(answer: str) -> float:
         try:
             value = float(answer)
@@ -158,9 +179,19 @@ def askNumber(question: str, default: str, lowest: float = -INFINITY, highest: f
         if not (lowest <= value <= highest and value > above):
             least = f"above {above:g}" if above > lowest else f"from {lowest:g}"
             raise WrongAnswer(f"Number outside of acceptable range: {answer} ({least} to {highest:g} is accepted)")
+        if quantity is not None:
+            checkAnswer(quantity, value, question)
         return value
 
     return ask(question, default, convert)
+
+
+def checkAnswer(quantity: Quantity, value: float, question: str) -> None:
+    """Raise ImplausibleAnswer for a number, in CTFFIND's units, that cannot be."""
+    try:
+        checkValue(quantity, value, question, "Å" if quantity.unit == "µm" else None, "answer")
+    except ConfigurationFailure as failure:
+        raise ImplausibleAnswer(str(failure)) from None
 
 
 def askInteger(question: str, default: str, lowest: int) -> int:

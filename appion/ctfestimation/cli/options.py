@@ -10,6 +10,7 @@ import logging
 import math
 from typing import Any
 
+from appion.base.calc.limits import AMPLITUDE_CONTRAST, ASTIGMATISM, RESOLUTION, SEARCHED_DEFOCUS, checkValue
 from appion.base.cli.options import Parser, constructParser, markIneffective
 from appion.base.failures import ConfigurationFailure
 from appion.ctfestimation.calc.internal.convention import convertMicrons
@@ -146,7 +147,7 @@ def addIneffectiveOptions(parser: Parser) -> None:
 
 #: Options with a smallest value: dest, that value, and whether it is itself allowed.
 LIMITS = (
-    ("ampcontrast", 0, True), ("fieldsize", 128, True), ("numstep", 1, True), ("dast", 0, False), ("resmax", 0, False),
+    ("fieldsize", 128, True), ("numstep", 1, True),
     ("num_frame_avg", 1, True), ("mdef_aveN", 1, True), ("ddstackid", 1, True), ("raster", 1, True),
     ("local_radius", 1, True), ("local_boxsize", 1, True), ("local_overlap", 0, True), ("reprocess", 0, True),
     ("low_res_nodes", 0, True), ("hi_res_nodes", 0, True), ("astig", 0, True),
@@ -160,13 +161,14 @@ def constructOptions(args: argparse.Namespace, parser: Parser) -> CTFOptions:
         ConfigurationFailure: naming the option, its value and the remedy.
     """
     if hasattr(args, "resmin"):
-        checkRanges(args)
+        checkRanges(args, parser)
     for dest, least, included in LIMITS:
         value = getattr(args, dest, None)
         if value is not None and not (least < value < math.inf or (included and value == least)):
             remedy = f"give {least} or more" if included else f"give more than {least}"
             raise ConfigurationFailure(f"{nameOption(parser, dest)}={value:g} is not possible", remedy)
-    for dest in ("ampcontrast", "local_overlap", "reprocess", "astig"):
+    checkValue(AMPLITUDE_CONTRAST, args.ampcontrast, nameOption(parser, "ampcontrast"))
+    for dest in ("local_overlap", "reprocess", "astig"):
         if (getattr(args, dest, None) or 0) > 1:
             raise ConfigurationFailure(f"{nameOption(parser, dest)}={getattr(args, dest):g} is not possible",
                                        "give a number from 0 to 1")
@@ -191,7 +193,7 @@ def constructOptions(args: argparse.Namespace, parser: Parser) -> CTFOptions:
     )
 
 
-def checkRanges(args: argparse.Namespace) -> None:
+def checkRanges(args: argparse.Namespace, parser: Parser) -> None:
     """Check what classic checks, in its order; what is not a number is out of every range."""
     if not args.resmin <= 50:
         raise ConfigurationFailure(f"--resmin={args.resmin:g} is not possible",
@@ -202,11 +204,15 @@ def checkRanges(args: argparse.Namespace) -> None:
     if not args.resmax <= 15 or args.resmax >= args.resmin:
         raise ConfigurationFailure(f"--resmax={args.resmax:g} with --resmin={args.resmin:g} is not possible",
                                    "choose a higher resolution for resmax, at most 15 Å and below resmin")
+    checkValue(RESOLUTION, args.resmax, "--resmax")
     if not 0.0001 <= args.defstep <= 2.0:
         raise ConfigurationFailure(f"--defstep={args.defstep:g} is not possible",
                                    "keep defstep between 0.0001 and 2 microns")
-    if args.nominal is not None and not 0 < abs(args.nominal) <= 100:
-        raise ConfigurationFailure(f"--nominal={args.nominal:g} is not possible", "give the defocus in microns")
+    if args.numstep > 0:
+        checkValue(SEARCHED_DEFOCUS, args.defstep * args.numstep, "--numstep times --defstep", holder="search")
+    checkValue(ASTIGMATISM, args.dast, nameOption(parser, "dast"))
+    if args.nominal is not None:
+        checkValue(SEARCHED_DEFOCUS, abs(args.nominal), nameOption(parser, "nominal"))
 
 
 def constructPhaseSearch(args: argparse.Namespace) -> PhaseSearch | None:

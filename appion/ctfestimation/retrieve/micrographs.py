@@ -10,6 +10,7 @@ import sinedon
 from appion.base.failures import ConfigurationFailure
 from appion.base.retrieve.instruments import readBufferPaths, readCalibrations
 from appion.ctfestimation.retrieve.best import EarlierCTF, readBestCTFs
+from appion.ctfestimation.retrieve.plausible import checkLens
 from appion.ctfestimation.retrieve.relatives import Relatives, readPixelSizes, readRelatives
 from sinedon.models import appiondata, leginondata
 
@@ -79,7 +80,8 @@ def readCs(session_id: int, session: str) -> float:
     """Return the spherical aberration (mm) of the microscope of a session's newest microscope row.
 
     Raises:
-        ConfigurationFailure: there is no such row, or neither the microscope nor its aberration is recorded.
+        ConfigurationFailure: there is no such row, neither the microscope nor its aberration is recorded, or there is
+            no such aberration.
     """
     scopes = leginondata.ScopeEMData.objects.filter(session_id=session_id).order_by("-def_id")
     found = scopes.values_list("tem_id", flat=True)[:1]
@@ -96,4 +98,5 @@ def readCs(session_id: int, session: str) -> float:
     if tem.cs is None:
         raise ConfigurationFailure(f"the spherical aberration of microscope '{tem.name}' is not recorded",
                                    "enter it in Leginon's instrument settings")
+    checkLens(tem)
     return tem.cs * 1e3

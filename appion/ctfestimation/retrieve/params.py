@@ -17,9 +17,11 @@ from appion.base.retrieve.paths import (
     constructMovieFormats,
     findMovie,
 )
+from appion.base.retrieve.plausible import checkCalibration, checkCamera, checkScope
 from appion.base.retrieve.rows import getRow, readPair
 from appion.ctfestimation.records import CTFOptions, CTFOrigin, CTFParams, CTFTask
 from appion.ctfestimation.retrieve.micrographs import Rows, readMicrographs
+from appion.ctfestimation.retrieve.plausible import checkCentre, checkNoted, checkResmax
 from appion.ctfestimation.retrieve.search import calcGctffindSearch, calcSearch
 from appion.ctfestimation.retrieve.selection import chooseShortName
 
@@ -74,7 +76,7 @@ def constructTask(image_id: int, rows: Rows, context: ParamsContext) -> CTFTask:
 
     Raises:
         ImageFailure: a row that the image refers to, or a value in it, is missing.
-        ConfigurationFailure: no calibration of the pixel size.
+        ConfigurationFailure: no calibration of the pixel size, or a value that cannot be.
     """
     image = rows.images.get(image_id)
     if image is None:
@@ -82,13 +84,17 @@ def constructTask(image_id: int, rows: Rows, context: ParamsContext) -> CTFTask:
     options = context.options
     session = getRow(rows.sessions, image, "session")
     scope = getRow(rows.scopes, image, "scope")
-    if not scope.high_tension:
+    checkScope(scope)
+    checkCamera(getRow(rows.cameras, image, "camera"))
+    if scope.high_tension is None:
         raise ImageFailure(f"microscope row {scope.def_id} has no high tension")
     best = rows.best.get(image_id)
+    checkCentre(options, best, scope)
     if context.is_gctffind:
         search = calcGctffindSearch(options, best, scope.defocus)
     else:
         search = calcSearch(options, best, scope.defocus, context.is_gctf)
+    checkResmax(search.resmax, best)
     pixelsize = calcImagePixelSize(image, rows)
     micrograph = constructImagePath(session.image_path or "", session.name or "", image.filename)
     source = findSource(image, rows, options.ddstackid) if options.ddstackid is not None else None
@@ -142,10 +148,14 @@ def calcImagePixelSize(image: Any, rows: Rows) -> float:
             f"no pixel size is calibrated for magnification {scope.magnification} (microscope {setting[1]}, camera "
             f"{setting[2]})", "calibrate it in Leginon"
         )  # fmt: skip
+    binning = readPair(camera, "binning")[0]
+    checkCalibration(rows.calibrations[setting], calibration, binning)
     noted = rows.pixelsizes.get(image.def_id)
+    if noted is not None:
+        checkNoted(image, noted)
     if noted is not None and isFractional(noted / calcPixelSize(calibration, 1)):
         return noted
-    return calcPixelSize(calibration, readPair(camera, "binning")[0])
+    return calcPixelSize(calibration, binning)
 
 
 def isFractional(binning: float) -> bool:

@@ -4,8 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from appion.base.calc.limits import (
+    AMPLITUDE_CONTRAST,
+    BINNING,
+    CS,
+    FRAME_DOSE,
+    HIGH_TENSION,
+    PHASE_SHIFT,
+    PIXEL_SIZE,
+    ROTATION,
+    TILT,
+    checkValue,
+)
 from appion.base.failures import ConfigurationFailure
 
 
@@ -86,6 +98,12 @@ TAGS = (
 BYNAME = {tag.name.lower(): tag for tag in TAGS}
 #: Tags that change the result where they are not understood: refused rather than ignored.
 REFUSED = ("Serial", "Mag", "Crop", "InAln", "FullSum")
+#: Tags that are a quantity of the microscope or the camera. EER frames may be sampled 4 times finer and binned again.
+QUANTITIES = {
+    "PixSize": PIXEL_SIZE, "kV": HIGH_TENSION, "FmDose": FRAME_DOSE, "InitDose": FRAME_DOSE, "RotGain": ROTATION,
+    "FtBin": replace(BINNING, most=4 * BINNING.most), "Cs": CS, "AmpCont": AMPLITUDE_CONTRAST, "ExtPhase": PHASE_SHIFT,
+    "Tilt": TILT,
+}  # fmt: skip
 TAGPATTERN = re.compile(r"-[A-Za-z]")
 
 
@@ -106,7 +124,8 @@ def parseCommandLine(argv: Sequence[str]) -> CommandLine:
     """Parse MotionCor2's tags: any case, each followed by its values; of a repeated tag the first counts.
 
     Raises:
-        ConfigurationFailure: a value is missing or no number, a tag that would change the result is not supported.
+        ConfigurationFailure: a value is missing, no number or none that can be; a tag that would change the result is
+            not supported.
     """
     values: dict[str, tuple] = {tag.name: tag.default for tag in TAGS}
     given: set[str] = set()
@@ -146,6 +165,8 @@ def _convertValues(tag: Tag, words: list[str]) -> tuple:
         numbers = tuple(float(word) for word in words)
     except ValueError:
         raise ConfigurationFailure(f"-{tag.name} {' '.join(words)}: not a number") from None
+    for number in numbers if tag.name in QUANTITIES else ():
+        checkValue(QUANTITIES[tag.name], number, f"-{tag.name}", holder="tag")
     if not numbers or not all(abs(number) < 1e9 for number in numbers):
         raise ConfigurationFailure(f"-{tag.name} {' '.join(words)}: a finite number is missing")
     return (*map(tag.type, numbers), *tag.default[len(numbers) :])

@@ -9,6 +9,7 @@ import os
 import re
 from typing import Any
 
+from appion.base.calc.limits import AMPLITUDE_CONTRAST, BINNING, CS, DOSE, FRAMES, PHASE_SHIFT, checkValue
 from appion.base.cli.options import Parser, addSwitch, constructParser, markIneffective
 from appion.base.failures import ConfigurationFailure
 from appion.motioncorrection.calc.internal.frames import EER_FACTORS
@@ -162,9 +163,14 @@ LIMITS = (
     ("bin", 1, True), ("startframe", 0, True), ("nframe", 1, True), ("nrw", 0, True), ("FmRef", 0, True),
     ("Iter", 0, True), ("Tol", 0, True), ("Patchrows", 0, True), ("Patchcols", 0, True), ("MaskCentrow", 0, True),
     ("MaskCentcol", 0, True), ("MaskSizerows", 0, True), ("MaskSizecols", 0, True), ("Bft_global", 0, False),
-    ("Bft_local", 0, True), ("rendered_frame_size", 1, True), ("trim", 0, True), ("totaldose", 0, True),
-    ("cs", 0, True), ("ampcont", 0, True), ("extphase", 0, True),
+    ("Bft_local", 0, True), ("rendered_frame_size", 1, True), ("trim", 0, True), ("extphase", 0, True),
 )
+
+#: Options that are a quantity of the microscope or the camera.
+QUANTITIES = {
+    "totaldose": DOSE, "cs": CS, "ampcont": AMPLITUDE_CONTRAST, "extphase": PHASE_SHIFT, "bin": BINNING,
+    "rendered_frame_size": FRAMES,
+}  # fmt: skip
 
 
 def constructOptions(args: argparse.Namespace, parser: Parser) -> MotionCorrectionOptions:
@@ -178,10 +184,13 @@ def constructOptions(args: argparse.Namespace, parser: Parser) -> MotionCorrecti
     for dest, least, included in LIMITS:
         value = getattr(args, dest)
         if value is not None and not (least < value < math.inf or (included and value == least)):
-            name = parser.given.get(dest, f"--{dest}={value}").partition("=")[0]
             raise ConfigurationFailure(
-                f"{name}={value:g} is not possible", f"give {least} or more" if included else f"give more than {least}"
+                f"{nameOption(parser, dest)}={value:g} is not possible",
+                f"give {least} or more" if included else f"give more than {least}",
             )
+    for dest, quantity in QUANTITIES.items():
+        if getattr(args, dest) is not None:
+            checkValue(quantity, getattr(args, dest), nameOption(parser, dest))
     if args.eer_sampling not in EER_FACTORS:
         raise ConfigurationFailure(f"--eer_sampling={args.eer_sampling} is not possible", "give 1, 2 or 3")
     if not re.fullmatch(r"[\w.+-]+", args.alignlabel) or ".mrc" in args.alignlabel:
@@ -206,6 +215,11 @@ def constructOptions(args: argparse.Namespace, parser: Parser) -> MotionCorrecti
         force_tiff=args.forceTiff, square=args.square, trim=args.trim, refimgid=args.refimgid,
         inskips=tuple(args.inskips.replace(",", " ").split()), cs=args.cs, ampcont=args.ampcont, extphase=args.extphase,
     )
+
+
+def nameOption(parser: Parser, dest: str) -> str:
+    """Return an option as it was written, or its own name."""
+    return parser.given.get(dest, f"--{dest}").partition("=")[0]
 
 
 def readGpuIds(text: str) -> tuple[int, ...]:

@@ -20,6 +20,7 @@ from appion.base.retrieve.paths import (
     findMovie,
     listMovies,
 )
+from appion.base.retrieve.plausible import checkCalibration, checkCamera, checkScope
 from appion.base.retrieve.rows import getRow, readPair
 from appion.motioncorrection.calc.external.program import constructLogName
 from appion.motioncorrection.calc.internal.dose import calcTotalDose
@@ -36,6 +37,7 @@ from appion.motioncorrection.records import (
     References,
 )
 from appion.motioncorrection.retrieve.exposures import Rows, readExposures
+from appion.motioncorrection.retrieve.plausible import checkDose, checkFrames, checkTimes
 
 log = logging.getLogger(__name__)
 
@@ -90,7 +92,7 @@ def constructTask(image_id: int, rows: Rows, context: ParamsContext) -> MotionCo
     Raises:
         ImageFailure: a row that the image refers to, or a value in it, is missing.
         ConfigurationFailure: no calibration of the pixel size, an unknown camera, a reference image that does not fit,
-            a choice of frames that is impossible.
+            a choice of frames that is impossible, a value that cannot be.
     """
     image = rows.images.get(image_id)
     if image is None:
@@ -102,8 +104,11 @@ def constructTask(image_id: int, rows: Rows, context: ParamsContext) -> MotionCo
     camera = getRow(rows.cameras, image, "camera")
     scope = getRow(rows.scopes, image, "scope")
     preset = rows.presets.get(sinedon.refId(image, "preset") or 0)
+    checkScope(scope)
+    checkCamera(camera)
     name = readCameraName(camera, rows)
     kind = classifyCamera(name, bool(camera.eer_frames))
+    checkTimes(camera, kind)
     flip, rotate = calcFrameOrientation(
         kind, camera.frame_flip, camera.frame_rotate, image_id,
         rows.version_changes.get(sinedon.refId(camera, "ccdcamera") or 0, ()),
@@ -113,10 +118,13 @@ def constructTask(image_id: int, rows: Rows, context: ParamsContext) -> MotionCo
             f"--force_cpu_flat with camera '{name}', whose frames are turned (flip {int(flip)}, rotation {rotate})",
             "leave --force_cpu_flat out: the program turns the gain reference itself",
         )
+    if options.doseweight and options.totaldose is None:
+        checkDose(preset)
     totaldose = calcTotalDose(options.totaldose, preset.dose if preset else None)
     if options.doseweight and totaldose and not scope.high_tension:
         raise ImageFailure(f"microscope row {scope.def_id} has no high tension, which weighting by dose needs")
     nframes = calcFrameCount(kind, camera.exposure_time, camera.frame_time, camera.nframes)
+    checkFrames(camera, nframes)
     folders = constructFrameFolders(session, sinedon.refId(camera, "ccdcamera"), rows, context)
     formats = constructMovieFormats(kind, camera.tiff_frames, camera.eer_frames)
     movie, movie_format = findMovie(folders, image.filename, formats, kind)
@@ -190,7 +198,9 @@ def constructPixelSize(image: Any, camera: Any, scope: Any, name: str, rows: Row
             f"no pixel size is calibrated for magnification {scope.magnification} of camera '{name}'"
             f" (microscope {setting[1]}, camera {setting[2]})", "calibrate it in Leginon"
         )
-    return calcPixelSize(calibration, readPair(camera, "binning")[0])
+    binning = readPair(camera, "binning")[0]
+    checkCalibration(rows.calibrations[setting], calibration, binning)
+    return calcPixelSize(calibration, binning)
 
 
 def constructReferences(image: Any, name: str, kind: str, rows: Rows, context: ParamsContext) -> References:

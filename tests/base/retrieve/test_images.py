@@ -191,6 +191,23 @@ def test_stage_tilt(caplog):
     assert len(caplog.messages) == 1, "said once"
 
 
+@pytest.mark.usefixtures("database")
+def test_stage_tilts_that_cannot_be(caplog):
+    """One of many is left out and told of; if all are in degrees nothing begins."""
+    made = makeSession(images=0)
+    for tilt in (0, math.degrees(45), 31):
+        take(made, f"t{tilt:.0f}", tilt=tilt)
+    session = f"--session={made.name}"
+    assert names(select(session, "--tiltangle=hightilt")[0](0)) == ["t31"]
+    assert "1 images are left out: image " in caplog.text
+    assert "stage position a=45 is not possible: it looks like degrees" in caplog.text
+    scopes = leginondata.ScopeEMData.objects
+    for row in scopes.all():
+        scopes.filter(def_id=row.def_id).update(stage_position_a=30.0)
+    with pytest.raises(ConfigurationFailure, match="stage position a=30 is not possible: it looks like degrees"):
+        select(session, "--tiltangle=hightilt")[0](0)
+
+
 @settings(deadline=None)
 @given(st.sampled_from(sorted(TILT_TESTS)), st.floats(-80, 80) | st.sampled_from([-30.0, -3.0, -2.0, 2.0, 3.0, 30.0]))
 def test_tilt_filters_reject_what_their_names_say(tiltangle, tilt):

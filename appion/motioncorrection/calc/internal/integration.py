@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from appion.base.calc.limits import FRAME_DOSE
 from appion.base.failures import ConfigurationFailure
 
 #: Rendered frames aimed at when an EER movie comes without an FmIntFile.
@@ -56,7 +57,7 @@ def _parseLine(line: str, number: int, framedose: float) -> tuple[int, int, floa
         dose = float(words[2]) if len(words) > 2 else 0.0
     except (ValueError, IndexError):
         count, step, dose = 0, 0, 0.0
-    if count < 1 or step < 1 or not 0 <= dose < 1e6:
+    if count < 1 or step < 1 or not FRAME_DOSE.allows(dose):
         raise ConfigurationFailure(f"FmIntFile line {number}: {line.strip()!r}",
                                    "write: raw frames, how many are summed, dose per raw frame (e/Å²)")
     return count, step, dose or framedose
