@@ -5,6 +5,7 @@ On a terminal it asks as the program does there, with defaults and line breaks, 
 range; elsewhere it ends with exit code 255 at the first answer that it does not like.
 """
 
+import contextlib
 import os
 import struct
 import subprocess
@@ -96,6 +97,14 @@ def askAll():
             file.write(f"{os.getpid()} {child.pid}")
         print("Reading beam position : ", end="" if os.environ.get("BARE") else "\n", flush=True)
         time.sleep(600)
+    while FAULT.startswith("flood"):
+        text = {"flood": "still searching\n", "floodblank": " ", "floodask": "Pixel size : "}[FAULT]
+        print(text * 4096, end="", flush=True)
+    if FAULT == "full":
+        with contextlib.suppress(OSError), open("spectrum.mrc", "wb") as file:
+            while True:
+                file.write(bytes(65536))
+        sys.exit(1)
     if FAULT == "ask":
         ask("Colour of the sample holder", "blue")
     for text, default, low, high in (

@@ -12,6 +12,7 @@ import sys
 import time
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).parents[2]))
 from tests.ctfestimation.fakectffind import saveImage
 
 VERSION = os.environ.get("VERSION", "1.1.2")

@@ -68,7 +68,6 @@ def prepare(tmp_path, monkeypatch):
         script.write_text(f'#!/bin/sh\nexec {sys.executable} {FOLDER / fake}.py "$@"\n')
         script.chmod(0o755)
     monkeypatch.setenv("PATH", str(programs), prepend=":")
-    monkeypatch.setenv("PYTHONPATH", str(FOLDER.parents[1]))
     monkeypatch.setenv("VERSION", "5.0.2")
 
     def make(database):

@@ -22,6 +22,7 @@ from appion.ctfestimation.calc.external import analysis, calcCTF, checkProgram, 
 from appion.ctfestimation.calc.external.analysis import AVERAGES, DIAGNOSTIC, PLOTS, POWERSPEC, constructGraphs
 from appion.ctfestimation.calc.internal.encoding import decodeResult
 from appion.ctfestimation.records import CTFOptions, CTFTask, PhaseSearch
+from tests.base.programs.disks import fillDisk, mountDisk
 from tests.ctfestimation.micrographs import makeOrigin, makeParams, saveMicrograph
 from tests.ctfestimation.simulated import simulateMicrograph
 
@@ -197,6 +198,9 @@ def test_noResolutionIsANumber(place, monkeypatch, resolution):
         ("constant", ImageFailure, "score is inf"),
         ("nothing", ImageFailure, f"the program wrote no {SHORT}-pow.txt"),
         ("memory", InfrastructureFailure, "bad_alloc"),
+        ("flood", ImageFailure, "the program printed more than 16 MB and was ended: still searching"),
+        ("floodblank", ImageFailure, "the program printed more than 16 MB and was ended"),
+        ("floodask", ImageFailure, "the program printed more than 16 MB and was ended"),
     ],
 )
 def test_faultsOfTheProgram(place, monkeypatch, fault, kind, reason):
@@ -207,8 +211,33 @@ def test_faultsOfTheProgram(place, monkeypatch, fault, kind, reason):
     assert reason in caught.value.reason
     assert caught.value.command == str(place / "ctffind")
     assert caught.value.host == os.uname().nodename
-    assert "Input image file name" in (place / "run1" / "logfiles" / f"{SHORT}.log").read_text()
+    said = place / "run1" / "logfiles" / f"{SHORT}.log"
+    assert "Input image file name" in said.read_text()
+    assert said.stat().st_size < 200_000
     assert list((place / "scratch").iterdir()) == []
+
+
+@pytest.mark.parametrize("full", ["scratch", "run1"])
+def test_aFullDiskIsNotTheImages(place, monkeypatch, full):
+    """The program cannot even say why it ends; or all is well with its own disk, but not with that of the results."""
+    with mountDisk(place / full) as disk:
+        monkeypatch.setenv("FAULT", "full" if full == "scratch" else "exit")
+        if full == "run1":
+            for name in ("logfiles", "opimages"):
+                (disk / name).mkdir()
+            fillDisk(disk)
+        with pytest.raises(InfrastructureFailure, match="cannot be written to: No space left on device"):
+            calcCTF(makeExposure(place))
+
+
+def test_theLanguageOfTheDaemonIsNotThatOfTheProgram(place, monkeypatch):
+    (place / "ctffind").write_text(f"#!/bin/sh\nenv > {place}/asked\nexec {sys.executable} -S {FAKE}\n")
+    monkeypatch.setenv("LANG", "de_DE.UTF-8")
+    monkeypatch.setenv("DASK_APPION__POLL", "3")
+    calcCTF(makeExposure(place))
+    asked = (place / "asked").read_text().splitlines()
+    assert "LC_ALL=C" in asked
+    assert not [line for line in asked if line.startswith(("LANG", "DASK_", "PYTHON"))]
 
 
 @pytest.mark.parametrize(

@@ -29,9 +29,8 @@ VALUES = "Defocus_U   Defocus_V       Angle         CCC\n  {}  Final Values\n"
 
 
 @pytest.fixture
-def place(tmp_path, monkeypatch):
+def place(tmp_path):
     """A folder with the program."""
-    monkeypatch.setenv("PYTHONPATH", str(FAKE.parents[2]))
     script = tmp_path / "gctfCurrent"
     script.write_text(f'#!/bin/sh\nexec {sys.executable} {FAKE} "$@"\n')
     script.chmod(0o755)
@@ -89,6 +88,41 @@ def test_log(values, rest, fit):
     assert parseGctfLog("Some banner\n" + VALUES.format("1.0 2.0 3.0 0.004") + VALUES.format(values) + rest) == fit
 
 
+FIRST = "Defocus_U   Defocus_V       Angle         CCC\n   23878.12    23554.28       61.28    0.116735  Final Values\n"
+REFINED = "   23846.26    23525.42       61.84    0.521613  Final Values (Hres refine)\n"
+LIMIT = "Resolution limit estimated by EPA: RES_LIMIT {}\n"
+NAMES = "Defocus_U   Defocus_V       Angle         CCC\n"
+
+
+@pytest.mark.parametrize("again", ["", NAMES, "Refining with the high resolution rings\n\n"])
+@pytest.mark.parametrize(
+    ("between", "end", "resolution"),
+    [
+        ("", LIMIT.format(3.25), 3.25), (LIMIT.format(5.5), LIMIT.format(3.25), 3.25),
+        (LIMIT.format(5.5), "", float("inf")), ("", "", float("inf")),
+    ],
+)  # fmt: skip
+def test_logOfARefinement(between, end, resolution, again):
+    """Values and resolution are of the fit that was refined, whatever is said of it in brackets."""
+    fit = Fit(23846.26, 23525.42, 61.84, 0.0, 0.521613, resolution)
+    assert parseGctfLog(FIRST + between + again + REFINED + end) == fit
+    for words in ("Final Values(Hres)", "Final Values [Hres]", "Final  Values (2nd: local, 3.0 A)  ", "final values"):
+        assert parseGctfLog(FIRST + between + again + REFINED.replace("Final Values (Hres refine)", words) + end) == fit
+    phase = REFINED.replace("61.84", "61.84  90.0")
+    assert parseGctfLog(FIRST + between + again + phase + end).phase_shift == 1.5708
+
+
+def test_logOfARefinementAlone():
+    text = f"{NAMES}{REFINED}\nResolution limit estimated by EPA: RES_LIMIT 3.25\n"
+    assert parseGctfLog(text) == Fit(23846.26, 23525.42, 61.84, 0.0, 0.521613, 3.25)
+
+
+def test_logOfARefinementThatFailed():
+    """The values before it are not taken for those after it."""
+    with pytest.raises(ImageFailure, match=r"not four or five finite numbers: nan nan 61\.84"):
+        parseGctfLog(FIRST + NAMES + REFINED.replace("23846.26    23525.42", "nan nan"))
+
+
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
@@ -134,6 +168,7 @@ def test_resultAndFiles(place, monkeypatch):
         ("empty", ImageFailure, "no line of 'Final Values'"),
         ("short", ImageFailure, "no line of 'Final Values'"),
         ("gpu", InfrastructureFailure, "no CUDA-capable device"),
+        ("flood", ImageFailure, f"wrote more than 16 MB into {SHORT}_gctf.log and was ended"),
     ],
 )
 def test_faults(place, monkeypatch, fault, kind, reason):

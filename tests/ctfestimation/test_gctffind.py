@@ -31,9 +31,8 @@ ROW = "   0    0.00   14500.12   15000.34   35.20    0.00   0.1234  x.mrc\n"
 
 
 @pytest.fixture
-def place(tmp_path, monkeypatch):
+def place(tmp_path):
     """A folder with the program."""
-    monkeypatch.setenv("PYTHONPATH", str(FAKE.parents[2]))
     script = tmp_path / "GCtfFind"
     script.write_text(f'#!/bin/sh\nexec {sys.executable} {FAKE} "$@"\n')
     script.chmod(0o755)

@@ -51,7 +51,6 @@ def installPrograms(tmp_path, monkeypatch):
         script.write_text(f'#!/bin/sh\nexec {sys.executable} {fake} "$@"\n')
         script.chmod(0o755)
     monkeypatch.setenv("PATH", str(programs), prepend=":")
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))
 
 
 @pytest.fixture

@@ -127,6 +127,11 @@ def test_promptAtTheEndOfAnOutput(output, prompt):
     assert findPrompt(output) == prompt
 
 
+def test_blanksWithoutEndTakeNoTime():
+    assert findPrompt(" " * 20_000) is None
+    assert findPrompt("Pixel size" + " " * 20_000 + ": ") == Prompt("Pixel size", False)
+
+
 @given(st.sampled_from(list(constructAnswers(makeParams(phase=PHASE, program=makeProgram("5.0.1"))))),
        st.text(st.characters(exclude_characters="\r\n", exclude_categories=("Cc", "Cs", "Zl", "Zp")), max_size=20),
        st.integers(0, 60), st.booleans(), st.text(max_size=50))  # fmt: skip

@@ -3,14 +3,17 @@
 It prints what the program in KIND of the version in VERSION prints.
 """
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 
+sys.path.insert(0, str(Path(__file__).parents[2]))
 from appion.base.retrieve.movies import readFrames, readMovieHeader
 from tests.motioncorrection.dialects import formatAlignment, formatEnd, formatParameters, formatVersion, readFlags
 
@@ -49,6 +52,16 @@ def main() -> int:
         with open(os.environ["PIDS"], "w") as file:
             file.write(f"{os.getpid()} {child.pid}")
         time.sleep(600)
+    while fault == "flood":
+        print("Align patch 1 25 left\n" * 4096)
+    if fault == "full":
+        with contextlib.suppress(OSError), open("sum.mrc", "wb") as file:
+            while True:
+                file.write(bytes(65536))
+        return 1
+    if fault == "library":
+        print("MotionCor2: error while loading shared libraries: libcufft.so.10: cannot open shared object file")
+        return 127
     if fault == "gpubusy":
         print("All GPUs are in use, quit.", file=sys.stderr)
         return 1

@@ -61,7 +61,6 @@ def prepare(tmp_path, monkeypatch):
         )
         script.chmod(0o755)
         monkeypatch.setenv("PATH", str(script.parent), prepend=":")
-        monkeypatch.setenv("PYTHONPATH", str(FAKE.parents[2]))
         return made
 
     monkeypatch.setenv("DASK_APPION__MOTIONCORRECTION__CHECK_ORIENTATION", "0")

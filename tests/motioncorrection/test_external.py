@@ -29,6 +29,7 @@ from appion.motioncorrection.calc.internal.encoding import decodeResult
 from appion.motioncorrection.calc.internal.geometry import orientToFrames
 from appion.motioncorrection.records import MotionCorrectionTask
 from appion.motioncorrection.retrieve.params import constructFiles
+from tests.base.programs.disks import fillDisk, mountDisk
 from tests.motioncorrection.movies import writeEER
 from tests.motioncorrection.samples import makeOptions, makeOrigin, makeParams
 
@@ -43,9 +44,8 @@ def isRunning(pid):
 
 
 @pytest.fixture
-def place(tmp_path, monkeypatch):
+def place(tmp_path):
     """A folder with a run folder, and the program under the names of both real ones."""
-    monkeypatch.setenv("PYTHONPATH", str(FAKE.parents[2]))
     for name in ("motioncor2", "motioncor3"):
         script = tmp_path / name
         script.write_text(f"#!/bin/sh\nKIND={name} exec {sys.executable} {FAKE} \"$@\"\n")
@@ -163,6 +163,7 @@ def test_ownProgramMakesTheSame(place, suffix, flip, rotate):
         ("segv", ImageFailure, "signal SIGSEGV"),
         ("oom", InfrastructureFailure, "signal SIGKILL"),
         ("cuda", InfrastructureFailure, "out of memory"),
+        ("library", InfrastructureFailure, "libcufft.so.10"),
         ("mismatch", ImageFailure, "dimensions mismatch"),
         ("short", ImageFailure, "7 shifts for 10 frames"),
         ("nosum", ImageFailure, "there is no sum"),
@@ -184,6 +185,39 @@ def test_eachFaultHasItsClass(place, monkeypatch, fault, failure, reason):
     assert list((place / "scratch").iterdir()) == []
     assert not list((place / "run1").glob("*_c*.mrc"))
     assert (place / "run1" / "image_00012enn_st_Log.motioncor2.txt").exists()
+
+
+def test_aProgramThatPrintsWithoutEnd(place, monkeypatch):
+    monkeypatch.setenv("FAULT", "flood")
+    with pytest.raises(ImageFailure, match="printed more than 16 MB and was ended: Align patch 1 25 left"):
+        calcMotionCorrection(makeExposure(place))
+    said = place / "run1" / "image_00012enn_st_Log.motioncor2.txt"
+    assert "-InMrc  " in said.read_text()
+    assert said.stat().st_size < 200_000
+
+
+@pytest.mark.parametrize("full", ["scratch", "run1"])
+def test_aFullDiskIsNotTheImages(place, monkeypatch, full):
+    """The program cannot even say why it ends; or all is well with its own disk, but not with that of the results."""
+    if full == "run1":
+        (place / full).rmdir()
+    with mountDisk(place / full) as disk:
+        monkeypatch.setenv("FAULT", "full" if full == "scratch" else "nosum")
+        if full == "run1":
+            fillDisk(disk)
+        with pytest.raises(InfrastructureFailure, match="cannot be written to: No space left on device"):
+            calcMotionCorrection(makeExposure(place))
+
+
+def test_theLanguageOfTheDaemonIsNotThatOfTheProgram(place, monkeypatch):
+    script = (place / "motioncor2").read_text()
+    (place / "motioncor2").write_text(script.replace("KIND", f"env > {place}/asked\nKIND", 1))
+    monkeypatch.setenv("LC_NUMERIC", "de_DE.UTF-8")
+    monkeypatch.setenv("PYTHONPATH", "/opt/appion")
+    calcMotionCorrection(makeExposure(place))
+    asked = (place / "asked").read_text().splitlines()
+    assert "LC_ALL=C" in asked
+    assert not [line for line in asked if line.startswith(("LC_NUMERIC", "DASK_", "PYTHON"))]
 
 
 def test_gpuThatIsNotFree(place, monkeypatch):

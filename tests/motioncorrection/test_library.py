@@ -26,7 +26,6 @@ def saveMrc(path, array):
 @pytest.fixture
 def place(tmp_path, monkeypatch):
     """A folder with a program, a movie, and a place for temporary files."""
-    monkeypatch.setenv("PYTHONPATH", str(FAKE.parents[2]))
     monkeypatch.chdir(tmp_path)
     (tmp_path / "temporary").mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))

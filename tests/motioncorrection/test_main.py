@@ -46,7 +46,6 @@ def session(anydatabase, tmp_path, monkeypatch):
     script.write_text(f'#!/bin/sh\nKIND=motioncor2 exec {sys.executable} {FAKE} "$@"\n')
     script.chmod(0o755)
     monkeypatch.setenv("PATH", str(script.parent), prepend=":")
-    monkeypatch.setenv("PYTHONPATH", str(FAKE.parents[2]))
     with dask.config.set({"appion.motioncorrection.check_orientation": 0}):
         yield made
 

@@ -31,7 +31,6 @@ def programs(tmp_path, monkeypatch, session):  # noqa: ARG001 (which changes PAT
     folder = tmp_path / "programs"
     folder.mkdir()
     monkeypatch.setenv("PATH", f"{folder}:{PLAIN_PATH}")
-    monkeypatch.setenv("PYTHONPATH", str(FAKE.parents[2]))
 
     def install(**kinds):
         askProgram.cache_clear()

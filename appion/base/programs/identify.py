@@ -11,10 +11,20 @@ import os
 import re
 import signal
 import subprocess
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from appion.base.programs.environment import constructEnvironment
+from appion.base.programs.output import collectOutput
 from appion.base.records.program import Program
+
+#: Bytes of its answer that are taken of a program that is asked for its version.
+ANSWER = 2**20
+
+#: Exit codes of shells and of `env`, `nice` and the like for what they could not run, and of the last signal.
+UNLOADABLE, LAST_SIGNAL = range(125, 128), 128 + 64
 
 #: How the file of a program is called, in any letter case, before what people leave on: version, CUDA, processor.
 STEMS = {
@@ -110,22 +120,35 @@ def askProgram(path: str, question: tuple[str, ...], _changed: int, timeout: flo
 
     It gets no input and is ended with all it started. A file that has changed is asked again.
     """
+    return _ask(path, question, timeout)[0]
+
+
+def isRunnable(program: Program, timeout: float = 30.0) -> bool:
+    """Whether a program runs on this host at all: asked for its version it is neither killed nor not to be loaded."""
+    family = next(one for one in FAMILIES.values() if program.kind in one.kinds)
+    code = _ask(program.path, family.question, timeout)[1]
+    return code is None or 0 <= code < UNLOADABLE.start or code > LAST_SIGNAL
+
+
+def _ask(path: str, question: Sequence[str], timeout: float) -> tuple[str, int | None]:
+    """Return what a program prints in time, and its exit code unless it had to be ended or could not be started."""
     try:
         process = subprocess.Popen(
             [path, *question], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            start_new_session=True, cwd="/",
+            start_new_session=True, cwd="/", env=constructEnvironment(path),
         )  # fmt: skip
     except OSError:
-        return ""
+        return "", None
+    pieces: list[bytes] = []
     with process:
+        assert process.stdout is not None
         try:
-            said = process.communicate(timeout=timeout)[0]
-        except subprocess.TimeoutExpired as expired:
-            said = expired.stdout or b""
+            collectOutput(process, process.stdout.fileno(), pieces.append, time.monotonic() + timeout, ANSWER)
+            code = process.poll()
         finally:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
-    return said.decode("utf-8", "replace")
+    return b"".join(pieces).decode("utf-8", "replace"), code
 
 
 def judgeName(name: str) -> str:

@@ -1,4 +1,4 @@
-"""Running a program so that it always ends: own session, time limit, no survivor of a killed worker.
+"""Running a program so that it always ends: own session, limits of time and output, no survivor of a killed worker.
 
 Neither Django nor Dask is imported here: this runs on workers.
 """
@@ -13,13 +13,19 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import IO
 
-from appion.base.failures import ConfigurationFailure, InfrastructureFailure, classifyException
+from appion.base.failures import ConfigurationFailure, Failure, InfrastructureFailure
+from appion.base.programs.environment import constructEnvironment
+from appion.base.programs.output import collectOutput, shortenOutput
 
 #: Errors of a program that is not there or is none.
 NOT_EXECUTABLE = (errno.ENOENT, errno.EACCES, errno.ENOTDIR, errno.ENOEXEC)
+
+#: Programs that this process has started before: such a one was here and could be run.
+_started: set[str] = set()
 
 #: Seconds between asking a process group to end and killing it, and for which its end is awaited then.
 GRACE = 5.0
@@ -42,11 +48,20 @@ done"""
 
 @dataclass(frozen=True)
 class Run:
-    """How a program ended: exit code (negative: signal), whether it ran out of time, and how long it took (seconds)."""
+    """How a program ended: exit code (negative: signal), whether it ran out of time, and how long it took (seconds).
+
+    `flood`: in words what it wrote too much of, for which it was ended.
+    """
 
     returncode: int
     timed_out: bool
     seconds: float
+    flood: str = ""
+
+    @property
+    def stopped(self) -> bool:
+        """Whether it was ended from here, so that its exit code says nothing."""
+        return self.timed_out or bool(self.flood)
 
 
 def runProgram(
@@ -59,21 +74,56 @@ def runProgram(
 ) -> Run:
     """Run a program in `cwd` with its output and errors in the file `output`, for at most `timeout` seconds.
 
-    When this function returns or raises, no process of the program's session is left, also none that made a group of
-    its own, as a shell or `timeout` may do; if this process is killed meanwhile, they are killed too. `noteStart` is
-    told the process id, which is the id of the session as well; `environment` adds to the variables of this process.
+    One that writes without end is ended, too, see :func:`appion.base.programs.output.collectOutput`. When this
+    function returns or raises, no process of the program's session is left, also none that made a group of its own, as
+    a shell or `timeout` may do; if this process is killed meanwhile, they are killed too. `noteStart` is told the
+    process id, which is the id of the session as well; `environment` adds to the variables that
+    :func:`appion.base.programs.environment.constructEnvironment` leaves.
 
     Raises:
         ConfigurationFailure: the program is missing or cannot be executed.
-        InfrastructureFailure: the host cannot start processes, or a process cannot be killed.
+        InfrastructureFailure: the host cannot start processes or keep what they print, or one cannot be killed.
     """
     started = time.monotonic()
     with (
-        open(output, "wb") as file,
-        startProgram(command, cwd, subprocess.DEVNULL, file.fileno(), noteStart, environment) as process,
+        blameKeeping(command, output),
+        open(output, "wb", buffering=0) as file,
+        _openPipe() as (ours, theirs),
+        startProgram(command, cwd, subprocess.DEVNULL, theirs.fileno(), noteStart, environment) as process,
     ):
-        timed_out = not awaitEnd(process, timeout)
-    return Run(process.returncode, timed_out, time.monotonic() - started)
+        theirs.close()
+        keep = partial(writeAll, file)
+        in_time, flood = collectOutput(process, ours.fileno(), keep, started + timeout, folder=cwd)
+    if flood:
+        with blameKeeping(command, output):
+            shortenOutput(output)
+    return Run(process.returncode, not in_time, time.monotonic() - started, flood)
+
+
+def writeAll(file: IO[bytes], piece: bytes) -> None:
+    """Write to a file at once, so that a disk that refuses is known while the program runs."""
+    while piece:
+        piece = piece[file.write(piece) :]
+
+
+@contextlib.contextmanager
+def blameKeeping(command: Sequence[str], output: Path) -> Iterator[None]:
+    """Raise InfrastructureFailure instead of an OSError in a `with` block in which a program's output is kept."""
+    try:
+        yield
+    except OSError as error:
+        raise InfrastructureFailure(
+            f"what the program prints cannot be kept in {output}: {error.strerror or error}", "look after that disk",
+            command=" ".join(command), host=os.uname().nodename,
+        ) from error  # fmt: skip
+
+
+@contextlib.contextmanager
+def _openPipe() -> Iterator[tuple[IO[bytes], IO[bytes]]]:
+    """Yield both ends of a new pipe, the one to read from first."""
+    ours, theirs = os.pipe()
+    with open(ours, "rb", buffering=0) as reader, open(theirs, "wb", buffering=0) as writer:
+        yield reader, writer
 
 
 def constructThreadVariables(threads: int) -> dict[str, str]:
@@ -143,19 +193,32 @@ def _tellGuard(guard: IO[str], line: str) -> None:
 def _openProcess(
     command: Sequence[str], cwd: Path, stdin: int, stdout: int, environment: Mapping[str, str] | None
 ) -> subprocess.Popen:
-    variables = {**os.environ, **environment} if environment else None
     try:
-        return subprocess.Popen(
-            list(command), cwd=cwd, stdin=stdin, stdout=stdout, stderr=subprocess.STDOUT, env=variables,
-            start_new_session=True,
+        process = subprocess.Popen(
+            list(command), cwd=cwd, stdin=stdin, stdout=stdout, stderr=subprocess.STDOUT,
+            env=constructEnvironment(command[0], environment), start_new_session=True,
         )  # fmt: skip
     except OSError as error:
-        if error.errno not in NOT_EXECUTABLE or error.filename not in (command[0], None):
-            raise classifyException(error, os.uname().nodename) from error
-        raise ConfigurationFailure(
-            f"cannot run {command[0]}: {error.strerror}", "install the program on every host that computes",
-            command=" ".join(command), host=os.uname().nodename,
-        ) from error  # fmt: skip
+        raise explainStart(error, command) from error
+    _started.add(command[0])
+    return process
+
+
+def explainStart(error: OSError, command: Sequence[str]) -> Failure:
+    """Return why a program could not be started; it never saw an image, so no image is to blame.
+
+    One that is not there or is none is a configuration failure, unless the evidence speaks against this host: it was
+    started here before, or this is a job of Slurm while the daemon, on its own host, found it.
+    """
+    about: dict[str, str] = {"command": " ".join(command), "host": os.uname().nodename}
+    if error.errno not in NOT_EXECUTABLE or error.filename not in (command[0], None):
+        return InfrastructureFailure(f"cannot start {command[0]}: {error}", "look after this host", **about)
+    reason, remedy = f"cannot run {command[0]}: {error.strerror}", "install the program on every host that computes"
+    if error.errno == errno.ENOENT and os.path.exists(command[0]):
+        reason, remedy = f"{reason}: it is there, but not what it is run by", "look at the first line of the script"
+    if command[0] in _started or "SLURM_JOB_ID" in os.environ:
+        return InfrastructureFailure(reason, f"is its disk mounted on this host? Else {remedy}", **about)
+    return ConfigurationFailure(reason, remedy, **about)
 
 
 def _endSession(process: subprocess.Popen) -> None:

@@ -14,6 +14,9 @@ from pathlib import Path
 
 _counter = itertools.count()
 
+#: Bytes that are written to find out whether a disk takes them: more than a full one may still have for small files.
+TRIAL = 8 * 2**20
+
 
 def _constructTemporary(path: Path) -> Path:
     """A name beside `path` that no other process or thread uses; hidden, and ending in ``.tmp``."""
@@ -49,6 +52,24 @@ def writeAtomically(path: Path | str, content: str | bytes) -> None:
         with contextlib.suppress(OSError):
             temporary.unlink()
         raise
+
+
+def tryWriting(folder: Path | str) -> None:
+    """Write a file of :data:`TRIAL` bytes that cannot be compressed into `folder`, down to the disk, and remove it.
+
+    Raises:
+        OSError: as the system gives it: full, over quota, read-only, not there, not reachable.
+    """
+    path, piece = _constructTemporary(Path(folder) / "trial"), os.urandom(2**20)
+    try:
+        with open(path, "wb") as file:
+            for _ in range(TRIAL // len(piece)):
+                file.write(piece)
+            file.flush()
+            os.fsync(file.fileno())
+    finally:
+        with contextlib.suppress(OSError):
+            path.unlink()
 
 
 def removeTemporaries(folder: Path | str) -> None:

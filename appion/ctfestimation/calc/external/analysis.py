@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from appion.base.programs.output import readText
 from appion.base.store.files import moveFile
 from appion.ctfestimation.calc import internal  # imports what is asked of it, when it is
 from appion.ctfestimation.calc.external.estimate import Estimate
@@ -131,12 +132,12 @@ def _constructDrawings(params: CTFParams, analysis: CTFAnalysis | None, estimate
             (AVERAGES, lambda path: internal.drawAverageRotation(path, _readAverages(params, averages)))
         )
     if local is not None:
-        drawings.append((LOCAL, lambda path: _drawLocal(path, parseLocalStar(local.read_text()), params.dimension)))
+        drawings.append((LOCAL, lambda path: _drawLocal(path, parseLocalStar(readText(local)), params.dimension)))
     return drawings
 
 
 def _readAverages(params: CTFParams, path: Path) -> NDArray[np.float64]:
-    curves = parseAverages(path.read_text())
+    curves = parseAverages(readText(path))
     if params.program.version.startswith("4.0"):
         curves[0] /= params.pixelsize  # 4.0 counts in 1/pixel
     return curves

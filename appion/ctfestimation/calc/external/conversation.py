@@ -17,7 +17,8 @@ from pexpect.fdpexpect import fdspawn
 
 from appion.base.failures import ImageFailure
 from appion.base.programs.blame import TAIL
-from appion.base.programs.run import Run, awaitEnd, startProgram
+from appion.base.programs.output import LIMIT, describeFlood, findFlood, shortenOutput
+from appion.base.programs.run import Run, awaitEnd, blameKeeping, startProgram, writeAll
 from appion.ctfestimation.calc.external.prompts import ANSI, Prompt, findPrompt
 
 #: Seconds of silence after which a known question without a default, and an unknown question, count as asked.
@@ -36,6 +37,35 @@ class Conversation:
     answers: tuple[tuple[str, str], ...]
 
 
+class Flood(Exception):
+    """The program wrote too much, as the text says."""
+
+
+@dataclass
+class Record:
+    """What is said, in a file: no more than a program may print; `folder` is where it works and writes as well."""
+
+    file: IO[bytes]
+    folder: Path
+    taken: int = 0
+    looked: float = 0.0
+
+    def note(self, text: str) -> None:
+        """Write it down. Raises Flood."""
+        said = text.encode("utf-8")
+        writeAll(self.file, said[: LIMIT - self.taken])
+        self.taken += len(said)
+        if self.taken > LIMIT:
+            raise Flood(describeFlood())
+
+    def look(self, now: float) -> None:
+        """Now and then, see what the program writes elsewhere. Raises Flood."""
+        if now - self.looked >= LOOK:
+            self.looked = now
+            if found := findFlood(self.folder):
+                raise Flood(found)
+
+
 def converse(
     command: Sequence[str],
     cwd: Path,
@@ -47,39 +77,49 @@ def converse(
 ) -> Conversation:
     """Run a program in `cwd` on a terminal of its own and answer its questions, for at most `timeout` seconds.
 
-    Everything that it writes, and the answers, go to the file `output`. For the end of the program see
-    :func:`appion.base.programs.run.runProgram`.
+    Everything that it writes, and the answers, go to the file `output`. For the end of the program, also of one that
+    writes without end, see :func:`appion.base.programs.run.runProgram`.
 
     Args:
         findAnswer: returns the answer to a question, or None if it does not know the question.
-        environment: what is added to the variables of this process.
+        environment: variables besides those of :func:`appion.base.programs.environment.constructEnvironment`.
 
     Raises:
         ImageFailure: the program asks something unknown, or the same twice because it does not accept the answer.
         ConfigurationFailure: the program is missing or cannot be executed.
-        InfrastructureFailure: the host cannot start processes, or a process cannot be killed.
+        InfrastructureFailure: the host cannot start processes or keep what they print, or one cannot be killed.
     """
     started = time.monotonic()
     deadline = started + timeout
     answers: dict[str, str] = {}
+    in_time, flood = True, ""
     with (
-        open(output, "w", encoding="utf-8") as log,
+        blameKeeping(command, output),
+        open(output, "wb", buffering=0) as file,
         _openTerminal() as (terminal, line),
         startProgram(command, cwd, line.fileno(), line.fileno(), noteStart, environment) as process,
     ):
         line.close()
+        record = Record(file, cwd)
         child = fdspawn(terminal, encoding="utf-8", codec_errors="replace", timeout=None, use_poll=True)
-        while True:
-            text, prompt = _awaitQuestion(child, log, deadline, lambda: process.poll() is None, findAnswer)
-            if prompt is None:
-                break
-            answer = _checkAnswer(prompt, findAnswer(prompt), answers, text)
-            answers[prompt] = answer
-            log.write(answer + "\n")
-            with contextlib.suppress(OSError):  # the program has ended: its exit code tells why
-                child.sendline(answer)
-        in_time = awaitEnd(process, deadline - time.monotonic())
-    return Conversation(Run(process.returncode, not in_time, time.monotonic() - started), tuple(answers.items()))
+        try:
+            while True:
+                text, prompt = _awaitQuestion(child, record, deadline, lambda: process.poll() is None, findAnswer)
+                if prompt is None:
+                    break
+                answer = _checkAnswer(prompt, findAnswer(prompt), answers, text)
+                answers[prompt] = answer
+                record.note(answer + "\n")
+                with contextlib.suppress(OSError):  # the program has ended: its exit code tells why
+                    child.sendline(answer)
+            in_time = awaitEnd(process, deadline - time.monotonic())
+            record.look(time.monotonic() + LOOK)
+        except Flood as found:
+            flood = str(found)
+    if flood:
+        with blameKeeping(command, output):
+            shortenOutput(output)
+    return Conversation(Run(process.returncode, not in_time, time.monotonic() - started, flood), tuple(answers.items()))
 
 
 @contextlib.contextmanager
@@ -96,20 +136,21 @@ def _openTerminal() -> Iterator[tuple[FileIO, FileIO]]:
 
 def _awaitQuestion(
     child: fdspawn,
-    log: IO[str],
+    record: Record,
     deadline: float,
     isRunning: Callable[[], bool],
     findAnswer: Callable[[str], str | None],
 ) -> tuple[str, str | None]:
     """Read until the program waits for an answer; return what it wrote, and the question, or None at its end.
 
-    The end is the end of its output, its own, or the deadline.
+    The end is the end of its output, its own, or the deadline. Raises Flood: it wrote too much.
     """
     text, heard = "", time.monotonic()
     while True:
         prompt = findPrompt(text)
         known = prompt is not None and findAnswer(prompt.text) is not None
         now = time.monotonic()
+        record.look(now)
         if prompt is not None and now - heard >= _calcPatience(prompt, known):
             return text, prompt.text
         if now >= deadline:
@@ -124,7 +165,7 @@ def _awaitQuestion(
             if not running:
                 return text, None
             continue
-        log.write(piece)
+        record.note(piece)
         text, heard = (text + piece)[-TAIL:], time.monotonic()
 
 

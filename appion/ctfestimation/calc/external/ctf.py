@@ -7,9 +7,8 @@ import os
 import time
 from pathlib import Path
 
-from appion.base.failures import Failure
-from appion.base.records.stamp import constructLogHeader
-from appion.base.store.files import keepOutput, moveFile
+from appion.base.programs.follow import followProgram
+from appion.base.store.files import moveFile
 from appion.base.store.scratch import workInScratch
 from appion.ctfestimation.calc.external.analysis import analyseFit
 from appion.ctfestimation.calc.external.ctffind import constructCtffindCmd, runCtffind
@@ -49,16 +48,11 @@ def _estimate(params: CTFParams, scratch: Path, host: str) -> CTFResult:
         Path(params.folder, folder).mkdir(parents=True, exist_ok=True)
     warnings = checkInput(params)
     started = time.time()
-    try:
+    log = Path(params.folder, "logfiles", f"{params.name}.log") if params.folder else None
+    folders = (scratch, *(Path(params.folder, name) for name in ("logfiles", "opimages") if params.folder))
+    with followProgram(params.program, constructArgv(params), scratch / OUTPUT, log, folders):
         run = {"gctf": runGctf, "gctffind": runGctffind}.get(params.program.kind, runCtffind)
         estimate = run(params, scratch)
-    except Failure as failure:
-        failure.command = failure.command or " ".join(constructArgv(params))
-        raise
-    finally:
-        if params.folder and (scratch / OUTPUT).exists():
-            log = Path(params.folder, "logfiles", f"{params.name}.log")
-            keepOutput(scratch / OUTPUT, log, constructLogHeader(params.program))
     fit = estimate.fit
     defocus1, defocus2, angle = calcDefocus(fit)
     analysis = analyseFit(params, (defocus1, defocus2, angle), fit.phase_shift, estimate, scratch)

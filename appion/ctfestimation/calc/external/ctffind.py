@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from appion.base.failures import ImageFailure
 from appion.base.programs.blame import classifyRun, explainFailure
+from appion.base.programs.identify import isRunnable
+from appion.base.programs.output import readText
 from appion.base.programs.run import constructThreadVariables
 from appion.base.store.scratch import saveOwner
 from appion.ctfestimation.calc.external.conversation import converse
@@ -41,8 +44,8 @@ def runCtffind(params: CTFParams, scratch: Path) -> Estimate:
         lambda pid: saveOwner(scratch, pid), lambda text: findAnswer(params, text),
         constructThreadVariables(params.threads),
     )  # fmt: skip
-    said = ANSI.sub("", output.read_bytes().decode("utf-8", "replace"))
-    failure = classifyRun(talk.run, said, params.timeout, SLOW)
+    said = ANSI.sub("", readText(output))
+    failure = classifyRun(talk.run, said, params.timeout, SLOW, partial(isRunnable, params.program))
     if failure:
         raise failure
     found = scratch / diagnostic
@@ -50,7 +53,7 @@ def runCtffind(params: CTFParams, scratch: Path) -> Estimate:
     if not values.exists():
         raise explainFailure(f"the program wrote no {values.name}", said)
     try:
-        fit = parseFit(values.read_bytes().decode("utf-8", "replace"))
+        fit = parseFit(readText(values))
     except ImageFailure as error:
         error.log_tail = f"{error.log_tail}\n{said}"[-4000:]
         raise

@@ -8,11 +8,13 @@ from __future__ import annotations
 import math
 import os
 import re
-from itertools import pairwise
+from functools import partial
 from pathlib import Path
 
 from appion.base.failures import ImageFailure
 from appion.base.programs.blame import classifyRun, explainFailure
+from appion.base.programs.identify import isRunnable
+from appion.base.programs.output import readText
 from appion.base.programs.run import runProgram
 from appion.base.store.scratch import saveOwner
 from appion.ctfestimation.calc.external.estimate import OUTPUT, SLOW, Estimate
@@ -23,6 +25,9 @@ from appion.ctfestimation.records import CTFParams
 
 #: End of the raster's name, by which Gctf finds it beside the micrograph.
 RASTER = "_raster.star"
+
+#: A row of final values: numbers, the words, and whatever says of which fit they are.
+FINAL = re.compile(r"([-+.\d].*?|(?:nan|inf)\b.*?)\s+Final\s+Values\b", re.IGNORECASE)
 
 RESOLUTION = re.compile(r"Resolution limit\b(?:.*\bRES_LIMIT\b|.*:)[\s:=]*([-+]?\d+(?:\.\d*)?)", re.IGNORECASE)
 
@@ -71,15 +76,15 @@ def runGctf(params: CTFParams, scratch: Path) -> Estimate:
     raster = scratch / f"{params.name}{RASTER}"
     if params.local is not None:
         points = calcRaster(params.dimension, params.local.raster)
-        raster.write_text(constructRasterStar(points, micrograph.name))
+        raster.write_bytes(os.fsencode(constructRasterStar(points, micrograph.name)))
     output = scratch / OUTPUT
     run = runProgram(
-        argv, scratch, output, params.timeout, lambda pid: saveOwner(scratch, pid), constructEnvironment()
+        argv, scratch, output, params.timeout, lambda pid: saveOwner(scratch, pid), constructGPUVariables()
     )
-    said = output.read_bytes().decode("utf-8", "replace")
+    said = readText(output)
     log = scratch / f"{params.name}_gctf.log"
-    text = log.read_bytes().decode("utf-8", "replace") if log.exists() else said
-    failure = classifyRun(run, said or text, params.timeout, SLOW)
+    text = readText(log) if log.exists() else said
+    failure = classifyRun(run, said or text, params.timeout, SLOW, partial(isRunnable, params.program))
     if failure:
         raise failure
     try:
@@ -96,7 +101,7 @@ def runGctf(params: CTFParams, scratch: Path) -> Estimate:
     )
 
 
-def constructEnvironment() -> dict[str, str]:
+def constructGPUVariables() -> dict[str, str]:
     """Return the variables that keep Gctf on this worker's GPU: its command line is left as classic Appion has it."""
     gpu = os.environ.get("APPION_GPU")
     if not gpu:
@@ -107,31 +112,32 @@ def constructEnvironment() -> dict[str, str]:
 
 
 def parseGctfLog(text: str) -> Fit:
-    """Return the last final values in Gctf's log; the resolution is inf where the log gives none.
+    """Return the last final values in Gctf's log; the resolution is inf where the log gives none for them.
 
-    The line after one that begins with "Defocus_U" holds defocus U and V (Å), the angle (degrees), with a phase search
-    the phase shift (degrees), and the cross correlation, followed by the words "Final Values".
+    Such a row holds defocus U and V (Å), the angle (degrees), with a phase search the phase shift (degrees), and the
+    cross correlation, followed by the words "Final Values". With ``--do_Hres_ref`` there may be one of the fit before
+    the refinement and one of that after it, which says so in brackets; a resolution belongs to the row before it.
 
     Raises:
-        ImageFailure: there are no such values, or they are not finite numbers.
+        ImageFailure: there are no such values, or those of the last row are not finite numbers.
     """
     lines = [line.strip() for line in ANSI.sub("", text).replace("\r", "\n").split("\n")]
-    lines = [line for line in lines if line]
-    rows = [after.split() for line, after in pairwise([*lines, ""]) if line.startswith("Defocus_U")]
-    final = [words[:-2] for words in rows if words[-2:] == ["Final", "Values"]]
+    final = [(number, match[1].split()) for number, line in enumerate(lines) if (match := FINAL.match(line))]
     if not final:
         raise ImageFailure("Gctf's log has no line of 'Final Values' after 'Defocus_U'", log_tail=text[-4000:])
+    last, words = final[-1]
     try:
-        values = [float(word) for word in final[-1]]
+        values = [float(word) for word in words]
     except ValueError:
         values = []
     if len(values) not in (4, 5) or not all(map(math.isfinite, values)):
-        given = " ".join(final[-1])[:200]
+        given = " ".join(words)[:200]
         raise ImageFailure(
             f"the values in Gctf's log are not four or five finite numbers: {given}", log_tail=text[-4000:]
         )
     phase = round(math.radians(values[3]), 5) if len(values) == 5 else 0.0
-    return Fit(values[0], values[1], values[2], phase, values[-1], _findResolution(lines))
+    resolution = _findResolution(lines if len(final) == 1 else lines[last:])
+    return Fit(values[0], values[1], values[2], phase, values[-1], resolution)
 
 
 def _findResolution(lines: list[str]) -> float:

@@ -8,10 +8,13 @@ from __future__ import annotations
 import math
 import os
 import re
+from functools import partial
 from pathlib import Path
 
 from appion.base.failures import Failure, ImageFailure, InfrastructureFailure
 from appion.base.programs.blame import TAIL, classifyRun, explainFailure
+from appion.base.programs.identify import isRunnable
+from appion.base.programs.output import readText
 from appion.base.programs.run import runProgram
 from appion.base.records.program import Program
 from appion.base.retrieve.movies import readMovieHeader
@@ -88,16 +91,16 @@ def runGctffind(params: CTFParams, scratch: Path) -> Estimate:
     (scratch / f"{params.name}.mrc").symlink_to(Path(params.input).absolute())
     output = scratch / OUTPUT
     run = runProgram(argv, scratch, output, params.timeout, lambda pid: saveOwner(scratch, pid))
-    said = output.read_bytes().decode("utf-8", "replace")
-    failure = findGPUTrouble(run.returncode if not run.timed_out else 0, said)
-    failure = failure or classifyRun(run, said, params.timeout, SLOW)
+    said = readText(output)
+    failure = findGPUTrouble(run.returncode if not run.stopped else 0, said)
+    failure = failure or classifyRun(run, said, params.timeout, SLOW, partial(isRunnable, params.program))
     if failure:
         raise failure
     values = scratch / f"{params.name}.ctf.txt"
     if not values.exists():
         raise explainFailure(f"the program wrote no {values.name}", said)
     try:
-        fit = parseGctffindFile(values.read_bytes().decode("utf-8", "replace"))
+        fit = parseGctffindFile(readText(values))
     except ImageFailure as error:
         raise explainFailure(error.reason, said, ended_well=True) from error
     return Estimate(argv=tuple(argv), fit=fit, diagnostic=scratch / f"{params.name}-pow.mrc", texts=(values,))

@@ -101,7 +101,7 @@ NODES = (
 def findPrompt(output: str) -> Prompt | None:
     """Return what the program may be asking, judged by its output since the last answer; None: nothing."""
     lines = ANSI.sub("", output).replace("\r", "\n").split("\n")
-    match = WAITING.fullmatch(lines[-1])
+    match = WAITING.fullmatch(re.sub(r"[ \t]+", " ", lines[-1]))  # many blanks would take the pattern hours
     if not match:
         text = lines[-1].strip()
         return Prompt(text, False) if text.endswith((":", "?")) else None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from appion.base.failures import Failure, InfrastructureFailure
 from appion.base.programs import blame
 from appion.base.programs.blame import TAIL
@@ -18,11 +20,13 @@ HOST_EXITS = {
 }
 
 
-def classifyRun(run: Run, kind: str, output: str, timeout: float) -> Failure | None:
+def classifyRun(
+    run: Run, kind: str, output: str, timeout: float, isRunnable: Callable[[], bool] = lambda: True
+) -> Failure | None:
     """Return why a run of the program `kind` failed, judged by its end alone, or None if it ended well."""
     code = run.returncode
-    if not run.timed_out and code in HOST_EXITS.get(kind, {}):
+    if not run.stopped and code in HOST_EXITS.get(kind, {}):
         why, remedy = HOST_EXITS[kind][code]
         return InfrastructureFailure(f"the program ended with exit code {code}: {why}", remedy, log_tail=output[-TAIL:])
     remedy = "if movies can take so long, raise the setting motioncorrection.timeout"
-    return blame.classifyRun(run, output, timeout, remedy)
+    return blame.classifyRun(run, output, timeout, remedy, isRunnable)

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import os
 import time
+from dataclasses import astuple
+from functools import partial
 from pathlib import Path
 
 from numpy.typing import NDArray
 
-from appion.base.failures import Failure, ImageFailure
+from appion.base.failures import ImageFailure
 from appion.base.programs.blame import explainFailure
+from appion.base.programs.follow import followProgram
+from appion.base.programs.identify import isRunnable
+from appion.base.programs.output import readText
 from appion.base.programs.run import constructThreadVariables, runProgram
-from appion.base.records.stamp import constructLogHeader
 from appion.base.retrieve.movies import MovieHeader, readMovieHeader
-from appion.base.store.files import keepOutput, moveFile
+from appion.base.store.files import moveFile
 from appion.base.store.scratch import saveOwner, workInScratch
 from appion.motioncorrection.calc.external.command import (
     INTFILE,
@@ -68,14 +72,9 @@ def _correct(params: MotionCorrectionParams, scratch: Path, host: str) -> Motion
     params, lines = followMovie(header, params)
     argv = _prepareScratch(params, scratch)
     started = time.time()
-    try:
+    folders = (scratch, *(Path(path).parent for path in astuple(params.files) if path))
+    with followProgram(params.program, argv, scratch / OUTPUT, Path(params.files.program_log), folders):
         shifts, images, said = _runProgram(params, header, argv, scratch)
-    except Failure as failure:
-        failure.command = failure.command or " ".join(argv)
-        raise
-    finally:
-        if (scratch / OUTPUT).exists():
-            keepOutput(scratch / OUTPUT, Path(params.files.program_log), constructLogHeader(params.program))
     images = [_turn(params, image) for image in images]
     pixelsize = params.pixelsize * params.options.bin
     sum_files = (params.files.sum, params.files.weighted)[: len(images)]
@@ -116,7 +115,7 @@ def _prepareScratch(params: MotionCorrectionParams, scratch: Path) -> list[str]:
         (scratch / name).symlink_to(params.movie)
     text = constructIntFile(params)
     if text:
-        (scratch / INTFILE).write_text(text)
+        (scratch / INTFILE).write_text(text, encoding="utf-8")
     gpu = os.environ.get("APPION_GPU") or None
     return constructMotionCorCmd(params, name, constructOutputName(params), INTFILE if text else "", gpu)
 
@@ -130,8 +129,8 @@ def _runProgram(
         argv, scratch, output, params.timeout, lambda pid: saveOwner(scratch, pid),
         constructThreadVariables(params.threads),
     )  # fmt: skip
-    text = output.read_bytes().decode("utf-8", "replace")
-    failure = classifyRun(run, params.program.kind, text, params.timeout)
+    text = readText(output)
+    failure = classifyRun(run, params.program.kind, text, params.timeout, partial(isRunnable, params.program))
     if failure:
         raise failure
     try:
