@@ -40,7 +40,8 @@ BEFORE = {"MB": 220.0, "% of a processor": 16.0, "queries a minute": 110.0, "con
 TARGET = {"MB": 120.0, "% of a processor": 1.0, "queries a minute": 20.0, "connections": 1.0}
 SETTINGS = {"DASK_APPION__WORKERS": "1", "DASK_APPION__FREE_SPACE": "0", "DASK_APPION__MOTIONCORRECTION__SETTLE": "0",
             "DASK_APPION__CTFESTIMATION__SETTLE": "0"}  # fmt: skip
-ON_SLURM = {"DASK_APPION__CLUSTER": "slurm", "DASK_APPION__SLURM__HOLD": "10", "DASK_JOBQUEUE__SLURM__MEMORY": "500MB",
+ON_SLURM = {"DASK_APPION__CLUSTER": "slurm", "DASK_APPION__SLURM__HOLD": "10", "DASK_APPION__SLURM__GPUS": "0",
+            "DASK_JOBQUEUE__SLURM__WALLTIME": "02:00:00", "DASK_JOBQUEUE__SLURM__MEMORY": "500MB",
             "DASK_JOBQUEUE__SLURM__INTERFACE": "lo"}  # fmt: skip
 
 

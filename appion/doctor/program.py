@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from appion.base.cli.program import findByCommand
 from appion.base.config import setting
 from appion.base.failures import ConfigurationFailure
+from appion.base.programs.identify import isRunnable
 from appion.base.programs.searches import SEARCHES, chooseSearch
 from appion.base.records.program import OWN_KINDS, Program
 from appion.ctfestimation.calc.external.program import KNOWN as KNOWN_CTF
@@ -62,7 +63,11 @@ def checkCommand(command: str) -> Iterator[tuple[Finding, Program | None]]:
 
 
 def judgeProgram(program: Program) -> Finding:
-    """Judge a program by its version."""
+    """Judge a program by whether it runs on this host, and by its version."""
+    if not isRunnable(program, PATIENCE):
+        return Finding(TODO if setting("cluster") == "local" else NOTE, "program",
+                       f"{program} cannot be run on this host: asked for its version it dies or is not loaded",
+                       "run it by hand here: what it needs is missing (ldd, module load)")  # fmt: skip
     for kind, versions, what, _ in BAD:
         if program.kind == kind and program.version in versions:
             return Finding(TODO, "program", f"{program} {what}", "install another version, or use MotionCor2")

@@ -136,6 +136,9 @@ class InlinePool:
     def tell(self, _demand: Any) -> None:
         pass
 
+    def rest(self) -> bool:
+        return False
+
     def takeNews(self) -> list[dict[str, Any]]:
         return []
 

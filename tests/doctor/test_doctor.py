@@ -126,6 +126,9 @@ def testProgramsMissingBadAndUntried(consult, commands, tmp_path):
     untried = commands("MotionCor2_9.9.9", "echo MotionCor2 version 9.9.9")
     text = look(str(untried))
     assert f"note   program     motioncor2 9.9.9 ({untried}) has not been tried" in text
+    broken = commands("MotionCor2", "echo libcufft.so.10: cannot open shared object file; exit 127")
+    text = look(str(broken))
+    assert f"TO DO  program     motioncor2 of unknown version ({broken}) cannot be run on this host" in text
     assert "TO DO  GPU         none seen on this host (no nvidia-smi)\n" in text
     commands("nvidia-smi", "echo '0, NVIDIA A40, 46068 MiB, 535.54'")
     assert "well   GPU         0, NVIDIA A40, 46068 MiB, 535.54" in look(str(untried))

@@ -228,19 +228,12 @@ def isSpaceLow(run: Run) -> bool:
 
 
 def readParams(run: Run, ids: list[int]) -> dict[int, Any | Failure]:
-    """The parameters of chosen exposures in bulk; if that breaks, one by one, so that only the broken ones fail.
+    """The parameters of chosen exposures.
 
     Raises:
         DatabaseAway, or ConfigurationFailure when nothing was ever done and no exposure in sight has parameters.
     """
-    try:
-        params = askDatabase(run, run.step.retrieveParams, ids)
-    except (DatabaseAway, ConfigurationFailure):
-        raise
-    except Exception as error:
-        if len(ids) == 1:
-            return {ids[0]: classifyException(error, os.uname().nodename)}
-        return {image_id: value for one in ids for image_id, value in readParams(run, [one]).items()}
+    params = readEach(run, ids)
     failures = [value for value in params.values() if isinstance(value, ConfigurationFailure)]
     run.proven = run.proven or isAnyFit(params) or (bool(failures) and isAnyFit(readNext(run)))
     if failures and not run.proven:
@@ -252,9 +245,25 @@ def readNext(run: Run) -> dict[int, Any | Failure]:
     """The parameters of a bounded number of those that follow in the line; they keep their places."""
     ids = run.exposures.chooseFresh(int(setting("checks")))
     try:
-        return askDatabase(run, run.step.retrieveParams, ids) if ids else {}
+        return readEach(run, ids) if ids else {}
     finally:
         run.exposures.putBack(ids)
+
+
+def readEach(run: Run, ids: list[int]) -> dict[int, Any | Failure]:
+    """Parameters in bulk; if that breaks, one by one, so that only the broken ones fail.
+
+    Raises:
+        DatabaseAway, ConfigurationFailure: as they are met.
+    """
+    try:
+        return askDatabase(run, run.step.retrieveParams, ids)
+    except (DatabaseAway, ConfigurationFailure):
+        raise
+    except Exception as error:
+        if len(ids) == 1:
+            return {ids[0]: classifyException(error, os.uname().nodename)}
+        return {image_id: value for one in ids for image_id, value in readEach(run, [one]).items()}
 
 
 def isAnyFit(params: dict[int, Any | Failure]) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 import sinedon
 from appion.base.calc.cameras import classifyCamera
 from appion.base.calc.pixelsize import calcPixelSize, selectPixelSize
-from appion.base.failures import ConfigurationFailure, Failure, ImageFailure
+from appion.base.failures import ConfigurationFailure, Failure, ImageFailure, classifyException
 from appion.base.records.program import Program
 from appion.base.retrieve.paths import (
     constructFrameFolder,
@@ -66,8 +66,8 @@ def retrieveParams(ids: Sequence[int], context: ParamsContext) -> dict[int, CTFT
     for image_id in ids:
         try:
             result[image_id] = constructTask(image_id, rows, context)
-        except Failure as failure:
-            result[image_id] = failure
+        except Exception as error:  # one odd row must not keep the others from being read
+            result[image_id] = classifyException(error)
     return result
 
 
