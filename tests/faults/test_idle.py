@@ -19,7 +19,7 @@ def waitForRest(daemon: Daemon, done: int, timeout: float = 240) -> None:
     """Wait until the status says that the workers are let go after so many exposures."""
     deadline = time.monotonic() + timeout
     while time.monotonic() < deadline:
-        status = waitForStatus(daemon, done, timeout)
+        status = waitForStatus(daemon, timeout, done=done)
         if status["workers"].get("resting"):
             return
         time.sleep(0.1)
