@@ -172,7 +172,7 @@ def test_expected_errors_are_one_line(capsys, error, code, words):
 def test_unexpected_errors_keep_their_traceback(capsys):
     assert runCommand(lambda: raiseThis(RuntimeError("what is this"))) == 1
     err = capsys.readouterr().err
-    assert err.startswith("error: unexpected: RuntimeError: what is this\nTraceback")
+    assert err.startswith("error: unexpected: RuntimeError: what is this\n  Traceback")
     assert runCommand(lambda: None) == 0
 
 
