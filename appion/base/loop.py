@@ -33,7 +33,7 @@ from appion.base.controller.line import Line
 from appion.base.controller.report import Reporter, describeProgram
 from appion.base.controller.rest import calcStatusInterval, noteWork, restWorkers
 from appion.base.controller.run import DatabaseAway, LoopOptions, Run
-from appion.base.controller.state import Exposures, Limits, Phase
+from appion.base.controller.state import Exposures, Limits, Phase, Wait
 from appion.base.failures import classifyException
 from appion.base.step import Step
 from appion.base.store.lock import RunLock, acquireLock
@@ -44,6 +44,9 @@ from appion.base.workers.pool import Pool
 __all__ = ["LoopOptions", "LoopSummary", "runLoop"]
 
 logger = logging.getLogger(__name__)
+
+#: So many times its patience after it began to wait, one is given up though nobody got round to looking at it again.
+OVERDUE = 5
 
 
 @dataclass(frozen=True)
@@ -216,7 +219,7 @@ def findEnd(run: Run) -> str:
         return "" if any(run.exposures.phase[one] in unfinished for one in run.taken) else f"limit of {limit} reached"
     if not run.options.wait or limit is not None:
         patience = setting("nowait_patience")
-        if busy or any(wait.looked - wait.since < patience for wait in run.exposures.waits.values()):
+        if busy or any(isWatched(wait, now, patience) for wait in run.exposures.waits.values()):
             return ""
         return "nothing is left to do"
     if (busy and not run.alike.isActive()) or run.idle_since is None:  # a program to be mended is nothing to do here
@@ -227,6 +230,11 @@ def findEnd(run: Run) -> str:
     if run.over and over is not None and now - run.idle_since >= over:
         return f"the session is finished and there was nothing to do for {over:g} s"
     return ""
+
+
+def isWatched(wait: Wait, now: float, patience: float) -> bool:
+    """Whether an exposure may still become ready: not found unchanged after its time, nor waited for much longer."""
+    return wait.looked - wait.since < patience and now - wait.since < OVERDUE * patience
 
 
 def findStop(run: Run) -> str:

@@ -45,14 +45,19 @@ def isFallingBehind(left: int, rate: float | None, arriving: float | None) -> bo
     return left > 20 and arriving is not None and rate is not None and arriving > 1.1 * rate
 
 
+#: What stands before a file's name: its folder, back to a blank, quotation mark or bracket.
+FOLDER = re.compile(r"[^\s'\"(\[]*$")
+
+
 def calcReasonGroup(reason: str, filename: str = "") -> str:
     """A reason without what differs from image to image: folders, its file name, numbers.
 
     >>> calcReasonGroup('/data/a/img_0001.mrc has 12 of 512 bytes', 'img_0001')
     '….mrc has N of N bytes'
     """
-    if filename:
-        reason = re.sub(r"[^\s'\"(\[]*" + re.escape(filename), "…", reason)
+    if filename and filename in reason:  # a pattern of each name would have to be compiled for each
+        *before, last = reason.split(filename)
+        reason = "…".join([*(FOLDER.sub("", part) for part in before), last])
     return re.sub(r"\d+(\.\d+)?", "N", reason)
 
 
