@@ -24,6 +24,17 @@ from tests.base.programs.test_run import makeProgram
 VERSION = 'case "$1" in --version) echo MotionCor2 version 1.6.4; exit 0;; esac'
 
 
+@pytest.fixture(autouse=True)
+def _deafToNothing():
+    """What the tests were started with may ignore signals (nohup), and programs would with it."""
+    ignored = [one for one in (signal.SIGHUP, signal.SIGQUIT) if signal.getsignal(one) is signal.SIG_IGN]
+    for one in ignored:
+        signal.signal(one, signal.SIG_DFL)
+    yield
+    for one in ignored:
+        signal.signal(one, signal.SIG_IGN)
+
+
 def judge(folder, text, timeout=120.0):
     """Run a shell script as a program and return the failure."""
     path = str(makeProgram(folder, text, "motioncor2"))

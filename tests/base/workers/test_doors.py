@@ -3,22 +3,34 @@
 from __future__ import annotations
 
 import datetime
-import os
 import re
 import socket
 import ssl
+import subprocess
+import sys
 from pathlib import Path
 
 import dask.config
 import psutil
 import pytest
 from cryptography.x509 import load_pem_x509_certificate
-from distributed import Client
 
 from appion.base.workers.cluster import constructCluster, redirectDaskLogs
 from appion.base.workers.doors import constructDashboard, constructSecurity, saveSecurity
 from appion.base.workers.pool import Pool
 from tests.base.workers.slurm.test_cluster import SETTINGS
+
+#: Prints "in" if it gets in, at an address, with the files of a key.
+ATTACK = """
+import os, sys
+from distributed import Client, Security
+address, *files = sys.argv[1:]
+names = ("tls_ca_file", "tls_client_cert", "tls_client_key")
+security = Security(require_encryption=True, **dict(zip(names, files))) if files else None
+with Client(address, timeout=60 if files else 5, security=security) as client:
+    if client.run_on_scheduler(os.getuid) == os.getuid():
+        print("in", end="")
+"""
 
 
 def listListeners():
@@ -32,27 +44,25 @@ def listListeners():
     }
 
 
-def breakIn(address, **options):
-    """Whether somebody with these means has code run by the scheduler."""
-    try:
-        with Client(address, timeout=3, set_as_default=False, **options) as client:
-            return client.run_on_scheduler(os.getuid) is not None
-    except (OSError, ValueError, RuntimeError, TypeError):
-        return False
+def breakIn(address, key=None):
+    """Whether another process has code run by the scheduler, with the key in a folder if it has one."""
+    files = [str(key / f"{what}.pem") for what in ("ca_file", "cert", "key")] if key else []
+    return subprocess.run([sys.executable, "-c", ATTACK, address, *files], capture_output=True, text=True,
+                          timeout=600).stdout == "in"  # fmt: skip
 
 
-def checkDoors(pool):
+def checkDoors(pool, folder):
     """No stranger, with or without a key, gets in."""
     address = pool._scheduler.address
-    plain = re.sub("^tls", "tcp", address)
-    assert not breakIn(plain)
+    assert not breakIn(re.sub("^tls", "tcp", address))
     assert not breakIn(address)
-    assert not breakIn(address, security=constructSecurity())
+    for name, security, opens in (("forged", constructSecurity(), False), ("true", pool._cluster.security, True)):
+        saveSecurity(security, folder / name)
+        assert breakIn(address, folder / name) is opens
     for worker in list(pool._scheduler.workers):
         assert worker.startswith("tls://")
         with pytest.raises(ssl.SSLError):
             greet(worker)
-    assert breakIn(address, security=pool._cluster.security)
 
 
 def greet(address):
@@ -71,7 +81,7 @@ def test_workers_of_this_machine_are_out_of_reach(tmp_path):
         pool = Pool(lambda: constructCluster((), 2), 2, "test")
         try:
             pool.start()
-            checkDoors(pool)
+            checkDoors(pool, tmp_path / "keys")
             assert listListeners() - before <= {"127.0.0.1"}
             ports = [one.laddr.port for one in psutil.Process().net_connections("tcp") if one.status == "LISTEN"]
             assert not pool._scheduler.services, ports  # no web page
@@ -86,7 +96,7 @@ def test_jobs_bring_their_key_from_a_closed_folder(tmp_path):
         pool = Pool(lambda: constructCluster((0,), None, rundir), 1, "test")
         try:
             pool.start()
-            checkDoors(pool)
+            checkDoors(pool, tmp_path / "keys")
             folder = rundir / ".appion" / "tls"
             assert folder.stat().st_mode & 0o777 == 0o700
             assert {path.stat().st_mode & 0o777 for path in folder.iterdir()} == {0o600}

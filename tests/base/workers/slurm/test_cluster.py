@@ -145,7 +145,8 @@ def test_rests_only_when_no_job_is_there_or_wanted(lab):
 def test_does_not_rest_while_workers_are_to_be_there(lab):
     with dask.config.set({"appion.slurm.minimum": 1}):
         lab.pool.start()
-        lab.wait(lambda: lab.pool.findLiveJobs() == set())
+        assert not lab.pool.rest()
+        lab.wait(lambda: lab.pool.countWorkers() == 1)
         assert not lab.pool.rest()
 
 
