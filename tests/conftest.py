@@ -32,6 +32,14 @@ class TestDatabase:
     projectid: int = 1
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport():
+    """What a test printed goes from one process to another when several run tests: as text, whatever bytes it was."""
+    report = yield
+    report.sections = [(title, text.encode(errors="backslashreplace").decode()) for title, text in report.sections]
+    return report
+
+
 @pytest.fixture(autouse=True)
 def _isolatedConfig(monkeypatch, tmp_path_factory) -> None:
     """No test reads the machine's own sinedon.cfg."""
