@@ -27,6 +27,13 @@ class Ids(Set[int]):
         given = ids if isinstance(ids, numpy.ndarray) else numpy.frombuffer(array("q", ids), dtype=numpy.int64)
         self._array.frombytes(numpy.unique(given.astype(numpy.int64, copy=False)).tobytes())
 
+    @classmethod
+    def fromAscending(cls, ids: array[int]) -> Ids:
+        """A copy of ids that are in ascending order, each once."""
+        copy = cls()
+        copy._array = array("q", ids)
+        return copy
+
     @property
     def numbers(self) -> numpy.ndarray:
         """The ids as an array of 64 bits each, ascending; not to be written to."""
@@ -109,6 +116,10 @@ class Names:
         self._dropped += 1
         if self._dead > SPARE and 2 * self._dead > len(self._text):
             self._tidy()
+
+    def copyIds(self) -> Ids:
+        """The ids of all names that there are."""
+        return Ids(self) if self._dropped else Ids.fromAscending(self.ids)
 
     def listBetween(self, first: int, last: int) -> Iterator[tuple[int, str]]:
         """Yield ids above `first` up to `last` with their names, ascending. Nothing may be put in meanwhile."""
