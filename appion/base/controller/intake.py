@@ -27,7 +27,7 @@ def recheckWaiting(run: Run) -> bool:
     number = max(1, int(setting("checks")) // 2)
     chosen = run.exposures.chooseDue(number)
     for image_id in chosen:
-        params = run.exposures.waits[image_id].params
+        params = run.exposures.waits.readParams(image_id)
         if params is None or checkReady(run, image_id, params):
             run.exposures.ready(image_id)
     return len(chosen) == number

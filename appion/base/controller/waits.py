@@ -6,6 +6,8 @@ wait, each waits longer for its next look, and when one of a crowd turns out to 
 
 from __future__ import annotations
 
+import pickle
+import zlib
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -30,12 +32,41 @@ CROWD, TOGETHER = 100, 1.0
 OVERDUE = 5
 
 
+class Shelf:
+    """Parameters that are not needed for a while, in a hundred bytes each: they differ little from the first ones."""
+
+    def __init__(self) -> None:
+        self._first = b""
+
+    def pack(self, params: Any) -> Any:
+        """Parameters in few bytes, or as they are if they are none or cannot be pickled."""
+        if params is None:
+            return None
+        try:
+            data = pickle.dumps(params, pickle.HIGHEST_PROTOCOL)
+        except (pickle.PicklingError, TypeError, AttributeError):
+            return params
+        self._first = self._first or data
+        packer = zlib.compressobj(1, zdict=self._first)
+        return Packed(packer.compress(data) + packer.flush())
+
+    def unpack(self, packed: Any) -> Any:
+        """What was packed."""
+        if not isinstance(packed, Packed):
+            return packed
+        return pickle.loads(zlib.decompressobj(zdict=self._first).decompress(packed))
+
+
+class Packed(bytes):
+    """What is on the shelf."""
+
+
 @dataclass(slots=True)
 class Wait:
     """Why an exposure waits: `since` is when the reason last changed, `checks` how often it was looked at since.
 
     `group` is what the reason has in common with others; `looked` is when it was last looked at, as only what was found
-    unchanged then is known to be so; `due` is when it may be looked at again.
+    unchanged then is known to be so; `due` is when it may be looked at again. `params` may be packed.
     """
 
     reason: str
@@ -57,6 +88,7 @@ class Waits(dict[int, Wait]):
         rate, most = (LOOKS, SAVED) if limits.patient else (0.0, float("inf"))
         self.allowance = Allowance(rate, most, clock)
         self._due = line
+        self._shelf = Shelf()
         self._hastened = float("-inf")
         self._watched: OrderedDict[int, None] | None = None  # those that are not given up, once somebody asks
 
@@ -66,7 +98,8 @@ class Waits(dict[int, Wait]):
         before = wait.group if wait else None
         if wait is None or wait.reason != reason:
             group = calcReasonGroup(reason, name)
-            wait = self[image_id] = Wait(reason, group if group != before else str(before), now, params)
+            kept = self._shelf.pack(params) if len(self) > CROWD else params
+            wait = self[image_id] = Wait(reason, group if group != before else str(before), now, kept)
             self.tally.put(image_id, group)
             if self._watched is not None:
                 self._watched[image_id] = None
@@ -77,6 +110,10 @@ class Waits(dict[int, Wait]):
         delay = calcBackoff(wait.checks, self.limits.recheck, longest)
         wait.due = now + delay
         return delay, wait.group != before
+
+    def readParams(self, image_id: int) -> Any:
+        """The parameters of one that waits; None if they have to be asked for anew."""
+        return self._shelf.unpack(self[image_id].params)
 
     def drop(self, image_id: int) -> None:
         """It does not wait any more."""

@@ -57,10 +57,10 @@ def readAll(made, run, ctf, caplog):
     """Everything that is read by pages, and what is said of it."""
     caplog.clear()
     found = {}
-    for words in ([], ["--preset=enn"], ["--tiltangle=hightilt"], ["--startimgid=30"], ["--no-rejects"],
-                  ["--best-images"], ["--preset=nothing"], [f"--mrclist={made.filenames[3]},{made.filenames[50]},x"],
-                  ["--preset=enn-a"]):  # fmt: skip
-        for aligned in (False, True):
+    for words in ([], ["--preset=enn"], ["--tiltangle=hightilt", "--startimgid=30"], ["--no-rejects"],
+                  ["--best-images", "--preset=enn"], ["--preset=enn-a"],
+                  [f"--mrclist={made.filenames[3]},{made.filenames[50]},x", "--no-rejects"]):  # fmt: skip
+        for aligned in (False, True) if len(words) == 1 else (False,):
             args = parseArguments(constructParser("program.py"), [f"--session={made.name}", *words])
             candidates, rejected = constructSelection(args, readSession(args), aligned=aligned)
             try:
@@ -75,12 +75,12 @@ def readAll(made, run, ctf, caplog):
     return found, list(caplog.messages)
 
 
-def test_pages_give_what_is_read_at_once(mixed, caplog, monkeypatch):
+def test_pages_give_what_is_read_at_once(mixed, anydatabase, caplog, monkeypatch):
     expected = readAll(*mixed, caplog)
     done = expected[0]["done"]
     assert (len(done[0]), len(done[1]), len(expected[0]["ctf"])) == (30, 15, 30)
     assert len(expected[0]["--preset=enn", False][0]) == 60
-    for size in (1, 2, 3, 7, 20, 59, 60, 61):
+    for size in (7, 20, 60) if anydatabase.engine == "sqlite" else (20,):
         monkeypatch.setattr(pages, "PAGE", size)
         assert readAll(*mixed, caplog) == expected, size
 
