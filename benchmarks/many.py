@@ -1,6 +1,6 @@
 """What very many exposures cost a daemon: its start in a long session, the processor while many wait or have failed.
 
-    python benchmarks/many.py [--images N] [--waiting N] [--mariadb | --no-mariadb]
+    python benchmarks/many.py [--images N] [--waiting N] [--engines SQLite MariaDB]
 
 The start: `motioncor2.py` on a session of N images, of which a third are results of a third, and another third is to be
 done; the movie of the newest exposure alone is there. Seconds from the command to its submission, and the most memory
@@ -51,7 +51,7 @@ from tests.services.sessions import MadeSession, insertMany, makeSession
 
 ROOT = Path(__file__).resolve().parent.parent
 #: Rows that are made one by one, and then doubled by the server.
-SEED = 50
+SEED, PORTION = 50, 20_000
 SETTINGS = {"appion.rest_after": 0, "appion.free_space": 0, "appion.nowait_patience": 1e6, "appion.log_interval": 1e6}
 SECONDS = 60.0
 #: What a daemon may need: seconds and MB to start with a million, share of a processor with 100,000.
@@ -63,7 +63,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--images", type=int, default=30_000, help="in the session (default: %(default)s)")
     parser.add_argument("--waiting", type=int, default=10_000, help="wait or failed (default: %(default)s)")
-    parser.add_argument("--mariadb", action=argparse.BooleanOptionalAction, default=findMariaDB() is not None)
+    engines = ["SQLite", "MariaDB"] if findMariaDB() else ["SQLite"]
+    parser.add_argument("--engines", nargs="+", choices=engines, default=engines, help="(default: those there are)")
     parser.add_argument("--rundir", type=Path, help=argparse.SUPPRESS)  # a child: wait there
     args = parser.parse_args()
     logging.basicConfig(level=logging.ERROR)
@@ -71,7 +72,7 @@ def main() -> int:
         waitThere(args.rundir, args.waiting)
         return 0
     worst = {"seconds": 0.0, "MB": 0.0, "%": 0.0}
-    for engine in ("SQLite", "MariaDB")[: (1 + args.mariadb) if args.images else 0]:
+    for engine in args.engines if args.images else ():
         shares = [measureStart(engine, number) for number in (args.images // 100, args.images)]
         for number, (started, seconds, memory) in zip((args.images // 100, args.images), shares, strict=True):
             print(f"{engine:<8} {number:>9,} images: the newest handed out after {started:5.1f} s "
@@ -200,11 +201,12 @@ def copyRows(
                               else f"{column} || '{suffix}'")  # fmt: skip
             else:
                 values.append(column)
-        cursor.execute(
-            f"INSERT INTO {quote(meta.db_table)} ({', '.join(wanted)}) SELECT {', '.join(values)} "
-            f"FROM {quote(meta.db_table)} WHERE DEF_id >= %s AND DEF_id < %s ORDER BY DEF_id",
-            [first, first + number],
-        )
+        for start in range(first, first + number, PORTION):
+            cursor.execute(
+                f"INSERT INTO {quote(meta.db_table)} ({', '.join(wanted)}) SELECT {', '.join(values)} "
+                f"FROM {quote(meta.db_table)} WHERE DEF_id >= %s AND DEF_id < %s ORDER BY DEF_id",
+                [start, min(start + PORTION, first + number)],
+            )
 
 
 def measureWaiting(number: int) -> float:

@@ -16,6 +16,9 @@ from appion.base.retrieve.attempts import takeRetryRequests
 
 logger = logging.getLogger(__name__)
 
+#: All exposures are listed again no sooner than after so many times what that took.
+PATIENCE = 200
+
 #: Events that are written at a time.
 CHUNK = 5000
 
@@ -42,9 +45,9 @@ def pollDatabase(run: Run) -> None:
             if now > run.busy_at:
                 run.step.rest()
             return
-        rejected = askDatabase(run, run.step.retrieveRejected)
         after = 0 if full else max(0, run.exposures.highest - int(setting("overlap")))
         candidates = askDatabase(run, run.step.retrieveCandidates, after)
+        rejected = askDatabase(run, run.step.retrieveRejected)  # looks at what came since, not at all of them again
         run.over = askDatabase(run, run.step.isOver)
     except DatabaseAway:
         return
@@ -57,10 +60,10 @@ def pollDatabase(run: Run) -> None:
         return
     run.unheard = False
     run.polling.clear()
-    if full:
-        run.next_full = now + setting("full_poll")
     gone, back = run.exposures.updateRejected(rejected)
     new = run.exposures.add(candidates)
+    if full:
+        run.next_full = now + max(setting("full_poll"), PATIENCE * (time.monotonic() - now))
     if gone or back or new:
         run.busy_at = now
     if run.exposures.counts[Phase.REJECTED]:
