@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import Count, Exists, Max, OuterRef
+from django.db.models import CharField, Count, Exists, IntegerField, Max, OuterRef, Value
+from django.db.models.functions import Coalesce
 
 from appion.base.failures import ConfigurationFailure
 from appion.base.records.candidates import Candidates
@@ -183,7 +184,10 @@ def constructImageQuery(selection: Selection) -> Any:
     if selection.preset == MANUAL:
         query = query.exclude(preset__gt=0)
     elif selection.preset is not None:
-        query = query.filter(preset__name=selection.preset, preset__session_id=selection.session.def_id)
+        # An outer join, or a server reads all images of the preset for each page, beginning with the table of presets.
+        named = {"preset_name": Coalesce("preset__name", Value(""), output_field=CharField()),
+                 "preset_session": Coalesce("preset__session_id", Value(0), output_field=IntegerField())}
+        query = query.alias(**named).filter(preset_name=selection.preset, preset_session=selection.session.def_id)
     if selection.saved_frames:
         query = query.filter(camera__save_frames=True)
     return query
