@@ -39,7 +39,7 @@ def compactAttempts(rundir: Path | str) -> int:
     try:
         with open(path, "rb") as file:
             places, lines = findLines(file)
-            if lines > sum(map(len, places.values())):
+            if lines > len(places):
                 writeAtomically(path, mergeLines(file, places))
     except FileNotFoundError:
         if not former.exists():
