@@ -24,6 +24,7 @@ if not settings.configured:
 from sinedon import errors
 from sinedon.connection import closeConnections, countQueries, isDatabaseAway
 from sinedon.live import hasColumn, hasTable
+from sinedon.pages import readPages
 from sinedon.rows import copyRow, insertRow, readRows, refId, updateRow
 from sinedon.setup import setup
 from sinedon.totals import Totals, readTotals
@@ -38,6 +39,7 @@ __all__ = [
     "hasTable",
     "insertRow",
     "isDatabaseAway",
+    "readPages",
     "readRows",
     "readTotals",
     "refId",

@@ -28,12 +28,13 @@ from appion.base.controller.finish import (
     settleOutcome,
     storeResults,
 )
-from appion.base.controller.intake import checkAborted, fillWindow, judgeSuspect, pollDatabase, recheckWaiting
+from appion.base.controller.intake import fillWindow, judgeSuspect, recheckWaiting
 from appion.base.controller.line import Line
+from appion.base.controller.polling import checkAborted, pollDatabase
 from appion.base.controller.report import Reporter, describeProgram
 from appion.base.controller.rest import calcStatusInterval, noteWork, restWorkers
 from appion.base.controller.run import DatabaseAway, LoopOptions, Run
-from appion.base.controller.state import Exposures, Limits, Phase, Wait
+from appion.base.controller.state import Exposures, Limits, Phase
 from appion.base.failures import classifyException
 from appion.base.step import Step
 from appion.base.store.lock import RunLock, acquireLock
@@ -44,9 +45,6 @@ from appion.base.workers.pool import Pool
 __all__ = ["LoopOptions", "LoopSummary", "runLoop"]
 
 logger = logging.getLogger(__name__)
-
-#: So many times its patience after it began to wait, one is given up though nobody got round to looking at it again.
-OVERDUE = 5
 
 
 @dataclass(frozen=True)
@@ -98,7 +96,7 @@ def runLoop(
             step=step,
             rundir=rundir,
             options=options,
-            exposures=Exposures(lambda: Line(line.order, line.share or 0.0), readLimits(options.wait)),
+            exposures=Exposures(lambda: Line(line.order, line.share), readLimits(options.wait)),
             pool=Pool(lambda: constructCluster(options.gpus, options.workers, rundir), planned, step.name),
             reporter=Reporter(rundir, step.name, options.commit, session=options.session, external=step.program),
             isDatabaseAway=isDatabaseAway or isSinedonAway,
@@ -183,7 +181,7 @@ def takeTurn(run: Run) -> bool:
     more = storeResults(run)
     if not run.stopping:
         run.exposures.wake()
-        recheckWaiting(run)
+        more = recheckWaiting(run) or more
         more = fillWindow(run) or more
         judgeSuspect(run)
     tellPool(run)
@@ -218,8 +216,7 @@ def findEnd(run: Run) -> str:
     if limit is not None and len(run.taken) >= limit and not run.to_store:
         return "" if any(run.exposures.phase[one] in unfinished for one in run.taken) else f"limit of {limit} reached"
     if not run.options.wait or limit is not None:
-        patience = setting("nowait_patience")
-        if busy or any(isWatched(wait, now, patience) for wait in run.exposures.waits.values()):
+        if busy or run.exposures.waits.isAnyWatched(setting("nowait_patience")):
             return ""
         return "nothing is left to do"
     if (busy and not run.alike.isActive()) or run.idle_since is None:  # a program to be mended is nothing to do here
@@ -230,11 +227,6 @@ def findEnd(run: Run) -> str:
     if run.over and over is not None and now - run.idle_since >= over:
         return f"the session is finished and there was nothing to do for {over:g} s"
     return ""
-
-
-def isWatched(wait: Wait, now: float, patience: float) -> bool:
-    """Whether an exposure may still become ready: not found unchanged after its time, nor waited for much longer."""
-    return wait.looked - wait.since < patience and now - wait.since < OVERDUE * patience
 
 
 def findStop(run: Run) -> str:

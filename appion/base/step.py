@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,8 +28,8 @@ class Step:
 
     Attributes:
         name: short name used in events and status, e.g. ``motioncorrection``.
-        retrieveCandidates: images with an id above the given one (0: all of them), any order; tilt, id range, preset
-            and `save frames` are applied, rejects and what is done are not.
+        retrieveCandidates: images with an id above the given one (0: all of them), best in ascending order; tilt, id
+            range, preset and `save frames` are applied, rejects and what is done are not. All are read when it returns.
         retrieveRejected: ids that are rejected at this moment (hidden, trashed, assessed bad, not exemplar, whatever
             the options ask for), among the candidates returned so far; asked afresh at each poll.
         retrieveDone: ids for which every expected row of this run is stored; asked at start only.
@@ -55,9 +55,9 @@ class Step:
     """
 
     name: str
-    retrieveCandidates: Callable[[int], Sequence[Candidate]]
-    retrieveRejected: Callable[[], set[int]]
-    retrieveDone: Callable[[], set[int]]
+    retrieveCandidates: Callable[[int], Iterable[Candidate]]
+    retrieveRejected: Callable[[], Iterable[int]]
+    retrieveDone: Callable[[], Iterable[int]]
     retrieveParams: Callable[[Sequence[int]], dict[int, Any | Failure]]
     checkReady: Callable[[Any], None]
     prepare: Callable[[Any], Any]

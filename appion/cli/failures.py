@@ -95,9 +95,9 @@ def retryImages(rundir: Path, images: Sequence[str]) -> int:
         show(f"Asked the daemon on {status['host']} to try {len(attempts) if ids is None else len(ids)} again.")
         return 0
     with acquireLock(rundir):
-        kept = [] if ids is None else [attempt for key, attempt in attempts.items() if key not in ids]
-        saveAttempts(rundir, kept)
-    print(f"{len(attempts) - len(kept)} are tried again when the daemon is started.")
+        forgotten = attempts.keys() if ids is None else ids
+        saveAttempts(rundir, ({"image_id": image_id} for image_id in forgotten))
+    print(f"{len(forgotten)} are tried again when the daemon is started.")
     return 0
 
 

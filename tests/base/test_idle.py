@@ -237,4 +237,4 @@ def test_idle_minutes_of_a_real_session_costs_few_queries_and_one_connection(any
     assert count[1] - count[0] <= limit
     assert queries.count <= limit * clock.minutes
     assert count[2] == ["leginondata"]
-    assert isinstance(candidates(0)[0], Candidate)
+    assert isinstance(next(iter(candidates(0))), Candidate)

@@ -18,6 +18,7 @@ import mrcfile
 import numpy
 import pytest
 
+from appion.base.retrieve.attempts import readAttempts
 from appion.base.retrieve.events import readEvents
 from appion.demo.simulate import Exposure, simulateMovie
 from sinedon.models import appiondata, leginondata
@@ -235,8 +236,7 @@ def checkNothingLeft(night: Night) -> None:
     folder = night.daemon.rundir / ".appion"
     assert list((folder / "scratch").iterdir()) == []
     assert list((folder / "journal").iterdir()) == []
-    attempts = folder / "attempts.json"
-    assert not attempts.exists() or json.loads(attempts.read_text()) == {}
+    assert readAttempts(night.daemon.rundir) == {}
     assert night.daemon.appion("failures", str(night.daemon.rundir)).stdout == "Nothing failed.\n"
 
 

@@ -10,6 +10,7 @@ import time
 import pytest
 
 import sinedon
+from appion.base.retrieve.attempts import readAttempts
 from tests.faults.test_daemon import Daemon, checkStoredOnce, makeExposures, writeMovies
 
 NUMBER = 24
@@ -64,8 +65,7 @@ def checkAllDone(made, daemon, process):
     checkStoredOnce(made, daemon)
     assert set(daemon.readLedger().values()) == {1}
     assert daemon.readLedger().total() == 2 * NUMBER
-    attempts = daemon.rundir / ".appion" / "attempts.json"
-    assert not attempts.exists() or json.loads(attempts.read_text()) == {}
+    assert readAttempts(daemon.rundir) == {}
     what = [json.loads(line)["what"] for line in (daemon.rundir / ".appion" / "events.jsonl").read_text().splitlines()]
     assert what.count("stored") == NUMBER
     assert {"database away", "database back"} <= set(what)

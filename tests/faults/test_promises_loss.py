@@ -13,6 +13,7 @@ from django.apps import apps
 
 import sinedon
 from appion.base.loop import LoopOptions, runLoop
+from appion.base.retrieve.attempts import readAttempts
 from sinedon.models import appiondata
 from tests.base.fakes import fast, inline
 from tests.faults.daemon import constructStep, makeFolders
@@ -138,8 +139,7 @@ def test_P4_lost_workers_cost_one_more_run_of_what_they_had_and_blame_no_image(t
     failed = [event for event in readEvents(tmp_path) if event["what"] in ("failed", "set aside")]
     assert {(event["what"], event["class"], event["attempt"]) for event in failed} <= {("failed", "infrastructure", 0)}
     assert max(Counter(event["image"] for event in failed).values()) <= 3
-    attempts = tmp_path / "run/.appion/attempts.json"
-    assert not attempts.exists() or json.loads(attempts.read_text()) == {}
+    assert readAttempts(tmp_path / "run") == {}
 
 
 def test_P4_worker_that_does_not_answer_any_more_is_replaced(tmp_path, monkeypatch):

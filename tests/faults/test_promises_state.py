@@ -105,7 +105,9 @@ class Conservation(RuleBasedStateMachine):
         assert set(self.exposures.waits) == self.having(Phase.WAITING)
         assert self.having(Phase.RUNNING) == self.running
         assert self.having(Phase.STORING) == self.storing
-        assert set(self.exposures.since) == {i for i, phase in self.exposures.phase.items() if phase not in FINISHED}
+        since = self.exposures.phase.listUnfinished()
+        assert set(since) == {i for i, phase in self.exposures.phase.items() if phase not in FINISHED}
+        assert self.exposures.phase.findEarliest() == min(since.values(), default=None)
 
     def having(self, phase):
         return {image_id for image_id, other in self.exposures.phase.items() if other is phase}

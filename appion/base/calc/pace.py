@@ -80,11 +80,3 @@ def _replaceOwn(word: str) -> str:
     """The dots in place of a word with a number or a slash in it; what ends a sentence stays."""
     bare = word.rstrip(".:!?")
     return "…" + word[len(bare) :] if "/" in bare or any(letter.isdigit() for letter in bare) else word
-
-
-def groupReasons(reasons: Iterable[tuple[int, str, str]]) -> list[tuple[str, list[int]]]:
-    """(reason of the first, ids) of each group of (id, filename, reason), the largest group first."""
-    groups: dict[str, tuple[str, list[int]]] = {}
-    for image_id, filename, reason in reasons:
-        groups.setdefault(calcReasonGroup(reason, filename), (reason, []))[1].append(image_id)
-    return sorted(groups.values(), key=lambda group: -len(group[1]))

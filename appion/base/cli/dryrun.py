@@ -11,6 +11,7 @@ from appion.base.calc.plain import formatJson
 from appion.base.cli.job import Command, J, R
 from appion.base.config import setting
 from appion.base.failures import Failure
+from appion.base.records.ids import Ids
 from appion.base.retrieve.computed import retrieveOtherResults
 from appion.base.retrieve.journal import retrieveResultIds
 
@@ -33,7 +34,7 @@ def printDryRun(command: Command[J, R], job: J) -> None:
 
 def chooseImages(command: Command[J, R], job: J) -> list[int]:
     """Return the ids of the images that are left to do, in the order in which they would be submitted."""
-    ids = {candidate.image_id for candidate in job.retrieveCandidates(0)} - job.retrieveRejected()
+    ids = Ids(candidate.image_id for candidate in job.retrieveCandidates(0)) - job.retrieveRejected()
     if getattr(job.args, "continue"):
         ids -= command.retrieveDone(job, command.findRun(job))
         rundir = job.context.rundir

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
@@ -52,8 +52,8 @@ class Job:
     call: Call
     session: Session
     context: Any
-    retrieveCandidates: Callable[[int], Sequence[Candidate]]
-    retrieveRejected: Callable[[], set[int]]
+    retrieveCandidates: Callable[[int], Iterable[Candidate]]
+    retrieveRejected: Callable[[], Set[int]]
     gpus: tuple[int, ...] = ()
     scratch: Path | None = None
 
@@ -111,7 +111,7 @@ class Command(Generic[J, R]):
     hasResults: Callable[[str, str], bool]
     findRun: Callable[[J], int | None]
     saveRun: Callable[[J, int], R]
-    retrieveDone: Callable[[J, int | None], set[int]]
+    retrieveDone: Callable[[J, int | None], Set[int]]
 
     retrieveParams: Callable[[Sequence[int], Any], dict[int, Task[Any, Any] | Failure]]
     checkReady: Callable[[Task[Any, Any], float], None]

@@ -21,11 +21,12 @@ from appion.base.failures import (
     NotReady,
     classifyException,
 )
+from appion.base.records.ids import Ids
 from appion.base.records.runfolder import journalPath
 from appion.base.retrieve.attempts import readAttempts
 from appion.base.retrieve.events import readEvents
 from appion.base.retrieve.journal import UnreadableRecord, readResult, readResults
-from appion.base.store.attempts import saveAttempts
+from appion.base.store.attempts import compactAttempts, saveAttempts
 from appion.base.store.files import removeTemporaries
 from appion.base.store.journal import removeResult, saveResult, setResultAside
 from appion.base.store.scratch import calcScratchRoot, cleanScratch
@@ -35,6 +36,9 @@ logger = logging.getLogger(__name__)
 
 #: What an exposure is in when its result is there and its files and rows are not.
 STORING = "storing"
+
+#: The file of failures may grow to so many times what counts of it, and by so many bytes.
+GROWTH, SMALL = 3, 1_000_000
 
 #: Seconds of storing in one turn, so that a full journal does not keep the workers waiting.
 STORE_SLICE = 2.0
@@ -47,24 +51,25 @@ def recoverRun(run: Run) -> None:
         DatabaseAway: it does not answer; to be called again.
         ConfigurationFailure: the failures kept in the run folder cannot be read.
     """
-    done = set(askDatabase(run, run.step.retrieveDone))
+    done = Ids(askDatabase(run, run.step.retrieveDone))
     run.proven = bool(done)
-    attempts = readAttempts(run.rundir)
+    attempts = readAttempts(run.rundir, details=False)
     cleanLeftovers(run)
     removeTemporaries(run.rundir / ".appion")
     removeTemporaries(run.rundir / ".appion" / "journal")
-    waiting, stored = [], []
+    waiting, stored, kept = [], [], []
     for image_id, record in readResults(run.rundir):
         if isinstance(record, UnreadableRecord):
             discardRecord(run, image_id, str(record))
         elif image_id in done:
             stored.append(image_id)
         elif not run.options.commit:
-            done.add(image_id)
+            kept.append(image_id)
         else:
             waiting.append(image_id)
     if stored and run.options.commit:
         finishStored(run, stored)
+    done |= Ids(kept)
     run.working = bool(done or waiting)
     if done:  # what failed before that has a fault of its own if it fails so again
         run.alike.succeeded = time.time()
@@ -253,15 +258,18 @@ def noteUnstored(run: Run, image_id: int, error: Exception) -> None:
 
 
 def saveChanges(run: Run) -> None:
-    """Write failures to the run folder if any changed."""
-    if not run.exposures.attempts_changed:
+    """Write failures to the run folder if any changed, and leave out what counts no more when it is most of them."""
+    attempts = run.exposures.attempts
+    if not attempts.changes:
         return
     try:
-        saveAttempts(run.rundir, run.exposures.attempts.values())
-    except OSError as error:
+        size = saveAttempts(run.rundir, attempts.listChanges())
+        attempts.settle()
+        if size > run.attempts_limit:
+            run.attempts_limit = GROWTH * size  # if that fails it is not tried again at each change
+            run.attempts_limit = SMALL + GROWTH * compactAttempts(run.rundir)
+    except (OSError, ValueError) as error:
         logger.error("cannot write failures of %s: %s; trying again", run.rundir, error)
-        return
-    run.exposures.attempts_changed = False
 
 
 def settleLost(run: Run) -> None:

@@ -1,15 +1,12 @@
-"""The way in: asking the database, looking whether exposures are ready, handing them to workers."""
+"""The way in: looking whether exposures are ready, handing them to workers."""
 
 from __future__ import annotations
 
 import logging
 import os
-import time
 from typing import Any
 
-from appion.base.calc.pace import calcReasonGroup
 from appion.base.config import setting
-from appion.base.controller.rest import calcPollInterval
 from appion.base.controller.run import DatabaseAway, Run, askDatabase, noteFailure, stopRun
 from appion.base.controller.state import Phase
 from appion.base.failures import (
@@ -21,101 +18,19 @@ from appion.base.failures import (
     classifyException,
 )
 from appion.base.records.runfolder import journalPath
-from appion.base.retrieve.attempts import takeRetryRequests
 
 logger = logging.getLogger(__name__)
 
 
-def pollDatabase(run: Run) -> None:
-    """Take in new exposures, rejects and requests to retry, when it is time to; a single question if there is nothing.
-
-    Raises:
-        Exception: whatever is wrong with the very first poll; later ones are tried again.
-    """
-    now = time.monotonic()
-    if run.polling.isPaused():
-        return
-    if now >= run.next_look:
-        run.next_look = now + setting("poll")
-        takeRequests(run)
-    if now < run.next_poll:
-        return
-    run.next_poll = now + calcPollInterval(run)
-    full = now >= run.next_full
-    try:
-        run.unheard = askDatabase(run, run.step.hasNews, full or run.unheard) or run.unheard
-        if not run.unheard:
-            if now > run.busy_at:
-                run.step.rest()
-            return
-        rejected = askDatabase(run, run.step.retrieveRejected)
-        after = 0 if full else max(0, run.highest - int(setting("overlap")))
-        candidates = askDatabase(run, run.step.retrieveCandidates, after)
-        run.over = askDatabase(run, run.step.isOver)
-    except DatabaseAway:
-        return
-    except Exception as error:
-        if not run.polled or isinstance(error, ConfigurationFailure):
-            raise
-        logger.exception("listing the exposures failed; trying again")
-        if run.polling.fail(f"{type(error).__name__}: {error}"):
-            run.reporter.event("polling fails", reason=run.polling.reason)
-        return
-    run.unheard = False
-    run.polling.clear()
-    if full:
-        run.next_full = now + setting("full_poll")
-    gone, back = run.exposures.updateRejected(rejected)
-    new = run.exposures.add(candidates)
-    run.highest = max(run.highest, max((candidate.image_id for candidate in candidates), default=0))
-    if gone or back or new:
-        run.busy_at = now
-    names = run.exposures.names
-    gone += [image_id for image_id in new if run.exposures.phase[image_id] is Phase.REJECTED]
-    changes = [("rejected", gone), ("no longer rejected", back)]
-    if run.polled:
-        changes.append(("found", new))
-        run.reporter.arrived.extend([now] * len(new))
-    run.reporter.events(
-        {"what": what, "image": image_id, "name": names.get(image_id, "")} for what, ids in changes for image_id in ids
-    )
-    run.polled = True
-
-
-def checkAborted(run: Run) -> None:
-    """End the run, as after a signal, if its job was ended on the web pages; looked at now and then."""
-    now = time.monotonic()
-    if now < run.next_job_look or run.database.isPaused():
-        return
-    run.next_job_look = now + setting("job_poll")
-    try:
-        aborted = askDatabase(run, run.step.isAborted)
-    except Exception as error:  # the run goes on as it would without a row
-        logger.debug("the job's row cannot be read: %s", error)
-        return
-    if aborted:
-        run.aborted, run.stops = True, max(run.stops, 1)
-        logger.warning("the job was ended on the web pages: stopping")
-
-
-def takeRequests(run: Run) -> None:
-    """Forget failures that somebody asked to forget; requests that cannot be read now wait for the next poll."""
-    try:
-        requests = takeRetryRequests(run.rundir)
-    except OSError as error:
-        logger.warning("requests to retry cannot be read: %s; trying again", error)
-        return
-    for ids in requests:
-        for image_id in run.exposures.retry(ids):
-            run.reporter.event("retry", image=image_id, name=run.exposures.names.get(image_id, ""))
-
-
-def recheckWaiting(run: Run) -> None:
-    """Look again at exposures that were not ready, a bounded number of them."""
-    for image_id in run.exposures.chooseDue(max(1, int(setting("checks")) // 2)):
-        params = run.exposures.waits[image_id].params
+def recheckWaiting(run: Run) -> bool:
+    """Look again at exposures that were not ready, a bounded number of them; returns whether more may be due."""
+    number = max(1, int(setting("checks")) // 2)
+    chosen = run.exposures.chooseDue(number)
+    for image_id in chosen:
+        params = run.exposures.waits.readParams(image_id)
         if params is None or checkReady(run, image_id, params):
             run.exposures.ready(image_id)
+    return len(chosen) == number
 
 
 def checkReady(run: Run, image_id: int, params: Any) -> bool:
@@ -148,10 +63,8 @@ def judgeSuspect(run: Run) -> None:
 
 def noteWait(run: Run, image_id: int, failure: NotReady, params: Any) -> None:
     """Let an exposure wait; an event only if it waits for something else than before, not for each byte that came."""
-    name = run.exposures.names.get(image_id, "")
-    before = run.exposures.waits.get(image_id)
-    run.exposures.wait(image_id, failure.reason, params)
-    if before is None or calcReasonGroup(before.reason, name) != calcReasonGroup(failure.reason, name):
+    if run.exposures.wait(image_id, failure.reason, params):
+        name = run.exposures.names.get(image_id, "")
         run.reporter.event("waiting", image=image_id, name=name, reason=failure.reason)
 
 

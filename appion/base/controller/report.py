@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, TextIO
 
-from appion.base.calc.pace import calcQuantile, calcRate, calcReasonGroup, calcTimeLeft, groupReasons, isFallingBehind
+from appion.base.calc.pace import calcQuantile, calcRate, calcReasonGroup, calcTimeLeft, isFallingBehind
 from appion.base.calc.plain import makePlain
 from appion.base.config import setting
 from appion.base.controller.state import FINISHED, Exposures, Phase
@@ -28,6 +28,9 @@ logger = logging.getLogger(__name__)
 
 #: Kinds of warnings that are counted.
 MANY_KINDS = 200
+
+#: Groups of reasons that are told of, and exposures that are named in one.
+GROUPS, NAMED = 10, 8
 
 
 class Reporter:
@@ -143,7 +146,7 @@ class Reporter:
         """Everything status.json holds that follows from the exposures."""
         left = {phase: exposures.counts[phase] for phase in Phase if phase not in FINISHED}
         rate, arriving = calcRate(list(self.finished), now), calcRate(list(self.arrived), now)
-        oldest = min(exposures.since.values(), default=None)
+        oldest = exposures.phase.findEarliest()
         behind = sum(left.values())
         to_do = any(left[phase] for phase in (Phase.QUEUED, Phase.RUNNING, Phase.STORING))
         stored = time.time() - now + self.finished[-1] if self.finished else 0.0
@@ -174,27 +177,24 @@ class Reporter:
 
 
 def summarizeWaits(exposures: Exposures) -> list[dict[str, Any]]:
-    """Why exposures wait, grouped, at most ten groups; of each the newest images by id and name."""
-    waits = ((image_id, exposures.names.get(image_id, ""), wait.reason) for image_id, wait in exposures.waits.items())
-    return [
-        {"reason": reason, "count": len(ids), "image": ids[-1],
-         "images": [[image_id, exposures.names.get(image_id, "")] for image_id in sorted(ids)[-8:]]}
-        for reason, ids in groupReasons(waits)[:10]
-    ]  # fmt: skip
+    """Why exposures wait, grouped, at most ten groups; of each the newest images by id and name, and its reason."""
+    waits, summary = exposures.waits, []
+    for group in waits.tally.listLargest(GROUPS):
+        newest = waits.tally.listNewest(group, NAMED)
+        images = [[image_id, exposures.names.get(image_id)] for image_id in newest]
+        summary.append({"reason": waits[newest[-1]].reason, "count": group.count, "image": newest[-1],
+                        "images": images})  # fmt: skip
+    return summary
 
 
 def summarizeFailures(exposures: Exposures) -> list[dict[str, Any]]:
     """What fails, grouped by class and reason, at most ten groups; rejected ones are left out."""
-    groups: dict[tuple[str, str], dict[str, Any]] = {}
-    for attempt in exposures.attempts.values():
-        if exposures.phase.get(attempt.image_id) in (None, Phase.REJECTED):
-            continue
-        key = attempt.kind, calcReasonGroup(attempt.reason, attempt.filename)
-        group = groups.setdefault(key, {"reason": attempt.reason, "class": attempt.kind, "remedy": attempt.remedy,
-                                        "count": 0, "set_aside": 0})  # fmt: skip
-        group["count"] += 1
-        group["set_aside"] += attempt.next_try is None
-    return sorted(groups.values(), key=lambda group: -group["count"])[:10]
+    attempts, summary = exposures.attempts, []
+    for group in attempts.tally.listLargest(GROUPS):
+        newest = attempts[attempts.tally.listNewest(group, 1)[0]]
+        summary.append({"reason": newest.reason, "class": newest.kind, "remedy": newest.remedy,
+                        "count": group.count, "set_aside": group.marked})  # fmt: skip
+    return summary
 
 
 def formatNumbers(status: dict[str, Any]) -> str:

@@ -84,7 +84,7 @@ class Run:
     next_full: float = 0.0
     next_job_look: float = field(default_factory=lambda: time.monotonic() + setting("job_poll"))  # at the job's own row
     unheard: bool = True  # what was new could not be asked for yet
-    highest: int = 0
+    attempts_limit: int = 0  # bytes of the file of failures at which it is made smaller
     recovered: bool = False  # it is known what earlier daemons did
     polled: bool = False
     over: bool = False  # the session has been declared finished

@@ -28,7 +28,12 @@ def journalPath(rundir: Path | str, image_id: int) -> Path:
 
 
 def attemptsPath(rundir: Path | str) -> Path:
-    """Where the failures of a run are kept."""
+    """Where the failures of a run are kept: a line for each change."""
+    return Path(rundir) / FOLDER / "attempts.jsonl"
+
+
+def formerAttemptsPath(rundir: Path | str) -> Path:
+    """Where earlier versions kept them, all in one; of no account beside the file of lines."""
     return Path(rundir) / FOLDER / "attempts.json"
 
 

@@ -5,27 +5,54 @@ from __future__ import annotations
 import contextlib
 import json
 from pathlib import Path
+from typing import Any
 
 from appion.base.failures import ConfigurationFailure
-from appion.base.records.attempt import Attempt, decodeAttempt
-from appion.base.records.runfolder import attemptsPath, retryFolder
+from appion.base.records.attempt import Attempt, applyAttemptLine, decodeAttempt, parseAttemptLine
+from appion.base.records.runfolder import attemptsPath, formerAttemptsPath, retryFolder
+
+#: What of an attempt nobody needs but who reads of it.
+DETAILS = ("log_tail", "command")
 
 
-def readAttempts(rundir: Path | str) -> dict[int, Attempt]:
-    """The failures of a run by image id.
+def readAttempts(rundir: Path | str, details: bool = True) -> dict[int, Attempt]:
+    """The failures of a run by image id, the latest last; also while a daemon writes more of them.
+
+    Args:
+        details: with what the programs printed and their command lines, which is most of it.
 
     Raises:
         ConfigurationFailure: the file is there but is not what the daemon writes.
     """
-    path = attemptsPath(rundir)
-    try:
-        records = json.loads(path.read_bytes())
-        return {int(key): decodeAttempt(record) for key, record in records.items()}
-    except FileNotFoundError:
-        return {}
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
-        remedy = "move it away: failures are then forgotten"
-        raise ConfigurationFailure(f"{path} cannot be read: {error!r}", remedy) from error
+    for path, read in ((attemptsPath(rundir), readLines), (formerAttemptsPath(rundir), readFormer)):
+        try:
+            return {image_id: decodeAttempt(record) for image_id, record in read(path, details).items()}
+        except FileNotFoundError:
+            continue
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            remedy = "move it away: failures are then forgotten"
+            raise ConfigurationFailure(f"{path} cannot be read: {error!r}", remedy) from error
+    return {}
+
+
+def readLines(path: Path, details: bool) -> dict[int, dict[str, Any]]:
+    """What the lines of a file say in the end."""
+    records: dict[int, dict[str, Any]] = {}
+    with open(path, "rb") as file:
+        for record in filter(None, map(parseAttemptLine, file)):
+            image_id = record["image_id"]
+            if not details:
+                record |= {name: "" for name in DETAILS if name in record}
+            known = applyAttemptLine(records.pop(image_id, None), record)
+            if known:
+                records[image_id] = known
+    return records
+
+
+def readFormer(path: Path, details: bool) -> dict[int, dict[str, Any]]:
+    """What an earlier version wrote."""
+    records = {int(image_id): record for image_id, record in json.loads(path.read_bytes()).items()}
+    return records if details else {one: {**record, **dict.fromkeys(DETAILS, "")} for one, record in records.items()}
 
 
 def takeRetryRequests(rundir: Path | str) -> list[set[int] | None]:

@@ -1,25 +1,27 @@
 """Which images of a session a step may process: preset or list, id range, stage tilt, saved frames, particle stack.
 
-Reading is incremental: an image is read once, when it is new. Aligned images are copies of exposures and are told apart
-here, since they carry the exposure's camera settings.
+Reading is incremental: an image is read once, when it is new, and in pages, so that a session may have a million.
+Aligned images are copies of exposures and are told apart here, since they carry the exposure's camera settings.
 """
 
 from __future__ import annotations
 
 import argparse
 import logging
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import Count, Exists, Max, OuterRef
+from django.db.models import CharField, Count, Exists, IntegerField, Max, OuterRef, Value
+from django.db.models.functions import Coalesce
 
-from appion.base.calc.limits import TILT, checkValue
 from appion.base.failures import ConfigurationFailure
+from appion.base.records.candidates import Candidates
+from appion.base.records.ids import Ids, Names
 from appion.base.retrieve.rejects import retrieveRejectedImages
 from appion.base.retrieve.session import Session, readImageNames
-from appion.base.step import Candidate
+from appion.base.retrieve.tilts import Some, TiltFilter
+from sinedon import readPages
 from sinedon.models import appiondata, leginondata
 
 logger = logging.getLogger(__name__)
@@ -30,16 +32,6 @@ MANUAL = "manual"
 #: Rows this far behind the newest are looked at again: another client's row of a lower id may become visible later.
 OVERLAP = 100
 
-#: Whether a stage tilt in degrees is wanted.
-TILT_TESTS: dict[str, Callable[[float], bool]] = {
-    "notilt": lambda tilt: abs(tilt) <= 3,
-    "hightilt": lambda tilt: abs(tilt) >= 30,
-    "lowtilt": lambda tilt: abs(tilt) < 30,
-    "minustilt": lambda tilt: tilt <= -2,
-    "plustilt": lambda tilt: tilt >= 2,
-    "all": lambda _tilt: True,
-}
-
 
 @dataclass(frozen=True)
 class Selection:
@@ -49,7 +41,7 @@ class Selection:
         session: the session; names: of the images of --mrclist, or empty.
         preset: name of the preset, ``manual``, or None for every image.
         startimgid, endimgid: inclusive, or None.
-        tiltangle: a key of :data:`TILT_TESTS`.
+        tiltangle: a key of :data:`appion.base.retrieve.tilts.TILT_TESTS`.
         stackid: only exposures with particles in this stack, or None.
         saved_frames: only images with a movie (`save frames` of the camera).
         aligned: whether aligned images may be inputs.
@@ -66,7 +58,7 @@ class Selection:
     aligned: bool = False
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class FoundImage:
     """A row of the selection query; `stage_a` (radians) is None unless it is needed."""
 
@@ -77,7 +69,7 @@ class FoundImage:
 
 
 def constructSelection(args: argparse.Namespace, session: Session, saved_frames: bool = True, aligned: bool = False,
-                       ) -> tuple[Callable[[int], list[Candidate]], Callable[[], set[int]]]:
+                       ) -> tuple[Callable[[int], Candidates], Callable[[], Ids]]:
     """Return the functions `retrieveCandidates` and `retrieveRejected` of a step for these options.
 
     Args:
@@ -92,26 +84,27 @@ def constructSelection(args: argparse.Namespace, session: Session, saved_frames:
     selection = Selection(session, readImageNames(args.mrcnames), args.preset, args.startimgid, args.endimgid,
                           args.tiltangle, getattr(args, "stackid", None), saved_frames, aligned)
     stack = None if selection.stackid is None else retrieveStackImages(selection.stackid, aligned)
-    known: dict[int, Candidate] = {}
+    known = Names()
     looked_at: int | None = None
 
     def look(since: int) -> None:
         nonlocal looked_at
         newest = readNewestImageId()
-        for image in retrieveImages(selection, since, looked_at):
-            if image.image_id not in known and (stack is None or image.image_id in stack):
-                known[image.image_id] = Candidate(image.image_id, image.filename)
+        for images in retrieveImages(selection, since, looked_at):
+            for image in images:
+                if stack is None or image.image_id in stack:
+                    known.put(image.image_id, image.filename)
         looked_at = newest
 
-    def retrieveCandidates(after_id: int) -> list[Candidate]:
+    def retrieveCandidates(after_id: int) -> Candidates:
         look(max(looked_at - OVERLAP, 0) if looked_at and after_id else 0)
-        return [candidate for image_id, candidate in known.items() if image_id > after_id]
+        return Candidates(known, after_id)
 
-    def retrieveRejected() -> set[int]:
+    def retrieveRejected() -> Ids:
         if not (args.norejects or args.bestimages):
-            return set()
+            return Ids()
         look(max((looked_at or 0) - OVERLAP, 0))
-        return retrieveRejectedImages(known, session.def_id, args.bestimages, args.sibassess)
+        return retrieveRejectedImages(known.copyIds(), session.def_id, args.bestimages, args.sibassess)
 
     return retrieveCandidates, retrieveRejected
 
@@ -120,46 +113,68 @@ def readNewestImageId() -> int:
     return leginondata.AcquisitionImageData.objects.aggregate(newest=Max("def_id"))["newest"] or 0
 
 
-def retrieveImages(selection: Selection, after_id: int = 0, looked_at: int | None = None) -> list[FoundImage]:
-    """Return the selected images with an id above `after_id`, by id.
+def retrieveImages(
+    selection: Selection, after_id: int = 0, looked_at: int | None = None
+) -> Iterator[list[FoundImage]]:
+    """Yield the selected images with an id above `after_id`, by id, a page at a time.
 
-    What is left out for a reason worth knowing is logged, unless its id is not above `looked_at`: then it was. One
-    query for the images and one for which of them are aligned; one more where some are marked as aligned but not by
-    this project, and one at the first look (`looked_at` None) where nothing is found, to say what there is.
+    What is left out for a reason worth knowing is logged in the end, unless its id is not above `looked_at`: then it
+    was. One query for the images of a page and one for which of them are aligned; one more where some are marked as
+    aligned but not by this project, and one at the first look (`looked_at` None) where nothing is found, to say what
+    there is.
 
     Raises:
-        ConfigurationFailure: all images of the preset are aligned ones, so that waiting would be in vain.
+        ConfigurationFailure: in the end: all images of the preset are aligned ones, so that waiting would be in vain.
     """
-    rows = constructImageQuery(selection, after_id)
-    images = [FoundImage(*row) for row in rows]
-    if selection.names:
-        images = keepNewest(images)
-    if not images:
+    tilts = TiltFilter(selection.tiltangle, looked_at or 0)
+    aligned, left_out, found, usable, names = Some(), Some(), 0, 0, set[str]()
+    for images in readImages(selection, after_id):
+        found += len(images)
+        names.update(image.filename for image in images if selection.names)
+        if selection.tiltangle != "all":
+            images = tilts.choose(images)
+        if not selection.aligned and images:
+            results = retrieveAligned(images)
+            for image in images:
+                if image.image_id in results:
+                    aligned.add(image.filename)
+                    if image.image_id > (looked_at or 0):
+                        left_out.add(image.filename)
+            images = [image for image in images if image.image_id not in results]
+        usable += len(images)
+        yield images
+    if not found:
         if looked_at is None:
             explainNothing(selection)
-        return []
-    missing = sorted(set(selection.names) - {image.filename for image in images})
+        return
+    missing = sorted(set(selection.names) - names)
     if missing and looked_at is None:
         logger.warning("--mrclist: no such image%s in session %s: %s", constructMovieNote(selection),
                        selection.session.name, ", ".join(missing))
-    if selection.tiltangle != "all":
-        images = filterTilt(images, selection.tiltangle, looked_at or 0)
-    if selection.aligned or not images:
-        return images
-    aligned = retrieveAligned(images)
-    left_out = [image.filename for image in images if image.image_id in aligned and image.image_id > (looked_at or 0)]
-    if left_out and selection.names:
-        logger.warning("%d aligned images are no input: %s", len(left_out), nameSome(left_out))
-    if selection.preset and after_id == 0 and all(image.image_id in aligned for image in images):
+    tilts.tell()
+    if left_out.number and selection.names:
+        logger.warning("%d aligned images are no input: %s", left_out.number, left_out)
+    if selection.preset and after_id == 0 and aligned.number and not usable:
         raise ConfigurationFailure(
-            f"--preset={selection.preset}: all {len(images)} images of this preset in session {selection.session.name}"
-            f" are aligned images, results that are no inputs: {nameSome([image.filename for image in images])}",
+            f"--preset={selection.preset}: all {aligned.number} images of this preset in session "
+            f"{selection.session.name} are aligned images, results that are no inputs: {aligned}",
             f"give the preset of the exposures; there are {describePresets(selection)}")
-    return [image for image in images if image.image_id not in aligned]
 
 
-def constructImageQuery(selection: Selection, after_id: int) -> Any:
-    query = leginondata.AcquisitionImageData.objects.filter(session_id=selection.session.def_id, def_id__gt=after_id)
+def readImages(selection: Selection, after_id: int) -> Iterator[list[FoundImage]]:
+    """Yield pages of what was asked for; of listed names, which are few, the newest image of each in a single one."""
+    query, columns = constructImageQuery(selection), ["filename", "camera__align_frames"]
+    if selection.tiltangle != "all":
+        columns.append("scope__stage_position_a")
+    pages = ([FoundImage(*row) for row in rows] for rows in readPages(query, *columns, after=after_id))
+    if selection.names:
+        yield keepNewest([image for images in pages for image in images])
+    else:
+        yield from pages
+
+
+def constructImageQuery(selection: Selection) -> Any:
+    query = leginondata.AcquisitionImageData.objects.filter(session_id=selection.session.def_id)
     if selection.names:
         query = query.filter(filename__in=selection.names)
     if selection.startimgid is not None:
@@ -169,39 +184,17 @@ def constructImageQuery(selection: Selection, after_id: int) -> Any:
     if selection.preset == MANUAL:
         query = query.exclude(preset__gt=0)
     elif selection.preset is not None:
-        query = query.filter(preset__name=selection.preset, preset__session_id=selection.session.def_id)
+        # An outer join, or a server reads all images of the preset for each page, beginning with the table of presets.
+        named = {"preset_name": Coalesce("preset__name", Value(""), output_field=CharField()),
+                 "preset_session": Coalesce("preset__session_id", Value(0), output_field=IntegerField())}
+        query = query.alias(**named).filter(preset_name=selection.preset, preset_session=selection.session.def_id)
     if selection.saved_frames:
         query = query.filter(camera__save_frames=True)
-    columns = ["def_id", "filename", "camera__align_frames"]
-    if selection.tiltangle != "all":
-        columns.append("scope__stage_position_a")
-    return query.order_by("def_id").values_list(*columns)
+    return query
 
 
 def keepNewest(images: Sequence[FoundImage]) -> list[FoundImage]:
     return sorted({image.filename: image for image in images}.values(), key=lambda image: image.image_id)
-
-
-def filterTilt(images: Sequence[FoundImage], tiltangle: str, looked_at: int = 0) -> list[FoundImage]:
-    """Return the images of the wanted stage tilt; those whose tilt is not recorded, or cannot be, are told of.
-
-    Raises:
-        ConfigurationFailure: at the first look (`looked_at` 0) no image has a tilt that can be.
-    """
-    unknown = [image.filename for image in images if image.stage_a is None and image.image_id > looked_at]
-    if unknown:
-        logger.warning("--tiltangle=%s: %d images without a recorded stage tilt are left out: %s", tiltangle,
-                       len(unknown), nameSome(unknown))
-    tilted = [(image, math.degrees(image.stage_a)) for image in images if image.stage_a is not None]
-    odd = [image for image, tilt in tilted if not TILT.allows(tilt) and image.image_id > looked_at]
-    if odd:
-        try:
-            checkValue(TILT, odd[0].stage_a, f"image {odd[0].image_id}: stage position a", "rad", "column")
-        except ConfigurationFailure as failure:
-            if len(odd) == len(tilted) and not looked_at:
-                raise
-            logger.warning("--tiltangle=%s: %d images are left out: %s", tiltangle, len(odd), failure)
-    return [image for image, tilt in tilted if TILT.allows(tilt) and TILT_TESTS[tiltangle](tilt)]
 
 
 def retrieveAligned(images: Sequence[FoundImage]) -> set[int]:
@@ -227,7 +220,7 @@ def retrieveCopies(first: int, last: int) -> set[int]:
     return set(copies.values_list("def_id", flat=True))
 
 
-def retrieveStackImages(stackid: int, aligned: bool) -> set[int]:
+def retrieveStackImages(stackid: int, aligned: bool) -> Ids:
     """Return the ids of the images with particles in a stack; of aligned images the exposures, unless `aligned`.
 
     Raises:
@@ -239,10 +232,10 @@ def retrieveStackImages(stackid: int, aligned: bool) -> set[int]:
         raise ConfigurationFailure(f"--stackid={stackid}: this project has no such stack with particles",
                                    "check --projectid, or leave --stackid out")
     if aligned:
-        return found
+        return Ids(found)
     pairs = appiondata.ApDDAlignImagePairData.objects.filter(result_id__gte=min(found), result_id__lte=max(found))
     sources = dict(pairs.values_list("result_id", "source_id"))
-    return {sources.get(image_id) or image_id for image_id in found}
+    return Ids(sources.get(image_id) or image_id for image_id in found)
 
 
 def explainNothing(selection: Selection) -> None:

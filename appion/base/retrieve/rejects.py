@@ -14,13 +14,14 @@ from typing import Any
 from django.db.models import Exists, OuterRef
 
 import sinedon
+from appion.base.records.ids import Ids
 from sinedon.models import appiondata, leginondata
 
 HIDDEN = ("hidden", "trash")
 EXEMPLAR = ("exemplar",)
 
 
-def retrieveRejectedImages(image_ids: Collection[int], session_id: int, bestimages: bool, sibassess: bool) -> set[int]:
+def retrieveRejectedImages(image_ids: Ids, session_id: int, bestimages: bool, sibassess: bool) -> Ids:
     """Return those of the images that are judged bad now.
 
     Args:
@@ -33,31 +34,34 @@ def retrieveRejectedImages(image_ids: Collection[int], session_id: int, bestimag
     of the images or to their session.
     """
     if not image_ids:
-        return set()
-    judges = retrieveSiblings(image_ids, session_id) if sibassess else {image_id: image_id for image_id in image_ids}
+        return image_ids
+    siblings = retrieveSiblings(image_ids, session_id) if sibassess else None
+    judges = image_ids if siblings is None else Ids(siblings.values())
     if not judges:
-        return set(image_ids) if bestimages else set()
-    first, last = min(judges.values()), max(judges.values())
+        return image_ids if bestimages else judges
+    first, last = int(judges.numbers[0]), int(judges.numbers[-1])
+
+    def findJudged(by: Ids) -> Ids:
+        return image_ids & by if siblings is None else Ids(one for one, judge in siblings.items() if judge in by)
+
     bad = retrieveJudged(first, last, HIDDEN, 0)
-    rejected = {image_id for image_id, judge in judges.items() if judge in bad}
     if bestimages:
-        good = retrieveJudged(first, last, EXEMPLAR, 1) - bad
-        rejected = {image_id for image_id in image_ids if judges.get(image_id) not in good}
-    return rejected
+        return image_ids - findJudged(retrieveJudged(first, last, EXEMPLAR, 1) - bad)
+    return findJudged(bad)
 
 
-def retrieveJudged(first: int, last: int, statuses: Collection[str], keep: int) -> set[int]:
+def retrieveJudged(first: int, last: int, statuses: Collection[str], keep: int) -> Ids:
     """Return the images (ids from `first` to `last`) with one of these viewer statuses or with this assessment."""
     viewed = leginondata.ViewerImageStatus.objects.filter(status__in=statuses)
     assessed = appiondata.ApAssessmentData.objects.filter(selectionkeep=keep)
-    return {image_id for rows in (viewed, assessed) for image_id in retrieveNewest(rows, first, last)}
+    return Ids(image_id for rows in (viewed, assessed) for image_id in retrieveNewest(rows, first, last))
 
 
 def retrieveNewest(rows: Any, first: int, last: int) -> Iterable[int]:
     """Yield the images of those rows that are their image's newest."""
     newer = rows.model.objects.filter(image_id=OuterRef("image_id"), def_id__gt=OuterRef("def_id"))
     rows = rows.filter(image_id__gte=first, image_id__lte=last).exclude(Exists(newer))
-    return rows.values_list("image_id", flat=True)
+    return rows.values_list("image_id", flat=True).iterator()
 
 
 def retrieveSiblings(image_ids: Collection[int], session_id: int) -> dict[int, int]:

@@ -10,6 +10,7 @@ import os
 import re
 import shutil
 import threading
+from collections.abc import Iterable
 from pathlib import Path
 
 _counter = itertools.count()
@@ -33,18 +34,19 @@ def _sync(path: Path) -> None:
         os.close(fd)
 
 
-def writeAtomically(path: Path | str, content: str | bytes) -> None:
-    """Replace `path` by `content` (text as UTF-8): a reader sees the old file or the new one, never a part.
+def writeAtomically(path: Path | str, content: str | bytes | Iterable[bytes]) -> None:
+    """Replace `path` by `content` (text as UTF-8, or pieces): a reader sees the old file or the new one, never a part.
 
     Raises:
         OSError: as the system gives it; the old file is then untouched and no temporary file is left.
     """
     path = Path(path)
     data = content.encode("utf-8") if isinstance(content, str) else content
+    pieces = [data] if isinstance(data, bytes) else data
     temporary = _constructTemporary(path)
     try:
         with open(temporary, "wb") as file:
-            file.write(data)
+            file.writelines(pieces)
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
@@ -52,6 +54,35 @@ def writeAtomically(path: Path | str, content: str | bytes) -> None:
         with contextlib.suppress(OSError):
             temporary.unlink()
         raise
+
+
+def appendLines(path: Path | str, lines: Iterable[str], sync: bool = False) -> int:
+    """Append lines (each with its end) to a file, which is made if there is none; returns its size then.
+
+    A line that a killed writer left unfinished is ended first, so that it spoils no other.
+
+    Raises:
+        OSError: disk full and the like; then none of them is there.
+    """
+    with open(path, "ab+") as file:
+        end = file.seek(0, os.SEEK_END)
+        torn = False
+        if end:
+            file.seek(end - 1)
+            torn = file.read(1) != b"\n"
+        try:
+            if torn:
+                file.write(b"\n")
+            file.writelines(line.encode() for line in lines)
+            file.flush()
+            if sync:
+                os.fsync(file.fileno())
+        except OSError:
+            with contextlib.suppress(OSError):
+                os.ftruncate(file.fileno(), end)
+            file.raw.close()  # what is buffered shall not be written after all
+            raise
+        return file.tell()
 
 
 def tryWriting(folder: Path | str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass, replace
 
 from appion.base.cli.job import Call, Command, Job
@@ -124,7 +124,7 @@ def saveRun(job: CTFJob, path_id: int) -> CTFRun:
     return saveCTFRun(job.session.def_id, job.args.runname, path_id, job.run_params)
 
 
-def readDone(job: CTFJob, run_id: int | None) -> set[int]:
+def readDone(job: CTFJob, run_id: int | None) -> Set[int]:
     """Return what this run has stored. With ``--reprocess`` the selection leaves out what is good enough already."""
     if job.args.reprocess is not None or not getattr(job.args, "continue"):
         return set()

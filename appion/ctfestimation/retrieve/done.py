@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from appion.base.records.ids import Ids
+from sinedon import readPages
 from sinedon.models import appiondata
 
 
@@ -10,8 +12,9 @@ def hasResults(runname: str, rundir: str) -> bool:
     return appiondata.ApCtfData.objects.filter(acerun__name=runname, acerun__path__path=rundir).exists()
 
 
-def retrieveDone(run_id: int | None) -> set[int]:
-    """Return the ids of the images that have a row of this run; one query, whatever their number."""
+def retrieveDone(run_id: int | None) -> Ids:
+    """Return the ids of the images that have a row of this run; one query for any ten thousand of them."""
     if run_id is None:
-        return set()
-    return set(appiondata.ApCtfData.objects.filter(acerun_id=run_id).values_list("image_id", flat=True))
+        return Ids()
+    pages = readPages(appiondata.ApCtfData.objects.filter(acerun_id=run_id), "image_id")
+    return Ids(image_id for rows in pages for _, image_id in rows if image_id)

@@ -21,6 +21,7 @@ from appion.base.retrieve.plausible import checkCalibration, checkCamera, checkS
 from appion.base.retrieve.rows import getRow, readPair
 from appion.ctfestimation.records import CTFOptions, CTFOrigin, CTFParams, CTFTask
 from appion.ctfestimation.retrieve.micrographs import Rows, readMicrographs
+from appion.ctfestimation.retrieve.owners import Owners
 from appion.ctfestimation.retrieve.plausible import checkCentre, checkNoted, checkResmax
 from appion.ctfestimation.retrieve.search import calcGctffindSearch, calcSearch
 from appion.ctfestimation.retrieve.selection import chooseShortName
@@ -42,7 +43,7 @@ class ParamsContext:
     program: Program
     cs: float
     timeout: float = 1200.0
-    owners: Mapping[str, int] = field(default_factory=dict)
+    owners: Mapping[str, int] | Owners = field(default_factory=dict)
 
     @property
     def is_gctf(self) -> bool:

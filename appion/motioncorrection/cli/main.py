@@ -7,7 +7,7 @@ import itertools
 import logging
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from dataclasses import replace
 
 from appion.base.cli.job import Call, Command, Job
@@ -139,7 +139,7 @@ def saveRun(job: Job, path_id: int) -> StackRun:
     )
 
 
-def readDone(job: Job, run_id: int | None) -> set[int]:
+def readDone(job: Job, run_id: int | None) -> Set[int]:
     """Return what this run has stored completely; nothing with ``--no-continue``."""
     if not getattr(job.args, "continue"):
         return set()

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from appion.base.calc import pace as calc
 from appion.base.calc.outage import Outage
-from appion.base.calc.pace import calcBackoff, calcRate, calcReasonGroup, calcTimeLeft, groupReasons, isFallingBehind
+from appion.base.calc.pace import calcBackoff, calcRate, calcReasonGroup, calcTimeLeft, isFallingBehind
 from appion.base.controller.report import formatDuration
 
 
@@ -38,8 +38,8 @@ def test_rates_and_time_left():
 
 
 def test_reasons_are_grouped_over_names_and_numbers():
-    reasons = [(1, "img1", "/a/img1.mrc has 12 of 40"), (2, "img2", "/b/img2.mrc has 9 of 40"), (3, "", "x")]
-    assert groupReasons(reasons) == [("/a/img1.mrc has 12 of 40", [1, 2]), ("x", [3])]
+    assert calcReasonGroup("/a/img1.mrc has 12 of 40", "img1") == calcReasonGroup("/b/img2.mrc has 9 of 40", "img2")
+    assert calcReasonGroup("x") == "x"
     assert calcReasonGroup("exit code 1 (a+b)", "a+b") == "exit code N (…)"
 
 

@@ -91,6 +91,7 @@ def test_nothing_is_kept_of_what_is_done():
             exposures.computed(chosen)
             exposures.finish(chosen)
     assert exposures.counts[Phase.DONE] == 20_000
-    kept = (exposures.names, exposures.since, exposures.waits, exposures.attempts, exposures._marks, exposures._wakeups)
+    kept = (exposures.names, exposures.waits, exposures.attempts, exposures._marks, exposures._wakeups)
     assert not any(kept)
-    assert len(exposures._fresh._first) + len(exposures._fresh._oldest) < 2500
+    assert exposures.phase.findEarliest() is None
+    assert len(exposures._fresh._newest) + len(exposures._fresh._oldest) < 2500

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 import sinedon
 from appion.base.cli.options import TILT_ANGLES, constructParser, parseArguments
 from appion.base.failures import ConfigurationFailure
-from appion.base.retrieve.images import OVERLAP, TILT_TESTS, FoundImage, constructSelection, filterTilt
+from appion.base.retrieve.images import OVERLAP, FoundImage, constructSelection
 from appion.base.retrieve.session import readSession
+from appion.base.retrieve.tilts import TILT_TESTS, TiltFilter
 from sinedon.models import appiondata, leginondata
 from tests.services.sessions import addImages, makeSession
 
@@ -218,7 +219,7 @@ def test_tilt_filters_reject_what_their_names_say(tiltangle, tilt):
 
 def test_every_tilt_option_has_its_filter():
     assert set(TILT_ANGLES) == set(TILT_TESTS)
-    assert filterTilt([FoundImage(1, "a", None, math.radians(40))], "lowtilt") == []
+    assert TiltFilter("lowtilt").choose([FoundImage(1, "a", None, math.radians(40))]) == []
 
 
 VIEWED = (None, "visible", "hidden", "trash", "exemplar")

@@ -11,7 +11,14 @@ import time
 import pytest
 
 from appion.base.failures import ConfigurationFailure
-from appion.base.records.runfolder import attemptsPath, eventsPath, journalPath, lockPath, retryFolder
+from appion.base.records.runfolder import (
+    attemptsPath,
+    eventsPath,
+    formerAttemptsPath,
+    journalPath,
+    lockPath,
+    retryFolder,
+)
 from appion.base.retrieve.attempts import readAttempts, takeRetryRequests
 from appion.base.retrieve.events import readEvents
 from appion.base.retrieve.journal import UnreadableRecord, readResult, readResults
@@ -119,10 +126,14 @@ def test_events_survive_a_torn_line(rundir):
 
 
 def test_broken_attempts_file_is_an_error_that_says_so(rundir):
-    for text in ("{", "[]", '{"1": {"image_id": 1}}'):
-        attemptsPath(rundir).write_text(text)
-        with pytest.raises(ConfigurationFailure, match="move it away"):
-            readAttempts(rundir)
+    for path, texts in (
+        (formerAttemptsPath(rundir), ("{", "[]", '{"1": {"image_id": 1}}')),
+        (attemptsPath(rundir), ("[]", "MOTION", '{"1": {"image_id": 1}}', '{"image_id": 1, "more": 2}', "\x7fELF")),
+    ):
+        for text in texts:
+            path.write_text(text)
+            with pytest.raises(ConfigurationFailure, match=rf"{path.name} cannot be read.*move it away"):
+                readAttempts(rundir)
 
 
 def test_retry_requests_are_taken_once(rundir):

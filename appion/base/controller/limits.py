@@ -1,0 +1,20 @@
+"""The settings that the states of exposures depend on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The settings that the states depend on (see appion.yaml)."""
+
+    attempts: int = 3
+    backoff: float = 30.0
+    backoff_max: float = 1800.0
+    infrastructure_attempts: int = 10
+    pause: float = 5.0
+    pause_max: float = 300.0
+    recheck: float = 1.0
+    recheck_max: float = 30.0
+    patient: bool = True  # an exposure whose worker is lost again and again may wait for better times
