@@ -24,6 +24,7 @@ if not settings.configured:
 from sinedon import errors
 from sinedon.connection import closeConnections, countQueries, isDatabaseAway
 from sinedon.live import hasColumn, hasTable
+from sinedon.refusal import findRefusal
 from sinedon.rows import copyRow, insertRow, readRows, refId, updateRow
 from sinedon.setup import setup
 from sinedon.totals import Totals, readTotals
@@ -34,6 +35,7 @@ __all__ = [
     "copyRow",
     "countQueries",
     "errors",
+    "findRefusal",
     "hasColumn",
     "hasTable",
     "insertRow",
