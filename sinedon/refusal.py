@@ -56,7 +56,7 @@ NAMES = {
     "constraint": re.compile(r"CONSTRAINT `([^`]*)` failed|Check constraint '([^']*)'|for key '([^']*)'|"
                              r"CHECK constraint failed: (\S+)"),
 }  # fmt: skip
-STATEMENT = re.compile(r"\b(?:INTO|UPDATE|FROM)\s+(?:[`\"][^`\"]+[`\"]\.)?[`\"]([^`\"]+)[`\"]")
+STATEMENT = re.compile(r"\b(?:INTO|UPDATE|FROM)\s+(?:[`\"][^`\"]+[`\"]\.)?[`\"]?(\w+)")
 
 
 @dataclass(frozen=True)
