@@ -24,9 +24,21 @@ def findRefusals(inserted: Iterable[Any], updated: Iterable[Any] = ()) -> list[R
     Raises:
         django.db.Error: the database is away.
     """
-    found = [_try(model, insertNothing(model)) for model in inserted if hasTable(model) or not isOptional(model)]
+    inserted = list(inserted)
+    found = [_try(model, insertNothing(model)) for model in inserted if hasTable(model)]
     found += [_try(model, updateNothing(model)) for model in updated if hasTable(model)]
-    return [refusal for refusal in found if refusal is not None]
+    return [*findMissingTables(inserted), *(refusal for refusal in found if refusal is not None)]
+
+
+def findMissingTables(models: Iterable[Any]) -> list[Refusal]:
+    """Return a refusal for each of these tables that an Appion database lacks."""
+    refusals = []
+    for model in models:
+        connection, table = connections[model._meta.app_label], model._meta.db_table
+        if model._meta.app_label == "appiondata" and not hasTable(model):
+            where = f"{remedy.quoteName(remedy.nameDatabase(connection))}.{table}"
+            refusals.append(Refusal(SCHEMA, f"there is no table {where}", remedy.addMissing(connection, table, "")))
+    return refusals
 
 
 def describeRefusals(refusals: Sequence[Refusal]) -> str:
@@ -38,13 +50,8 @@ def describeRefusals(refusals: Sequence[Refusal]) -> str:
     return "; ".join(map(str, chosen)) + others
 
 
-def isOptional(model: Any) -> bool:
-    """Whether there is nothing to write where the table is missing."""
-    return model._meta.app_label != "appiondata"
-
-
 def insertNothing(model: Any) -> str:
-    """Return the statement that inserts no row, naming the columns that an insert would name; empty without table."""
+    """Return the statement that inserts no row, naming the columns that an insert would name."""
     connection, meta = connections[model._meta.app_label], model._meta
     live = listColumns(meta.app_label, meta.db_table)
     known = [field.column for field in meta.concrete_fields if field.column.lower() in live]
@@ -53,7 +60,7 @@ def insertNothing(model: Any) -> str:
     server = {column.lower() for column in SERVER_COLUMNS}
     names = ", ".join(connection.ops.quote_name(column) for column in columns if column.lower() not in server)
     table = connection.ops.quote_name(meta.db_table)
-    return f"INSERT INTO {table} ({names}) SELECT {names} FROM {table} WHERE 1 = 0" if names else ""
+    return f"INSERT INTO {table} ({names}) SELECT {names} FROM {table} WHERE 1 = 0"
 
 
 def updateNothing(model: Any) -> str:
@@ -68,12 +75,8 @@ def updateNothing(model: Any) -> str:
 
 def _try(model: Any, statement: str) -> Refusal | None:
     """Run a statement that changes nothing, and return how it is refused."""
-    connection, table = connections[model._meta.app_label], model._meta.db_table
-    if not statement:
-        where = f"{remedy.quoteName(remedy.nameDatabase(connection))}.{table}"
-        return Refusal(SCHEMA, f"there is no table {where}", remedy.addMissing(connection, table, ""))
     try:
-        with connection.cursor() as cursor:
+        with connections[model._meta.app_label].cursor() as cursor:
             cursor.execute(statement)
     except DjangoDatabaseError as error:
         refusal = findRefusal(error)

@@ -31,7 +31,7 @@ from appion.base.step import Step
 from appion.base.store.job import failQueuedJob, finishJob, isAborted, startJob
 from appion.base.store.lock import RunLock, acquireLock
 from appion.base.store.path import savePathData
-from appion.base.store.rights import checkRights
+from appion.base.store.rights import checkRights, checkTables
 from appion.base.store.runoptions import saveRunOptions
 from appion.base.store.script import saveScriptRun
 from appion.base.workers.task import computeTask
@@ -71,6 +71,8 @@ def followCall(command: Command[J, R], call: Call) -> int:
         job = command.prepareJob(call, options, session)
         if args.dry_run:
             logMessages(messages)
+            if args.commit:
+                checkTables(command.listWritten(job))
             checkRun(command, job)
             printDryRun(command, job)
             return 0

@@ -7,7 +7,7 @@ from typing import Any
 
 from appion.base.failures import ConfigurationFailure
 from sinedon.models import appiondata
-from sinedon.rights import describeRefusals, findRefusals
+from sinedon.rights import describeRefusals, findMissingTables, findRefusals
 
 #: Tables that rows are added to whatever the step, and those of which rows are changed.
 WRITTEN = (
@@ -29,3 +29,16 @@ def checkRights(written: Iterable[Any] = ()) -> None:
     refusals = findRefusals([*WRITTEN, *written], CHANGED)
     if refusals:
         raise ConfigurationFailure(f"results cannot be stored: {describeRefusals(refusals)}")
+
+
+def checkTables(written: Iterable[Any] = ()) -> None:
+    """Find out whether there are the tables that a run stores its results in: a right to read is enough.
+
+    A table that is missing reads as empty, so that nobody would hear of a database that was never initialised.
+
+    Raises:
+        ConfigurationFailure: one is missing; with what to type.
+    """
+    refusals = findMissingTables([*WRITTEN, *written])
+    if refusals:
+        raise ConfigurationFailure(f"results could not be stored: {describeRefusals(refusals)}")
