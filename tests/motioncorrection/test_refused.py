@@ -74,7 +74,7 @@ def test_aDatabaseThatWasNeverInitialised(start, anydatabase, tmp_path):
     for file in anydatabase.folder.glob("ap1.sqlite3*"):
         file.unlink()
     sqlite3.connect(anydatabase.folder / "ap1.sqlite3").close()
-    words = "there is no table ap1.ApPathData; run: sinedon init --appiondb ap1 (and 14 more of the kind)"
+    words = "there is no table ap1.ApPathData; run: sinedon init --appiondb ap1 (and 12 more of the kind)"
     assert start("--dry-run") == (2, [], [f"error: results could not be stored: {words}"])
     assert start() == (2, [], [f"error: results cannot be stored: {words}"])
     assert not (tmp_path / "appion").exists()
