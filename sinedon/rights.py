@@ -68,7 +68,7 @@ def updateNothing(model: Any) -> str:
     connection, meta = connections[model._meta.app_label], model._meta
     live = listColumns(meta.app_label, meta.db_table)
     server = {column.lower() for column in SERVER_COLUMNS}
-    column = next(one.column for one in meta.concrete_fields if one.column.lower() in live - server)
+    column = next((one.column for one in meta.concrete_fields if one.column.lower() in live - server), "DEF_id")
     name, table = connection.ops.quote_name(column), connection.ops.quote_name(meta.db_table)
     return f"UPDATE {table} SET {name} = {name} WHERE 1 = 0"
 
