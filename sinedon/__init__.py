@@ -25,6 +25,7 @@ from sinedon import errors
 from sinedon.connection import closeConnections, countQueries, isDatabaseAway
 from sinedon.live import hasColumn, hasTable
 from sinedon.pages import readPages
+from sinedon.refusal import findRefusal
 from sinedon.rows import copyRow, insertRow, readRows, refId, updateRow
 from sinedon.setup import setup
 from sinedon.totals import Totals, readTotals
@@ -35,6 +36,7 @@ __all__ = [
     "copyRow",
     "countQueries",
     "errors",
+    "findRefusal",
     "hasColumn",
     "hasTable",
     "insertRow",

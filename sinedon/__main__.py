@@ -13,6 +13,7 @@ from django.db.utils import Error as DjangoDatabaseError
 from sinedon.check import checkDatabases
 from sinedon.create import createDatabases
 from sinedon.errors import SinedonError
+from sinedon.refusal import findRefusal
 
 
 def constructParser() -> argparse.ArgumentParser:
@@ -54,7 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         else:
             lines, complete = createDatabases(args.project, args.appiondb), True
     except (SinedonError, DjangoDatabaseError) as error:
-        print(makePlain(f"sinedon {args.command}: {error}"), file=sys.stderr)
+        print(makePlain(f"sinedon {args.command}: {findRefusal(error) or error}"), file=sys.stderr)
         return 2
     print("\n".join(map(makePlain, lines or ["nothing was missing"])))
     return 0 if complete else 1

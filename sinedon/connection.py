@@ -30,7 +30,8 @@ AWAY_NUMBERS = frozenset(
 #: Numbers from 1 up to this one are the server's own trouble with files and indexes, never with a statement.
 LAST_FILE_NUMBER = 999
 AWAY_WORDS = ("database is locked", "database table is locked", "unable to open database file", "disk i/o error",
-              "database or disk is full", "closed database", "connection already closed")
+              "database or disk is full", "closed database", "connection already closed",
+              "database disk image is malformed", "file is not a database")
 
 #: An idle daemon keeps its connections for a week, a dead server is noticed after two minutes.
 MYSQL_OPTIONS = {

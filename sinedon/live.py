@@ -6,10 +6,12 @@ something is missing, because Leginon creates tables and columns when it first n
 
 from __future__ import annotations
 
+import contextlib
 import time
 from typing import Any
 
 from django.db import connections
+from django.db.utils import Error as DjangoDatabaseError
 
 #: Seconds after which a database that lacks something is looked at again.
 REFRESH = 60.0
@@ -51,9 +53,21 @@ def forgetLiveTables() -> None:
     _tables.clear()
 
 
+def rereadLiveTables() -> None:
+    """Read all that was read before once more, as far as that is possible: something was not as it was remembered."""
+    for alias in list(_tables):
+        with contextlib.suppress(DjangoDatabaseError):
+            readLiveTables(alias)
+
+
 def isTable(alias: str, table: str) -> bool:
     """Tell whether the database has the table."""
     return table.lower() in _tables.get(alias, {})
+
+
+def listColumns(alias: str, table: str) -> frozenset[str]:
+    """Return the columns of a table, in lower case; none if it is not there."""
+    return _tables.get(alias, {}).get(table.lower(), frozenset())
 
 
 def isMissing(alias: str, table: str, column: str) -> bool:

@@ -70,7 +70,7 @@ def constructStatements(item: Missing, connection: Any, table_engine: str) -> li
     """Return the statements that create what is missing, as classic would have."""
     mysql = connection.vendor == "mysql"
     table = connection.ops.quote_name(item.model._meta.db_table)
-    columns = [f"{connection.ops.quote_name(field.column)} {_constructType(field, mysql)}" for field in item.fields]
+    columns = [f"{connection.ops.quote_name(field.column)} {constructType(field, mysql)}" for field in item.fields]
     indexed = [field.column for field in item.fields if _isIndexed(field, mysql)]
     if mysql:
         keys = [f"KEY {connection.ops.quote_name(column)} ({connection.ops.quote_name(column)})" for column in indexed]
@@ -88,7 +88,7 @@ def constructStatements(item: Missing, connection: Any, table_engine: str) -> li
     return statements
 
 
-def _constructType(field: Any, mysql: bool) -> str:
+def constructType(field: Any, mysql: bool) -> str:
     """Return the type that classic gives a column."""
     if field.primary_key:
         return "INT(16) NOT NULL AUTO_INCREMENT" if mysql else "INTEGER PRIMARY KEY AUTOINCREMENT"

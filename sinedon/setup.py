@@ -13,9 +13,10 @@ from sinedon.connection import addDatabase, constructDatabase, registerDatabases
 from sinedon.errors import ConfigurationError, ConnectionFailure
 from sinedon.live import readLiveTables
 from sinedon.models import projectdata
+from sinedon.refusal import findRefusal
 
 UNKNOWN_DATABASE = 1049
-ACCESS_DENIED = (1044, 1045, 1698)
+ACCESS_DENIED = (1045, 1698)
 
 
 def setup(projectid: int | None = None) -> None:
@@ -104,4 +105,7 @@ def _describeRemedy(alias: str, name: str, error: DjangoDatabaseError) -> str:
         return "Update the server"
     if number in ACCESS_DENIED:
         return f"Correct user and passwd of [{alias}] in {read}, or grant the user access"
+    refusal = findRefusal(error)
+    if refusal is not None:
+        return refusal.remedy[:1].upper() + refusal.remedy[1:]
     return f"Start the server, or correct {read}"

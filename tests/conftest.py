@@ -17,7 +17,7 @@ from sinedon.create import createDatabases
 from sinedon.live import readLiveTables
 from sinedon.models import projectdata
 from sinedon.schema import createMissing
-from tests.services.mariadb import MariaDB, findMariaDB
+from tests.services.mariadb import Limited, MariaDB, findMariaDB
 from tests.services.slurm import INSTALL, Slurm, findSlurm
 
 
@@ -122,6 +122,19 @@ def mariadatabase(mariadb, tmp_path, monkeypatch) -> Iterator[TestDatabase]:
     sinedon.setup(1)
     yield TestDatabase("mariadb", folder)
     registerDatabases({})
+
+
+@pytest.fixture
+def limited(mariadatabase, mariadb) -> Iterator[Limited]:
+    """The databases of `mariadatabase` as another user, who has no rights yet."""
+    user = Limited(mariadb)
+    (mariadatabase.folder / "sinedon.cfg").write_text(user.constructConfig())
+    sections = config.readConfig()
+    names = {"leginondata": "leginondb", "projectdata": "projectdb", "appiondata": "ap1"}
+    registerDatabases({alias: constructDatabase(sections[alias], name) for alias, name in names.items()})
+    yield user
+    registerDatabases({})
+    user.drop()
 
 
 @pytest.fixture

@@ -252,7 +252,8 @@ def findStop(run: Run) -> str:
 
 def describeRun(run: Run, why: str = "") -> dict[str, Any]:
     """What status.json holds beside the numbers."""
-    paused = run.folder.describe() or run.infrastructure.describe() or run.alike.outage.describe()
+    outages = run.folder, run.infrastructure, run.refused, run.alike.outage
+    paused = next(filter(None, (outage.describe() for outage in outages)), None)
     if run.low_space:
         paused = {"since": None, "reason": run.low_space, "next_try": setting("poll")}
     return {

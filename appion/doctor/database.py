@@ -9,11 +9,15 @@ from pathlib import Path
 from django.db import connections
 
 import sinedon
+from appion.base.store.rights import CHANGED, WRITTEN
+from appion.ctfestimation.store import run as ctfestimation
 from appion.doctor.finding import NOTE, TODO, WELL, Finding
 from appion.doctor.folder import checkFolder
-from sinedon.check import CONSEQUENCES
+from appion.motioncorrection.store import rows as motioncorrection
+from sinedon.check import describeNote, describeTask, isIndispensable
 from sinedon.config import readConfig
 from sinedon.models import leginondata, projectdata
+from sinedon.rights import findRefusals
 from sinedon.schema import listMissing
 from sinedon.setup import findAppionDatabase, openAppionDatabase
 
@@ -38,6 +42,7 @@ def checkDatabases(projectid: int | None) -> Iterator[Finding]:
         return
     openAppionDatabase(findAppionDatabase(projectid), readConfig()["appiondata"])
     yield from describeDatabase("appiondata", f" of project {projectid}")
+    yield from checkRights()
     yield from checkSession(projectid)
 
 
@@ -60,14 +65,25 @@ def describeDatabase(alias: str, whose: str = "") -> Iterator[Finding]:
     if not missing:
         yield Finding(WELL, "database", f"{name}{whose}: {where}; nothing is missing")
         return
+    errors = [item for item in missing if isIndispensable(alias, item)]
+    missing = errors or missing
     tables = sum(item.whole for item in missing)
     columns = sum(len(item.fields) for item in missing if not item.whole)
     text = f"{name}{whose}: {where}; older than this package: {tables} tables and {columns} columns are missing"
-    consequence = CONSEQUENCES[alias].format(name=name)
-    if alias == "appiondata":
-        yield Finding(TODO, "database", text, consequence)
+    if errors:
+        yield Finding(TODO, "database", text, describeTask(alias).format(name=name))
     else:
-        yield Finding(NOTE, "database", f"{text} ({consequence}; sinedon check lists them)")
+        yield Finding(NOTE, "database", f"{text} ({describeNote(alias)}; sinedon check lists them)")
+
+
+def checkRights() -> Iterator[Finding]:
+    """Find out whether a run may store results; nothing is written. Tables that are missing are told of elsewhere."""
+    models = (*WRITTEN, *motioncorrection.WRITTEN, *ctfestimation.WRITTEN)
+    refusals = findRefusals(filter(sinedon.hasTable, models), filter(sinedon.hasTable, CHANGED))
+    if not refusals:
+        yield Finding(WELL, "rights", "a run may store its results")
+    for refusal in {refusal.remedy: refusal for refusal in reversed(refusals)}.values():
+        yield Finding(TODO, "rights", refusal.reason, refusal.remedy)
 
 
 def findNewestProject() -> int | None:

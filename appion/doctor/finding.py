@@ -51,7 +51,11 @@ def runCheck(subject: str, check: Callable[[], Iterable[Finding]], patience: flo
         except sinedon.errors.SinedonError as error:
             findings.append(Finding(TODO, subject, str(error)))
         except Exception as error:
-            findings.append(Finding(TODO, subject, f"cannot be looked at: {type(error).__name__}: {error}"))
+            refusal = sinedon.findRefusal(error)
+            if refusal is not None:
+                findings.append(Finding(TODO, subject, refusal.reason, refusal.remedy))
+            else:
+                findings.append(Finding(TODO, subject, f"cannot be looked at: {type(error).__name__}: {error}"))
     return findings + [Finding(NOTE, subject, warning) for warning in warnings]
 
 

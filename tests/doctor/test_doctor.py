@@ -97,9 +97,30 @@ def testAnOldInstallationOnMyISAM(consult, mariadb):
     assert re.search(r"^TO DO  database    ap1 of project 1: .*: 0 tables and 1 columns are missing\n"
                      r" +-> run: sinedon init --appiondb ap1$", text, re.M)
     assert re.search(r"^well   clock       within 5 s of the database server's$", text, re.M)
+    mariadb.execute("ALTER TABLE ap1.ApAppionJobData ADD status VARCHAR(1)", "DROP TABLE ap1.ApGCtfFindParamsData")
+    text = "\n".join(consult("--projectid=1")[1])
+    assert re.search(r"^note   database    ap1 of project 1: .*: 1 tables and 0 columns are missing \(only gctffind.py "
+                     r"needs it; sinedon check lists them\)$", text, re.M)
+    assert "well   rights      a run may store its results" in text
     code, lines = consult("--projectid=77")
     assert code == 1
     assert any(line.startswith("TO DO  database    project 77 has no Appion database") for line in lines)
+
+
+@pytest.mark.usefixtures("commands")
+def testAUserWhoMayOnlyRead(consult, limited):
+    limited.grant("SELECT ON *.*")
+    code, lines = consult("--projectid=1")
+    text = "\n".join(lines)
+    assert code == 1
+    assert re.search(r"^TO DO  rights      user 'limited'@'127.0.0.1' has no right to INSERT on table ap1.\w+\n"
+                     r" +-> type: GRANT INSERT, UPDATE ON ap1.\* TO 'limited'@'127.0.0.1'$", text, re.M)
+    assert re.search(r"^ +-> type: GRANT INSERT ON leginondb.\* TO 'limited'@'127.0.0.1'$", text, re.M)
+    assert text.count("TO DO  rights") == 2
+    limited.revoke("SELECT ON *.*")
+    limited.grant("SELECT ON leginondb.SessionData")
+    text = "\n".join(consult("--projectid=1")[1])
+    assert "GRANT SELECT, INSERT, UPDATE ON projectdb.* TO 'limited'@'127.0.0.1'" in text
 
 
 @pytest.mark.usefixtures("sqlitedatabase")

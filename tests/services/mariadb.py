@@ -100,6 +100,16 @@ class MariaDB:
         finally:
             connection.close()
 
+    def executeAsRoot(self, *statements: str) -> None:
+        """Run statements that only the server's administrator may run."""
+        root = pymysql.connect(unix_socket=self.socket, user="root", autocommit=True)
+        try:
+            with root.cursor() as cursor:
+                for statement in statements:
+                    cursor.execute(statement)
+        finally:
+            root.close()
+
     def dropDatabases(self) -> None:
         """Drop every database but the server's own, and create empty ones."""
         own = {"information_schema", "mysql", "performance_schema", "sys"}
@@ -141,11 +151,11 @@ class MariaDB:
         finally:
             connection.close()
 
-    def constructConfig(self) -> str:
-        """Return the text of a `sinedon.cfg` for this server."""
+    def constructConfig(self, user: str = "") -> str:
+        """Return the text of a `sinedon.cfg` for this server and the tests' user, or another of the same password."""
         password = self.password.replace("%", "%%")
         return (
-            f"[global]\nhost: 127.0.0.1\nport: {self.port}\nuser: {self.user}\npasswd: {password}\n\n"
+            f"[global]\nhost: 127.0.0.1\nport: {self.port}\nuser: {user or self.user}\npasswd: {password}\n\n"
             "[leginondata]\ndb: leginondb\n\n[projectdata]\ndb: projectdb\n\n[appiondata]\n"
         )
 
@@ -169,3 +179,42 @@ class MariaDB:
                 raise RuntimeError("MariaDB did not start:\n" + (self.root / "log").read_text()[-3000:])
             time.sleep(0.02)
         self.connect().close()
+
+
+class Limited:
+    """A user of the server whose rights are given and taken while a test runs; none at first."""
+
+    account = "'limited'@'127.0.0.1'"
+
+    def __init__(self, server: MariaDB) -> None:
+        self.server = server
+        server.executeAsRoot(f"DROP USER IF EXISTS {self.account}",
+                             f"CREATE USER {self.account} IDENTIFIED BY '{server.password}'")  # fmt: skip
+
+    def constructConfig(self) -> str:
+        """Return the text of a `sinedon.cfg` by which databases are opened as this user."""
+        return self.server.constructConfig("limited")
+
+    def grant(self, what: str) -> None:
+        """Give rights (``SELECT, INSERT ON ap1.*``); a connection that is open already does not have them."""
+        self.server.executeAsRoot(f"GRANT {what} TO {self.account}")
+
+    def revoke(self, what: str) -> None:
+        """Take rights away, also from connections that are open: these are ended."""
+        self.server.executeAsRoot(f"REVOKE {what} FROM {self.account}")
+        self._endConnections()
+
+    def lock(self) -> None:
+        """Have the server let the user in no more."""
+        self.server.executeAsRoot(f"ALTER USER {self.account} ACCOUNT LOCK")
+        self._endConnections()
+
+    def unlock(self) -> None:
+        self.server.executeAsRoot(f"ALTER USER {self.account} ACCOUNT UNLOCK")
+
+    def _endConnections(self) -> None:
+        self.server.executeAsRoot("KILL USER limited")
+
+    def drop(self) -> None:
+        """Remove the user."""
+        self.server.executeAsRoot(f"DROP USER {self.account}")

@@ -90,6 +90,17 @@ def testClassicAppionDatabaseIsCompletedAndNothingElseTouched(config, mariadb, c
     assert main(["init", "--project", "1"]) == 0
     assert capsys.readouterr().out == "nothing was missing\n"
     assert readDefinitions(mariadb, "ap1") == now
+    assert main(["check"]) == 0, "what Leginon adds when it needs it is a note"
+    out = capsys.readouterr().out
+    assert "leginondb: complete for a run; note: what is missing reads as empty, and Leginon adds it" in out
+    assert "missing: table NormImageData" in out
+    assert "ap1: complete\n" in out
+    mariadb.execute("DROP TABLE ap1.ApGCtfFindParamsData")
+    assert main(["check"]) == 0
+    assert "ap1: complete for a run; note: only gctffind.py needs it:\n  missing: table" in capsys.readouterr().out
+    mariadb.execute("DROP TABLE leginondb.SessionData")
+    assert main(["check"]) == 1
+    assert "leginondb is not complete; correct 'db' of [leginondata]" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

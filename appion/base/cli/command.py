@@ -130,9 +130,9 @@ def printConfig(parser: Parser, args: argparse.Namespace, out: TextIO | None = N
 def runCommand(body: Callable[[], int | None]) -> int:
     """Run the body of a command and return its exit code. Messages go to standard error until the body sets up a log.
 
-    Errors that a person can mend are shown as one line with exit code 2; a database that is away and an interrupt end
-    with 1 and 130; anything unexpected is shown with its traceback and exit code 1. A reader of standard output that
-    has seen enough, such as ``head``, ends it quietly.
+    Errors that a person can mend, what a database refuses among them, are shown as one line with exit code 2; a
+    database that is away and an interrupt end with 1 and 130; anything unexpected is shown with its traceback and exit
+    code 1. A reader of standard output that has seen enough, such as ``head``, ends it quietly.
     """
     setupLogging(None)
     try:
@@ -145,10 +145,13 @@ def runCommand(body: Callable[[], int | None]) -> int:
         return 130
     except Failure as error:
         logger.error("%s", error)
-        return 1
+        return 2 if sinedon.findRefusal(error) else 1
     except Exception as error:
         if isinstance(error, BrokenPipeError) and isReaderGone():
             return endQuietly()
+        if refusal := sinedon.findRefusal(error):
+            logger.error("%s", refusal)
+            return 2
         if sinedon.isDatabaseAway(error):
             logger.error("the database does not answer: %s", error)
         else:

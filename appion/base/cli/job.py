@@ -81,6 +81,7 @@ class Command(Generic[J, R]):
         constructParser: makes the parser, given the name that it was called by.
         constructOptions: makes the record of the options; raises ConfigurationFailure.
         prepareJob: checks everything that can be wrong before anything is written, session and project being known.
+        listWritten: the tables that results are stored in, given what the call works on.
         hasResults: whether anything is stored of runs of this name in this folder.
         findRun: the id of the run's row if there is one. saveRun: that row, found or made; given the path's row.
         retrieveDone: what is not to be done again, given the id of the run's row or None.
@@ -108,6 +109,7 @@ class Command(Generic[J, R]):
     constructParser: Callable[[str], Parser]
     constructOptions: Callable[[argparse.Namespace, Parser], Any]
     prepareJob: Callable[[Call, Any, Session], J]
+    listWritten: Callable[[J], Sequence[Any]] = lambda _job: ()
     hasResults: Callable[[str, str], bool]
     findRun: Callable[[J], int | None]
     saveRun: Callable[[J, int], R]

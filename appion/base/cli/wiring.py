@@ -31,6 +31,7 @@ from appion.base.step import Step
 from appion.base.store.job import failQueuedJob, finishJob, isAborted, startJob
 from appion.base.store.lock import RunLock, acquireLock
 from appion.base.store.path import savePathData
+from appion.base.store.rights import checkRights, checkTables
 from appion.base.store.runoptions import saveRunOptions
 from appion.base.store.script import saveScriptRun
 from appion.base.workers.task import computeTask
@@ -70,9 +71,13 @@ def followCall(command: Command[J, R], call: Call) -> int:
         job = command.prepareJob(call, options, session)
         if args.dry_run:
             logMessages(messages)
+            if args.commit:
+                checkTables(command.listWritten(job))
             checkRun(command, job)
             printDryRun(command, job)
             return 0
+        if args.commit:
+            checkRights(command.listWritten(job))
         rundir = createRundir(args.rundir)
         if job.scratch is not None:
             createScratchRoot(job.scratch)
@@ -93,17 +98,18 @@ def workOn(command: Command[J, R], job: J, rundir: Path, lock: RunLock, warnings
         Why nothing came of it, for which its job says E; empty if something did.
     """
     call, args, program = job.call, job.args, job.context.program
-    path_id = savePathData(rundir)
+    path_id = notePath(rundir, args.commit)
     job_id = startJob(args, job.session.def_id, path_id, command.jobtype, command.other_jobtypes, readUserName())
     succeeded = False
     try:
-        saveScriptRun(constructScriptRun(args, call.parser, call.name), job_id, path_id)
+        if path_id is not None:
+            saveScriptRun(constructScriptRun(args, call.parser, call.name), job_id, path_id)
         # Before the options are noted: a start that dies in between must not leave results that pass for theirs.
         options, go_on = job.context.options, getattr(args, "continue")
         strict = setting("strict_versions")
         setOthersAside(rundir, command.decodeOptions, options, go_on, command.indifferent, program, strict)
         run = None
-        if args.commit:
+        if args.commit and path_id is not None:
             shaping = constructRunOptions(args, call.parser)
             saveRunOptions(rundir, call.name, shaping, program, listEarlier(rundir, program))
             run = command.saveRun(job, path_id)
@@ -116,6 +122,18 @@ def workOn(command: Command[J, R], job: J, rundir: Path, lock: RunLock, warnings
         return summary.trouble
     finally:
         finishJob(job_id, succeeded)
+
+
+def notePath(rundir: Path, commit: bool) -> int | None:
+    """Return the id of the run folder's row; None if the database takes none of a run that is not to be stored."""
+    try:
+        return savePathData(rundir)
+    except Exception as error:
+        refusal = sinedon.findRefusal(error)
+        if commit or refusal is None:
+            raise
+        log.warning("folder and options of the run are not recorded: %s", refusal)
+        return None
 
 
 def checkRun(command: Command[J, R], job: J) -> tuple[str, ...]:

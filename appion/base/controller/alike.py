@@ -41,8 +41,11 @@ class Alike:
     recognised: dict[tuple[str, str], str] = field(default_factory=dict)  # with the reason in words
     succeeded: float = 0.0  # when one last did, as a Unix time
 
-    def fail(self, image_id: int, name: str, reason: str, old: Attempt | None, stage: str = "") -> dict[int, int]:
+    def fail(self, image_id: int, name: str, reason: str, old: Attempt | None, stage: str = "",
+             needed: int | None = None) -> dict[int, int]:
         """Take in a failure that is to be held against an image, whose file name this is, and the one before it.
+
+        `needed` images are enough for this one if that is less than usual.
 
         Returns:
             Those that are to be excused, with the number of failures that are to be held against each.
@@ -56,7 +59,7 @@ class Alike:
         if len(self.kinds) > MANY_KINDS:
             del self.kinds[next(one for one in self.kinds if one != key)]
         known = key in self.recognised
-        if not known and len(kind.counts) >= self.needed:
+        if not known and len(kind.counts) >= min(self.needed, needed or self.needed):
             self.recognised[key] = reason
         if self.recognised:
             self.outage.fail(self.describe())

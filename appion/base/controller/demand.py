@@ -28,7 +28,7 @@ def calcDemand(run: Run) -> Demand:
     """What there is to do now; while nothing can be handed out, only what runs."""
     counts, seconds, arrived = run.exposures.counts, run.reporter.seconds, run.reporter.arrived
     backlog, running = counts[Phase.QUEUED], counts[Phase.RUNNING]
-    if run.stopping or run.infrastructure.isPaused() or run.database.isPaused() or run.low_space:
+    if run.stopping or run.low_space or any(one.isPaused() for one in (run.infrastructure, run.database, run.refused)):
         backlog = 0
     if run.alike.isActive():
         backlog = min(backlog, 1)

@@ -10,6 +10,7 @@ from typing import Any
 
 from appion.base.config import setting
 from appion.base.controller.intake import noteRecovered, noteWait
+from appion.base.controller.refusal import findValueRefusal
 from appion.base.controller.report import describeProgram
 from appion.base.controller.run import DatabaseAway, Run, askDatabase, noteFailure, noteSuccess, stopRun
 from appion.base.controller.state import Phase
@@ -249,7 +250,7 @@ def noteUnstored(run: Run, image_id: int, error: Exception) -> None:
     Raises:
         InfrastructureFailure: nothing is wrong with the result.
     """
-    failure: Failure = classifyException(error)
+    failure: Failure = findValueRefusal(error) or classifyException(error)
     if isinstance(failure, InfrastructureFailure):
         raise failure from error
     if isinstance(error, ImageFailure):

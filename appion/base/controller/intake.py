@@ -7,7 +7,8 @@ import os
 from typing import Any
 
 from appion.base.config import setting
-from appion.base.controller.run import DatabaseAway, Run, askDatabase, noteFailure, stopRun
+from appion.base.controller.refusal import DatabaseRefusal
+from appion.base.controller.run import DatabaseAway, Run, askDatabase, noteAdmitted, noteFailure, noteRefused, stopRun
 from appion.base.controller.state import Phase
 from appion.base.failures import (
     ConfigurationFailure,
@@ -74,7 +75,7 @@ def fillWindow(run: Run) -> bool:
     The number of looks is bounded. As long as what is looked at is not ready, more is looked at each time, so that
     thousands of missing movies are passed over in a few bulk queries.
     """
-    if run.database.isPaused() or isSpaceLow(run):
+    if run.database.isPaused() or run.refused.isPaused() or isSpaceLow(run):
         return False
     hastenOne(run)
     looks = int(setting("checks"))
@@ -90,8 +91,12 @@ def fillWindow(run: Run) -> bool:
             handed = sum(submitExposure(run, one, params.get(one)) for one in ids if isFree(run, one))
         except DatabaseAway:
             return False
+        except DatabaseRefusal as refusal:
+            noteRefused(run, refusal)
+            return False
         finally:
             run.exposures.putBack(ids)  # only those still queued
+        noteAdmitted(run)
         run.crowd = 0 if handed else 2 * number
     return True
 
@@ -167,11 +172,11 @@ def readEach(run: Run, ids: list[int]) -> dict[int, Any | Failure]:
     """Parameters in bulk; if that breaks, one by one, so that only the broken ones fail.
 
     Raises:
-        DatabaseAway, ConfigurationFailure: as they are met.
+        DatabaseAway, DatabaseRefusal, ConfigurationFailure: as they are met.
     """
     try:
         return askDatabase(run, run.step.retrieveParams, ids)
-    except (DatabaseAway, ConfigurationFailure):
+    except (DatabaseAway, DatabaseRefusal, ConfigurationFailure):
         raise
     except Exception as error:
         if len(ids) == 1:
@@ -199,7 +204,7 @@ def submitExposure(run: Run, image_id: int, params: Any | Failure | None) -> boo
         attempt = run.exposures.attempts.get(image_id)
         number = 1 + (attempt.count if attempt else 0)
         handOver(run, image_id, number, params)
-    except DatabaseAway:
+    except (DatabaseAway, DatabaseRefusal):
         raise
     except NotReady as failure:
         noteWait(run, image_id, failure, None)

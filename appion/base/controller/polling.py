@@ -8,6 +8,7 @@ import time
 from collections.abc import Sequence
 
 from appion.base.config import setting
+from appion.base.controller.refusal import DatabaseRefusal
 from appion.base.controller.rest import calcPollInterval
 from appion.base.controller.run import DatabaseAway, Run, askDatabase
 from appion.base.controller.state import Phase
@@ -54,8 +55,9 @@ def pollDatabase(run: Run) -> None:
     except Exception as error:
         if not run.polled or isinstance(error, ConfigurationFailure):
             raise
-        logger.exception("listing the exposures failed; trying again")
-        if run.polling.fail(f"{type(error).__name__}: {error}"):
+        known = isinstance(error, DatabaseRefusal)
+        logger.error("listing the exposures failed, trying again: %s", error, exc_info=not known)
+        if run.polling.fail(str(error) if known else f"{type(error).__name__}: {error}"):
             run.reporter.event("polling fails", reason=run.polling.reason)
         return
     run.unheard = False

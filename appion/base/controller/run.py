@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from appion.base.calc.outage import Outage
 from appion.base.config import setting
 from appion.base.controller.alike import Alike
+from appion.base.controller.refusal import SEVERAL_VALUES, DatabaseRefusal, ValueRefusal, findOutage, refuseAll
 from appion.base.controller.report import Reporter
 from appion.base.controller.state import Exposures, Phase
 from appion.base.failures import ConfigurationFailure, Failure
@@ -75,6 +76,7 @@ class Run:
     storage: Outage = field(default_factory=_pause)
     infrastructure: Outage = field(default_factory=lambda: _pause(tolerance=int(setting("pause_after")) - 1))
     folder: Outage = field(default_factory=lambda: _pause(longest=30.0))  # files that the daemon itself needs
+    refused: Outage = field(default_factory=_pause)  # what the database does not let the daemon read
     alike: Alike = field(default_factory=lambda: Alike(max(2, int(setting("pause_after_alike"))), _pause()))
     to_store: deque[int] = field(default_factory=deque)
     taken: set[int] = field(default_factory=set)  # ids handed out, kept only with a limit
@@ -106,23 +108,26 @@ class Run:
 
     @property
     def outages(self) -> tuple[Outage, ...]:
-        return self.database, self.polling, self.storage, self.infrastructure, self.folder, self.alike.outage
+        paused = self.infrastructure, self.folder, self.refused, self.alike.outage
+        return self.database, self.polling, self.storage, *paused
 
 
 def askDatabase(run: Run, function: Callable[..., T], *arguments: Any) -> T:
     """Call something that talks to the database.
 
     Raises:
-        DatabaseAway: it does not answer; noted, and after a while tried again.
+        DatabaseAway: it does not answer, or does not let the account in; noted, and after a while tried again.
+        DatabaseRefusal: it refuses what all exposures need.
     """
     if run.database.isPaused():
         raise DatabaseAway
     try:
         answer = function(*arguments)
     except Exception as error:
-        if not run.isDatabaseAway(error):
+        reason = findOutage(error, run.isDatabaseAway)
+        if not reason:
+            refuseAll(error, run.reconnect)
             raise
-        reason = f"{type(error).__name__}: {error}"
         if run.database.fail(reason):
             logger.warning("the database is away: %s; trying again", reason)
             run.reporter.event("database away", reason=reason)
@@ -167,7 +172,8 @@ def noteAlike(run: Run, image_id: int, failure: Failure, stage: str) -> dict[int
     """Take in a failure that is to be held against an image; see :meth:`Alike.fail` for what is returned."""
     before, exposures = run.alike.isActive(), run.exposures
     name, old = exposures.names.get(image_id, ""), exposures.attempts.get(image_id)
-    excused = run.alike.fail(image_id, name, failure.reason, old, stage)
+    needed = SEVERAL_VALUES if isinstance(failure, ValueRefusal) else None
+    excused = run.alike.fail(image_id, name, failure.reason, old, stage, needed)
     if run.alike.isActive() and not before:
         reason = run.alike.describe()
         logger.error("%s; nothing is held against them, and one is tried now and then", reason)
@@ -182,3 +188,19 @@ def noteSuccess(run: Run, stage: str = "") -> None:
         logger.info("exposures succeed again; the %d that had failed alike are tried again", len(excused))
         run.reporter.event("resumed", reason="exposures succeed again")
         run.exposures.hasten(excused)
+
+
+def noteRefused(run: Run, refusal: DatabaseRefusal) -> None:
+    """The database refuses to be read: nothing is handed out until it is asked again. Raises `refusal` at the start."""
+    if not run.working:
+        raise refusal
+    if run.refused.fail(refusal.reason):
+        logger.error("pausing, nothing is held against the exposures: %s", refusal.reason)
+        run.reporter.event("paused", reason=refusal.reason)
+
+
+def noteAdmitted(run: Run) -> None:
+    """It lets itself be read."""
+    if run.refused.clear():
+        logger.info("the database can be read again")
+        run.reporter.event("resumed", reason="the database can be read again")

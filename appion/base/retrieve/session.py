@@ -26,14 +26,19 @@ class Session:
         def_id, name: of its `SessionData` row.
         image_path: folder of its images.
         frame_path: folder of its movies as the row has it, or empty.
-        projectid: its project, or None if none is recorded.
+        projectids: the projects that it is recorded in, the newest record first.
     """
 
     def_id: int
     name: str
     image_path: str
     frame_path: str
-    projectid: int | None
+    projectids: tuple[int, ...] = ()
+
+    @property
+    def projectid(self) -> int | None:
+        """The project of its newest record, as classic has it; None if there is none."""
+        return self.projectids[0] if self.projectids else None
 
 
 def readImageNames(mrcnames: str | None) -> tuple[str, ...]:
@@ -62,7 +67,7 @@ def readSession(args: argparse.Namespace) -> Session:
         row = readSessionById(args.expid)
     else:
         row = readSessionById(readSessionOfImages(readImageNames(args.mrcnames)))
-    return Session(row.def_id, row.name, row.image_path or "", row.frame_path or "", readProjectOfSession(row.def_id))
+    return Session(row.def_id, row.name, row.image_path or "", row.frame_path or "", readProjectsOfSession(row.def_id))
 
 
 def readSessionById(session_id: int) -> leginondata.SessionData:
@@ -107,29 +112,39 @@ def readSessionOfImages(names: Sequence[str]) -> int:
     return sessions.pop()
 
 
-def readProjectOfSession(session_id: int) -> int | None:
-    """Return the id of the session's project by its newest `projectexperiments` row, or None."""
+def readProjectsOfSession(session_id: int) -> tuple[int, ...]:
+    """Return the ids of the session's projects by its `projectexperiments` rows, the newest first, each once."""
     rows = projectdata.projectexperiments.objects.filter(session_id=session_id).order_by("-def_id")
-    return rows.values_list("project_id", flat=True).first() or None
+    return tuple(dict.fromkeys(filter(None, rows.values_list("project_id", flat=True))))
 
 
 def setupProject(args: argparse.Namespace, session: Session) -> int:
     """Choose the project, fill in ``args.projectid`` and connect to its Appion database.
 
     Raises:
-        ConfigurationFailure: ``--projectid`` is not the session's project, or neither is known.
+        ConfigurationFailure: ``--projectid`` is none of the session's projects; or it is not given, and the session has
+            none or several.
         sinedon.errors.ConfigurationError: the project has no Appion database.
     """
     if args.projectid is None:
         if session.projectid is None:
             raise ConfigurationFailure(f"session {session.name} belongs to no project", "give --projectid=ID")
+        if len(session.projectids) > 1:
+            raise ConfigurationFailure(f"session {session.name} belongs to projects {listProjects(session)}",
+                                       "say with --projectid=ID in which one the results are to be stored")
         args.projectid = session.projectid
         logger.info("project %d, that of session %s (no --projectid given)", args.projectid, session.name)
-    elif session.projectid not in (None, args.projectid):
-        raise ConfigurationFailure(f"--projectid={args.projectid}: session {session.name} belongs to project "
-                                   f"{session.projectid}", f"use --projectid={session.projectid}")
+    elif session.projectids and args.projectid not in session.projectids:
+        several = "s" * (len(session.projectids) > 1)
+        raise ConfigurationFailure(f"--projectid={args.projectid}: session {session.name} belongs to project{several} "
+                                   f"{listProjects(session)}", f"use --projectid={session.projectid}")
     sinedon.setup(args.projectid)
     return args.projectid
+
+
+def listProjects(session: Session) -> str:
+    """Return the ids of the session's projects in words."""
+    return " and ".join(map(str, sorted(session.projectids)))
 
 
 def isSessionDone(session_id: int) -> bool:

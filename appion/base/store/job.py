@@ -25,7 +25,7 @@ SET_BY_USER = ("A", "I")
 ENDED_BY_USER = ("A", DONE)
 
 
-def startJob(args: argparse.Namespace, session_id: int, path_id: int, jobtype: str,
+def startJob(args: argparse.Namespace, session_id: int, path_id: int | None, jobtype: str,
              other_jobtypes: Collection[str], user: str) -> int | None:
     """Return the id of this run's job row, its status set to R; None with ``--no-commit``, which has no job.
 
@@ -37,7 +37,7 @@ def startJob(args: argparse.Namespace, session_id: int, path_id: int, jobtype: s
         jobtype: of a row that is inserted, unless ``--jobtype`` is given: what the web pages count.
         other_jobtypes: what jobs of this step may be called as well, by another of its commands or by classic.
     """
-    if not args.commit:
+    if not args.commit or path_id is None:
         return None
     job_id = findJob(args, path_id, {jobtype, *other_jobtypes})
     if job_id is None:
@@ -104,11 +104,15 @@ def failQueuedJob(args: argparse.Namespace) -> Iterator[None]:
 
 
 def finishJob(job_id: int | None, succeeded: bool) -> None:
-    """Set the job row to D or E; a database that is away is reported, never raised: the run itself is over."""
+    """Set the job row to D or E; a database that is away or refuses it is reported, never raised: the run is over."""
     status = DONE if succeeded else FAILED
     try:
         updateJobStatus(job_id, status)
     except Exception as error:
+        refusal = sinedon.findRefusal(error)
+        if refusal is not None:
+            logger.error("job %s: status %s could not be set: %s", job_id, status, refusal)
+            return
         if not sinedon.isDatabaseAway(error):
             raise
         logger.error("job %s: status %s could not be set, the database does not answer: %s", job_id, status, error)

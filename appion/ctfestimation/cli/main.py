@@ -6,6 +6,7 @@ import logging
 import sys
 from collections.abc import Sequence, Set
 from dataclasses import dataclass, replace
+from typing import Any
 
 from appion.base.cli.job import Call, Command, Job
 from appion.base.cli.program import findByCommand
@@ -36,7 +37,15 @@ from appion.ctfestimation.retrieve.params import ParamsContext, retrieveParams
 from appion.ctfestimation.retrieve.ready import checkReady
 from appion.ctfestimation.retrieve.selection import constructCTFSelection
 from appion.ctfestimation.store.result import storeResult
-from appion.ctfestimation.store.run import CTFRun, RunParams, checkTables, constructRunParams, findCTFRun, saveCTFRun
+from appion.ctfestimation.store.run import (
+    WRITTEN,
+    CTFRun,
+    RunParams,
+    checkTables,
+    constructRunParams,
+    findCTFRun,
+    saveCTFRun,
+)
 
 #: The external program of each command.
 KINDS = {CTFFIND: "ctffind", CTFFIND5: "ctffind", GCTF: "gctf", GCTFFIND: "gctffind"}
@@ -120,6 +129,10 @@ def adaptOptions(call: Call, options: CTFOptions, program: Program) -> CTFOption
     return options
 
 
+def listWritten(job: CTFJob) -> tuple[Any, ...]:
+    return (job.run_params.model, *WRITTEN)
+
+
 def saveRun(job: CTFJob, path_id: int) -> CTFRun:
     return saveCTFRun(job.session.def_id, job.args.runname, path_id, job.run_params)
 
@@ -140,6 +153,7 @@ CTFFIND_COMMAND = Command(
     constructParser=constructCtffindParser,
     constructOptions=constructOptions,
     prepareJob=prepareJob,
+    listWritten=listWritten,
     hasResults=hasResults,
     findRun=lambda job: job.run_id,
     saveRun=saveRun,

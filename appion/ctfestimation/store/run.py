@@ -25,6 +25,9 @@ CTFFIND, GCTF, GCTFFIND = "ctffind", "gctf", "gctffind"
 REFERENCES = {"ctffind4_params": ApCtfFind4ParamsData, "gctffind_params": ApGCtfFindParamsData}
 MAKERS = {CTFFIND: "ctffind4.py or ctffind5.py", GCTF: "gctf.py", GCTFFIND: "gctffind.py"}
 
+#: Tables that the rows of a run and of its results are added to, beside that of its parameters.
+WRITTEN = (ApAceRunData, ApCtfData)
+
 #: Columns that databases of former ages lack, without which everything else goes on.
 TILT_COLUMNS = ("tilt_angle", "tilt_axis_angle")
 OPTIONAL = {"gctffind_params", *TILT_COLUMNS}

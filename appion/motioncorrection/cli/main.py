@@ -33,6 +33,7 @@ from appion.motioncorrection.retrieve.params import ParamsContext, retrieveParam
 from appion.motioncorrection.retrieve.ready import checkReady
 from appion.motioncorrection.store.references import checkGain, checkGainFile, saveReferences
 from appion.motioncorrection.store.result import storeResult
+from appion.motioncorrection.store.rows import WRITTEN
 from appion.motioncorrection.store.run import StackRun, findStackRun, saveStackRun
 
 log = logging.getLogger(__name__)
@@ -196,6 +197,7 @@ MOTIONCOR_COMMAND = Command(
     constructParser=constructMotionCorrectionParser,
     constructOptions=readOptions,
     prepareJob=prepareJob,
+    listWritten=lambda _job: WRITTEN,
     hasResults=hasResults,
     findRun=findRun,
     saveRun=saveRun,

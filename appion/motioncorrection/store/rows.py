@@ -15,14 +15,27 @@ from appion.motioncorrection.store.geometry import (
 )
 from appion.motioncorrection.store.names import constructPresetName
 from appion.motioncorrection.store.run import StackRun
-from sinedon.models.appiondata import ApDDAlignImagePairData, ApDDAlignStatsData, ApDDFrameTrajectoryData
+from sinedon.models.appiondata import (
+    ApDDAlignImagePairData,
+    ApDDAlignStatsData,
+    ApDDFrameTrajectoryData,
+    ApDDStackParamsData,
+    ApDDStackRunData,
+)
 from sinedon.models.leginondata import (
     AcquisitionImageData,
+    CameraEMData,
     ObjIceThicknessData,
     PresetData,
     ScopeEMData,
     ZeroLossIceThicknessData,
 )
+
+#: Tables that the rows of a run and of its results are added to.
+WRITTEN = (
+    ApDDStackParamsData, ApDDStackRunData, CameraEMData, PresetData, AcquisitionImageData, ApDDFrameTrajectoryData,
+    ApDDAlignStatsData, ObjIceThicknessData, ZeroLossIceThicknessData, ApDDAlignImagePairData,
+)  # fmt: skip
 
 
 def calcCameraChanges(camera: Any, result: MotionCorrectionResult) -> dict[str, Any]:

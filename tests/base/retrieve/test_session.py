@@ -102,6 +102,20 @@ def test_a_session_without_project_needs_one():
 
 
 @pytest.mark.usefixtures("database")
+def test_a_session_in_two_projects():
+    made = makeSession(images=0)
+    for project in (2, 2, 1):
+        sinedon.insertRow(projectdata.projectexperiments, project=project, session=made.session_id)
+    sinedon.insertRow(projectdata.processingdb, project=2, appiondb="ap1")
+    words = ("--session=26mar19a", "--runname=a", "--rundir=/r/a")
+    for number in (1, 2):
+        args, session = prepare(*words, f"--projectid={number}")
+        assert (args.projectid, set(session.projectids)) == (number, {1, 2})
+    assert "belongs to projects 1 and 2 (say with --projectid=ID" in refuse(*words)
+    assert "belongs to projects 1 and 2 (use --projectid=" in refuse(*words, "--projectid=3")
+
+
+@pytest.mark.usefixtures("database")
 def test_a_run_without_a_name_is_named_after_the_time():
     makeSession(images=0)
     args, _ = prepare("--session=26mar19a")
@@ -162,11 +176,15 @@ def raiseThis(error):
     (ConfigurationFailure("no such preset", "give another"), 2, "error: no such preset (give another)\n"),
     (sinedon.errors.ConfigurationError("no project"), 2, "error: no project\n"),
     (KeyboardInterrupt(), 130, "error: interrupted\n"),
+    (OperationalError(1142, "INSERT command denied to user 'a'@'h' for table 'T'"), 2, None),
     (OperationalError(2006, "gone"), 1, "error: the database does not answer: (2006, 'gone')\n"),
 ])
 def test_expected_errors_are_one_line(capsys, error, code, words):
     assert runCommand(lambda: raiseThis(error)) == code
-    assert capsys.readouterr().err == words
+    told = capsys.readouterr().err
+    assert told == (words or told)
+    assert told.startswith("error: ")
+    assert told.count("\n") == 1
 
 
 def test_unexpected_errors_keep_their_traceback(capsys):
