@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -41,14 +42,15 @@ def startStranger(script: str, *words: object) -> Iterator[subprocess.Popen]:
     """Have the stranger run a shell script for the time of a `with` block, from its first line of output on."""
     command = ["/bin/sh", "-c", script, "sh", *map(str, words)]
     with subprocess.Popen(
-        command, user=STRANGER, group=STRANGER, extra_groups=[], cwd="/", stdout=subprocess.PIPE, text=True
-    ) as process:
+        command, user=STRANGER, group=STRANGER, extra_groups=[], cwd="/", stdout=subprocess.PIPE, text=True,
+        start_new_session=True,
+    ) as process:  # fmt: skip
         try:
             assert process.stdout is not None
             assert process.stdout.readline()
             yield process
         finally:
-            process.kill()
+            os.killpg(process.pid, signal.SIGKILL)
 
 
 @contextmanager

@@ -8,13 +8,13 @@ from __future__ import annotations
 import contextlib
 import glob
 import os
-import pwd
 import stat
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 from appion.base.failures import ConfigurationFailure
+from appion.base.records.process import findUserName
 from appion.base.records.runfolder import FOLDER
 
 #: Bytes of a note that are read.
@@ -61,14 +61,6 @@ def describeStranger(folder: Path) -> str:
     if kind == "a folder" and info.st_uid == os.geteuid():
         return ""
     return f"{folder} is {kind} of user {findUserName(info.st_uid)}"
-
-
-def findUserName(uid: int) -> str:
-    """The name of a user, or the number where nobody knows a name."""
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return str(uid)
 
 
 def readOwnNote(path: Path) -> bytes:

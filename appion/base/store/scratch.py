@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from appion.base.failures import classifyException
+from appion.base.records.process import readNamespace, readStartTime
 from appion.base.records.runfolder import scratchFolder
 from appion.base.store.files import writeAtomically
 from appion.base.store.ownfolder import describeStranger, listOwnFolders, openOwnFolder, readOwnNote
@@ -99,7 +100,7 @@ def saveOwner(scratch: Path, program: int | None = None) -> None:
         "host": os.uname().nodename,
         "pid": os.getpid(),
         "started": readStartTime(os.getpid()),
-        "namespace": _readNamespace(),
+        "namespace": readNamespace(),
         "program": program,
         "program_started": readStartTime(program) if program else None,
         "job": os.environ.get("SLURM_JOB_ID"),
@@ -124,18 +125,6 @@ def listScratch(root: Path | str, pattern: str = "*") -> list[Path]:
     """Return the scratch folders of this user under `root`, or where :func:`openScratchRoot` put them."""
     found = (scratch for own in listOwnFolders(Path(root)) for scratch in own.glob(pattern))
     return sorted(scratch for scratch in found if scratch.is_dir() and not scratch.is_symlink())
-
-
-def readStartTime(pid: int) -> int | None:
-    """When a process started, in clock ticks since boot; None if there is no such process.
-
-    With the process id it tells a process from a later one that was given the same id.
-    """
-    try:
-        text = Path(f"/proc/{pid}/stat").read_text()
-    except OSError:
-        return None
-    return int(text.rpartition(")")[2].split()[19])
 
 
 def cleanScratch(root: Path | str, image_id: int | None = None) -> list[str]:
@@ -177,7 +166,7 @@ def cleanDead(root: Path | str) -> None:
     for scratch in listScratch(root):
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
             owner = readOwner(scratch)
-            here = owner["host"] == os.uname().nodename and owner["namespace"] == _readNamespace()
+            here = owner["host"] == os.uname().nodename and owner["namespace"] == readNamespace()
             if here and readStartTime(owner["pid"]) != owner["started"]:
                 if owner["program"]:
                     _endProcess(owner["program"], owner["program_started"], scratch, session=True)
@@ -200,11 +189,6 @@ def cleanEndedJobs(root: Path | str, live: Container[str]) -> list[str]:
             shutil.rmtree(scratch, ignore_errors=True)
             lines.append(f"removed {scratch}, job {job} has ended")
     return lines
-
-
-def _readNamespace() -> str:
-    """In which process ids mean the same: a container may have its own."""
-    return os.readlink("/proc/self/ns/pid")
 
 
 def _hostOfName(name: str) -> str:

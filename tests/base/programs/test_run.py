@@ -6,6 +6,7 @@ import os
 import re
 import stat
 import sys
+from io import FileIO
 from pathlib import Path
 
 import pytest

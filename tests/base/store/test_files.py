@@ -11,6 +11,7 @@ import time
 import pytest
 
 from appion.base.failures import ConfigurationFailure
+from appion.base.records.process import readStartTime
 from appion.base.records.runfolder import attemptsPath, eventsPath, journalPath, lockPath, retryFolder
 from appion.base.retrieve.attempts import readAttempts, takeRetryRequests
 from appion.base.retrieve.events import readEvents
@@ -27,7 +28,6 @@ from appion.base.store.scratch import (
     cleanEndedJobs,
     cleanScratch,
     makeScratch,
-    readStartTime,
     workInScratch,
 )
 

@@ -13,6 +13,7 @@ import pytest
 
 from appion.base.cli.wiring import createScratchRoot
 from appion.base.failures import ConfigurationFailure
+from appion.base.records.process import readStartTime
 from appion.base.store import ownfolder
 from appion.base.store.scratch import (
     OWNER,
@@ -23,7 +24,6 @@ from appion.base.store.scratch import (
     listScratch,
     makeScratch,
     openScratchRoot,
-    readStartTime,
     saveOwner,
     workInScratch,
 )
