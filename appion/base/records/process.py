@@ -1,10 +1,16 @@
-"""A process by more than its number, which others get when it has ended; and who holds a lock on this host."""
+"""Processes: by more than their number, which others get later; who holds a lock on this host; what ours may make."""
 
 from __future__ import annotations
 
 import os
+import pwd
 from pathlib import Path
 from typing import Any
+
+
+def closeToEverybody() -> None:
+    """Have nothing that this process and its children make be writable for everybody, however it was started."""
+    os.umask(os.umask(0o077) | 0o002)
 
 
 def readStartTime(pid: int) -> int | None:
@@ -54,8 +60,6 @@ def findLockers(fd: int) -> list[tuple[int, int]]:
 
 def findUserName(uid: int) -> str:
     """The name of a user, or the number where nobody knows a name."""
-    import pwd
-
     try:
         return pwd.getpwuid(uid).pw_name
     except KeyError:
