@@ -93,7 +93,8 @@ def test_nothing_shows_the_password(mariadb, tmp_path, capsys):
         with pytest.raises(Exception) as caught:  # noqa: PT011 (whatever it is)
             sinedon.setup()
         search(change, "".join(format_exception(caught.value)))
-        ask(capsys, daemon.rundir, made.image_ids[0])
+    appion(["doctor"])
+    search("doctor", "".join(capsys.readouterr()))
     searchFolder(daemon.rundir)
 
 
