@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import time
 from pathlib import Path
 from traceback import format_exception
@@ -61,8 +62,9 @@ def searchFolder(folder: Path) -> None:
 @pytest.mark.usefixtures("mariadatabase")
 def test_nothing_shows_the_password(mariadb, tmp_path, capsys):
     """A run, one that fails because the server is another one, and everything that can be asked."""
-    assert mariadb.password in SECRETS
     made = makeExposures(tmp_path, 2)
+    config = Path(os.environ["SINEDON_CFG_PATH"]) / "sinedon.cfg"
+    useGrants(mariadb, config)
     writeMovies(made, broken=1)
     daemon = Daemon(tmp_path, made, attempts=1)
     daemon.env |= {"LEGINON_DB_PASSWORD": WORD}
@@ -83,7 +85,6 @@ def test_nothing_shows_the_password(mariadb, tmp_path, capsys):
     assert WORD not in Path(f"{daemon.ledger}.variables").read_text()
     search("what was printed", (daemon.folder / "daemon.txt").read_bytes())
     searchFolder(daemon.rundir)
-    config = Path(os.environ["SINEDON_CFG_PATH"]) / "sinedon.cfg"
     right = config.read_text()
     config.write_text(right.replace("port: ", "port: 1"))
     assert daemon.start("--no-wait").wait(600)
@@ -96,6 +97,16 @@ def test_nothing_shows_the_password(mariadb, tmp_path, capsys):
     appion(["doctor"])
     search("doctor", "".join(capsys.readouterr()))
     searchFolder(daemon.rundir)
+
+
+def useGrants(mariadb, config: Path) -> None:
+    """Have the databases used by an account with the rights that the administrator's guide gives, and no others."""
+    guide = (Path(__file__).parents[2] / "docs" / "administrator.md").read_text()
+    (block,) = re.findall(r"^```sql\n(.*?)^```$", guide, re.MULTILINE | re.DOTALL)
+    statements = block.replace("%.example.org", "127.0.0.1").replace("'secret'", f"'{SECRETS[0]}'").splitlines()
+    mariadb.execute("DROP USER IF EXISTS 'appion'@'127.0.0.1'", *statements)
+    config.write_text(config.read_text().replace(f"user: {mariadb.user}", "user: appion"))
+    assert SECRETS[1] in config.read_text()
 
 
 def ask(capsys, rundir, image_id) -> None:
