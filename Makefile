@@ -40,7 +40,7 @@ bench: $(VENV)/.ready
 audit:
 	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && $(PYTHON) -m venv "$$folder" && \
 	"$$folder/bin/python" -m pip install --quiet --disable-pip-version-check pip-audit && \
-	"$$folder/bin/pip-audit" --requirement requirements.lock --no-deps --disable-pip
+	"$$folder/bin/pip-audit" --requirement requirements.lock --no-deps --disable-pip --strict
 
 clean:
 	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

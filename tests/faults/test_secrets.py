@@ -18,6 +18,7 @@ from appion.cli import main as appion
 from appion.doctor.slurm import constructWorkerScript
 from appion.motioncorrection.cli.main import main as motioncor2
 from sinedon.errors import SinedonError
+from sinedon.models.appiondata import ApDDAlignImagePairData
 from tests.faults.test_daemon import Daemon, makeExposures, writeMovies
 
 WORD = "hunter2hunter2"
@@ -82,6 +83,7 @@ def test_nothing_shows_the_password(mariadb, tmp_path, capsys):
     ask(capsys, daemon.rundir, made.image_ids[0])
     motioncor2(["--print-config", "--session=any"])
     search("--print-config", "".join(capsys.readouterr()))
+    assert ApDDAlignImagePairData.objects.count() == 1, "the rights in the guide are enough"
     assert WORD not in Path(f"{daemon.ledger}.variables").read_text()
     search("what was printed", (daemon.folder / "daemon.txt").read_bytes())
     searchFolder(daemon.rundir)
