@@ -2,6 +2,7 @@
 # make test   every test; those that need a MariaDB server start one of their own
 # make lint   ruff, mypy, and what may import what
 # make bench  every benchmark, one after another
+# make audit  packages of requirements.lock with known holes, as pip-audit knows them (asks the network)
 #
 # The first of them builds .venv; all it needs is Python 3.11 or later with its venv module.
 
@@ -10,7 +11,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO ?= demo
 
-.PHONY: help demo test lint bench clean
+.PHONY: help demo test lint bench audit clean
 
 help:
 	@sed -n 's/^# \(make.*\)/\1/p' Makefile
@@ -35,6 +36,11 @@ lint: $(VENV)/.ready
 
 bench: $(VENV)/.ready
 	@set -e; for bench in benchmarks/[a-z]*.py; do echo "== $$bench"; $(BIN)/python $$bench; done
+
+audit:
+	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && $(PYTHON) -m venv "$$folder" && \
+	"$$folder/bin/python" -m pip install --quiet --disable-pip-version-check pip-audit && \
+	"$$folder/bin/pip-audit" --requirement requirements.lock --no-deps --disable-pip --strict
 
 clean:
 	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

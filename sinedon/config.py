@@ -69,12 +69,29 @@ def readConfig() -> dict[str, Section]:
         try:
             parser.read_string(path.read_text(), source=str(path))
         except (configparser.Error, OSError, UnicodeDecodeError) as error:
-            raise ConfigurationError(f"{path} cannot be read: {error}") from error
+            raise ConfigurationError(f"{path} cannot be read: {_describeError(error)}") from None
     where = ", ".join(map(str, found))
     sections = {name: _constructSection(parser, name, where) for name in ("leginondata", "projectdata", "appiondata")}
     if len({section.engine for section in sections.values()}) > 1:
         raise ConfigurationError(f"{where}: 'engine: sqlite' must be said of all three databases (in [global]) or none")
     return sections
+
+
+def _describeError(error: Exception) -> str:
+    """What is wrong with a file, without a word of what is in it: that may be a password.
+
+    For the same reason the exception itself is not handed on: a traceback would show what it says.
+    """
+    if isinstance(error, configparser.MissingSectionHeaderError):
+        return f"line {error.lineno} stands before the first [section]"
+    if isinstance(error, configparser.ParsingError):
+        lines = ", ".join(str(number) for number, _ in error.errors)
+        return f"line {lines} is neither 'key: value' nor [section]"
+    if isinstance(error, configparser.DuplicateSectionError | configparser.DuplicateOptionError):
+        return f"line {error.lineno} says again what another line of [{error.section}] says"
+    if isinstance(error, UnicodeDecodeError):
+        return f"byte {error.start} is no UTF-8"
+    return str(error.strerror) if isinstance(error, OSError) else type(error).__name__
 
 
 def _constructSection(parser: configparser.ConfigParser, name: str, where: str) -> Section:
@@ -86,7 +103,8 @@ def _constructSection(parser: configparser.ConfigParser, name: str, where: str) 
         try:
             values.update(parser.items(section))
         except configparser.InterpolationError as error:
-            raise ConfigurationError(f"[{section}] in {where}: {error}. A % in a value must be written %%") from error
+            what = f"[{section}] in {where}: the value of '{error.option}' has a % of its own"
+            raise ConfigurationError(f"{what}; a % in a value must be written %%") from None
     engine, db = values.pop("engine", ""), values.pop("db", "")
     if engine.lower() == "sqlite":
         return Section(name, "sqlite", db or SQLITE_NAMES.get(name, ""), _readFolder(values, name, where))

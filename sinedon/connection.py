@@ -67,7 +67,8 @@ def constructDatabase(section: Section, name: str) -> dict[str, Any]:
     }
     unknown = sorted(set(options) - keywords) if keywords else []
     for key in unknown:
-        logger.warning("[%s] in sinedon.cfg: '%s' is no keyword of the driver and has no effect", section.name, key)
+        shown = key if key.isidentifier() else f"{key.split()[0]} ..."  # behind a blank may be a password
+        logger.warning("[%s] in sinedon.cfg: '%s' is no keyword of the driver and has no effect", section.name, shown)
         del options[key]
     return {**database, "OPTIONS": {**MYSQL_OPTIONS, **options}}
 

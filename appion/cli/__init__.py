@@ -10,6 +10,7 @@ from pathlib import Path
 from appion.base.cli.screen import bearWithReader, replaceUnshowable, show
 from appion.base.cli.suggest import CommandParser
 from appion.base.failures import Failure
+from appion.base.records.process import closeToEverybody
 from appion.base.records.stamp import readVersion
 
 
@@ -56,6 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit code."""
     argv = list(sys.argv[1:] if argv is None else argv)
     replaceUnshowable()
+    closeToEverybody()
     if argv[:1] == ["demo"]:
         from appion.demo.main import main as demo  # only here: it needs much that the others do not
 

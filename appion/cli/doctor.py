@@ -13,6 +13,7 @@ from appion.base.config import checkSettings, describeSettings
 from appion.base.failures import ConfigurationFailure
 from appion.base.settings import files as sitefiles
 from appion.base.settings.files import checkFiles
+from appion.doctor.access import checkAccess, checkConfigFiles
 from appion.doctor.database import checkDatabases
 from appion.doctor.finding import TODO, WELL, Finding, runCheck
 from appion.doctor.folder import checkFolder, checkRundir
@@ -44,11 +45,13 @@ def showDoctor(args: argparse.Namespace) -> int:
 def listChecks(rundir: Path | None, projectid: int | None) -> Iterator[tuple[str, Callable[[], Iterable[Finding]]]]:
     """What is looked at, in the order of a run: subject and check."""
     yield "settings", describeSources
+    yield "access", checkConfigFiles
     yield "database", partial(checkDatabases, projectid)
     yield "program", checkPrograms
     yield "Slurm", checkSlurm
     if rundir is not None:
         yield "run folder", partial(checkRundir, rundir)
+        yield "access", partial(checkAccess, rundir)
     else:
         yield "folder", partial(checkFolder, Path.cwd(), "folder", "this folder (see --rundir)")
 

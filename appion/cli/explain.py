@@ -17,7 +17,7 @@ from appion.base.retrieve.attempts import readAttempts
 from appion.base.retrieve.events import readEvents
 from appion.base.retrieve.journal import UnreadableRecord, readResult
 from appion.base.retrieve.status import readStatus
-from appion.base.store.scratch import OWNER, calcScratchRoot
+from appion.base.store.scratch import calcScratchRoot, readOwner
 from appion.cli.failures import formatClock
 
 #: Fields of an event that stand in a column of their own.
@@ -127,7 +127,7 @@ def describeScratch(rundir: Path, image_id: int) -> Iterator[str]:
     """Where it is worked on now, or was when a worker was lost."""
     for scratch in sorted(calcScratchRoot(rundir).glob(f"{image_id}-*")):
         try:
-            owner = json.loads((scratch / OWNER).read_bytes())
+            owner = readOwner(scratch)
             yield f"  {scratch}: process {owner['pid']} on {owner['host']}"
         except (OSError, ValueError, KeyError):
             yield f"  {scratch}"

@@ -130,7 +130,7 @@ def correctMovie(
         totaldose=None if dose is None else dose * header.nframes,
         frame_flip=bool(flip),
         frame_rotate=checkCount("rotate", rotate, 0, 3, 1),
-        defect_map="" if defects is None else _checkDefects(checkFile("defects", defects)),
+        defect_map="" if defects is None else _checkDefects(checkFile("defects", defects), header, eer_sampling),
         threads=0 if threads is None else checkCount("threads", threads, 1, 4096, 4),
         timeout=checkNumber("timeout", timeout, "s", 1, 1e7, 3600),
     )
@@ -228,12 +228,15 @@ def _checkGain(gain: str, params: MotionCorrectionParams, header: MovieHeader) -
         )
 
 
-def _checkDefects(path: str) -> str:
+def _checkDefects(path: str, header: MovieHeader, sampling: int) -> str:
     """Return the path of a map of defects that marks no more than a camera has."""
+    from appion.motioncorrection.calc.internal.frames import EER_FACTORS
     from appion.motioncorrection.calc.internal.references import checkDefects
     from appion.motioncorrection.retrieve.camera import readImage
 
-    checkDefects(readImage(path, "defects") != 0, f"defects={path}")
+    factor = EER_FACTORS.get(sampling, 1) if header.format == "eer" else 1
+    frame = header.shape[0] * factor, header.shape[1] * factor
+    checkDefects(readImage(path, "defects", frame) != 0, f"defects={path}")
     return path
 
 

@@ -24,6 +24,7 @@ from appion.base.cli.patience import callWithin
 from appion.base.cli.screen import bearWithReader, replaceUnshowable
 from appion.base.config import setting
 from appion.base.failures import Failure
+from appion.base.records.process import closeToEverybody
 from appion.base.records.stamp import readVersion
 from appion.runjob.command import PROGRAMS, JobRequest, readRequest, splitOptions
 from appion.runjob.row import failJobRow, insertJobRow, updateJobRow
@@ -58,6 +59,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"runJob.py {readVersion()}")
         return 0
     setupLogging(None, quiet=True)
+    closeToEverybody()
     with contextlib.redirect_stdout(sys.stderr):
         try:
             if argv[:1] == [NOT_STARTED]:

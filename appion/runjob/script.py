@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import stat
 import sys
 import sysconfig
 from collections.abc import Mapping
@@ -129,5 +130,6 @@ def saveScript(request: JobRequest, text: str) -> Path:
     """Write the script to ``<rundir>/<runname>.appionsub.job`` and return its path."""
     path = request.rundir / f"{request.runname}.appionsub.job"
     writeAtomically(path, os.fsencode(text))
-    path.chmod(0o775)
+    mode = stat.S_IMODE(path.stat().st_mode)
+    path.chmod(mode | (mode & 0o444) >> 2)  # who may read it may run it
     return path

@@ -164,7 +164,7 @@ class MariaDB:
         lines = [f"CREATE DATABASE IF NOT EXISTS `{name}`;" for name in DATABASES]
         for host in ("localhost", "127.0.0.1"):
             lines.append(f"CREATE USER IF NOT EXISTS '{self.user}'@'{host}' IDENTIFIED BY '{self.password}';")
-            lines.append(f"GRANT ALL ON *.* TO '{self.user}'@'{host}';")
+            lines.append(f"GRANT ALL ON *.* TO '{self.user}'@'{host}' WITH GRANT OPTION;")
         return "\n".join(lines) + "\n"
 
     def _waitForAnswer(self, timeout: float) -> None:

@@ -18,6 +18,7 @@ from appion.base.cli.options import Parser
 from appion.base.cli.screen import endQuietly, isReaderGone
 from appion.base.config import describeSettings
 from appion.base.failures import ConfigurationFailure, Failure
+from appion.base.records.process import closeToEverybody
 from appion.base.retrieve.session import Session, readImageNames, readSession, setupProject
 
 logger = logging.getLogger(__name__)
@@ -93,17 +94,14 @@ def constructRundir(image_path: str, program: str, runname: str) -> str:
 
 
 def createRundir(rundir: str | Path) -> Path:
-    """Make the run folder and its parents, each new one with mode 0775, and return it.
+    """Make the run folder and its parents, as far as they are missing, by this process's umask, and return it.
 
     Raises:
         ConfigurationFailure: it cannot be made or written to.
     """
     path = Path(rundir)
     try:
-        missing = [folder for folder in (path, *path.parents) if not folder.exists()]
-        for folder in reversed(missing):
-            folder.mkdir(exist_ok=True)
-            folder.chmod(0o775)
+        path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigurationFailure(f"the run folder {path} cannot be made: {error}",
                                    "check its rights or give another --rundir") from error
@@ -135,6 +133,7 @@ def runCommand(body: Callable[[], int | None]) -> int:
     code 1. A reader of standard output that has seen enough, such as ``head``, ends it quietly.
     """
     setupLogging(None)
+    closeToEverybody()
     try:
         return body() or 0
     except (ConfigurationFailure, sinedon.errors.SinedonError) as error:

@@ -33,6 +33,7 @@ from appion.base.store.lock import RunLock, acquireLock
 from appion.base.store.path import savePathData
 from appion.base.store.rights import checkRights, checkTables
 from appion.base.store.runoptions import saveRunOptions
+from appion.base.store.scratch import openScratchRoot
 from appion.base.store.script import saveScriptRun
 from appion.base.workers.task import computeTask
 
@@ -79,13 +80,13 @@ def followCall(command: Command[J, R], call: Call) -> int:
         if args.commit:
             checkRights(command.listWritten(job))
         rundir = createRundir(args.rundir)
-        if job.scratch is not None:
-            createScratchRoot(job.scratch)
+        warnings = createScratchRoot(job.scratch) if job.scratch else ()
         with acquireLock(rundir) as lock:
             setupLogging(rundir, call.name, call.argv, quiet=args.background)
             logMessages(messages)
+            logMessages([(logging.WARNING, text) for text in warnings])
             log.info("%s", job.context.program)
-            trouble = workOn(command, job, rundir, lock, checkRun(command, job))
+            trouble = workOn(command, job, rundir, lock, (*warnings, *checkRun(command, job)))
             if trouble:
                 log.error("%s", trouble)
     return 1 if trouble else 0
@@ -152,14 +153,19 @@ def checkRun(command: Command[J, R], job: J) -> tuple[str, ...]:
     return (warning,) if warning else ()
 
 
-def createScratchRoot(folder: Path) -> None:
-    """Make the folder of the scratch folders inside --tempdir. Raises ConfigurationFailure if it cannot be used."""
+def createScratchRoot(folder: Path) -> tuple[str, ...]:
+    """Make the folder of the scratch folders inside --tempdir; return a warning if it had to get another name.
+
+    Raises:
+        ConfigurationFailure: --tempdir cannot be used.
+    """
     try:
-        os.makedirs(folder, exist_ok=True)
+        own, warning = openScratchRoot(folder)
     except OSError as error:
         raise ConfigurationFailure(f"--tempdir: {folder} cannot be made: {error}", "give another --tempdir") from error
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise ConfigurationFailure(f"--tempdir: {folder} cannot be written to", "give another --tempdir")
+    if not os.access(own, os.W_OK | os.X_OK):
+        raise ConfigurationFailure(f"--tempdir: {own} cannot be written to", "give another --tempdir")
+    return (warning,) if warning else ()
 
 
 def constructLoopOptions(job: Job, warnings: Sequence[str] = ()) -> LoopOptions:

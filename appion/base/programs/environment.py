@@ -18,6 +18,9 @@ DASK = re.compile(r"DASK_\w*|MALLOC_TRIM_THRESHOLD_")
 #: Of this Python and its environment: another Python, as of a site's wrapper, would take its modules for its own.
 PYTHON = re.compile(r"_*PYTHON\w*|__PYVENV_LAUNCHER__|VIRTUAL_ENV(?:_PROMPT)?")
 
+#: What nobody needs who computes: others of this user see the variables of its processes, and core files keep them.
+SECRET = re.compile(r"MYSQL_PWD|\w*(?:PASSWORD|PASSWD|SECRET|TOKEN|CREDENTIAL)\w*", re.IGNORECASE)
+
 #: The programs of this package, which may have been installed so that they need the latter.
 OWN = frozenset(search.cpu for search in SEARCHES.values() if search.cpu)
 
@@ -32,6 +35,6 @@ def constructEnvironment(
     Args:
         program: its name or path. more: what is added in the end. variables: those of this process.
     """
-    foreign = (LANGUAGE, DASK) if Path(program).name in OWN else (LANGUAGE, DASK, PYTHON)
+    foreign = (LANGUAGE, DASK, SECRET, *(() if Path(program).name in OWN else (PYTHON,)))
     kept = {name: value for name, value in variables.items() if not any(one.fullmatch(name) for one in foreign)}
     return {**kept, "LC_ALL": "C", **(more or {})}

@@ -10,6 +10,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from appion.base.store.files import createFile, writeAll
+
 #: Bytes that a program may print, or write into a file of text. Logs of MotionCor2 with many patches have less than a
 #: twentieth of it; a program that goes beyond has lost its way, and would fill the disk and the memory of who reads it.
 LIMIT = 16 * 2**20
@@ -93,7 +95,9 @@ def readText(path: Path) -> str:
 
 def shortenOutput(path: Path) -> None:
     """Leave of what a program printed too much of the beginning and the end, and how much was there between."""
-    path.write_bytes(_readEnds(path, 2 * ENDS))
+    ends = _readEnds(path, 2 * ENDS)
+    with createFile(path) as file:
+        writeAll(file, ends)
 
 
 def _readEnds(path: Path, limit: int) -> bytes:

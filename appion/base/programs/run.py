@@ -20,6 +20,7 @@ from typing import IO
 from appion.base.failures import ConfigurationFailure, Failure, InfrastructureFailure
 from appion.base.programs.environment import constructEnvironment
 from appion.base.programs.output import collectOutput, shortenOutput
+from appion.base.store.files import createFile, writeAll
 
 #: Errors of a program that is not there or is none.
 NOT_EXECUTABLE = (errno.ENOENT, errno.EACCES, errno.ENOTDIR, errno.ENOEXEC)
@@ -87,7 +88,7 @@ def runProgram(
     started = time.monotonic()
     with (
         blameKeeping(command, output),
-        open(output, "wb", buffering=0) as file,
+        createFile(output) as file,
         _openPipe() as (ours, theirs),
         startProgram(command, cwd, subprocess.DEVNULL, theirs.fileno(), noteStart, environment) as process,
     ):
@@ -98,12 +99,6 @@ def runProgram(
         with blameKeeping(command, output):
             shortenOutput(output)
     return Run(process.returncode, not in_time, time.monotonic() - started, flood)
-
-
-def writeAll(file: IO[bytes], piece: bytes) -> None:
-    """Write to a file at once, so that a disk that refuses is known while the program runs."""
-    while piece:
-        piece = piece[file.write(piece) :]
 
 
 @contextlib.contextmanager

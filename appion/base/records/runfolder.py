@@ -12,6 +12,11 @@ def lockPath(rundir: Path | str) -> Path:
     return Path(rundir) / FOLDER / "lock"
 
 
+def holderPath(rundir: Path | str) -> Path:
+    """Who holds the lock, for those who may not lock. What it says is true only of a process that is still there."""
+    return Path(rundir) / FOLDER / "holder.json"
+
+
 def statusPath(rundir: Path | str) -> Path:
     """Where the status of a run is kept."""
     return Path(rundir) / FOLDER / "status.json"

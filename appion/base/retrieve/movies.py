@@ -6,18 +6,19 @@ Rows stay as they are stored: row 0 of an array is the first row in the file, fo
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 
-from appion.base.failures import NotReady
+from appion.base.failures import ImageFailure, NotReady
 from appion.base.retrieve import eer, tiffdirectory
 from appion.base.retrieve.movieheader import MovieHeader, checkShape
 from appion.base.retrieve.mrc import readMrcHeader
 from appion.base.retrieve.rawframes import readRawFrame
-from appion.base.retrieve.tiff import listEerPages, readTiffFrame, readTiffHeader
+from appion.base.retrieve.tiff import listPages, readTiffFrame, readTiffHeader
 
 __all__ = ["MovieHeader", "readFrames", "readMovieHeader"]
 
@@ -33,6 +34,8 @@ def readMovieHeader(path: str | os.PathLike[str]) -> MovieHeader:
     """
     name = os.fspath(path)
     try:
+        if not stat.S_ISREG(os.stat(path).st_mode):  # a pipe, for one, would never be read
+            raise ImageFailure(f"{name}: is no file")
         with open(path, "rb") as file:
             head = file.read(1024)
             size = os.fstat(file.fileno()).st_size
@@ -51,7 +54,8 @@ def readFrames(header: MovieHeader, groups: Sequence[Sequence[int]] | None = Non
 
     Arguments:
         sampling: 1, 2 or 3: an EER frame comes 1, 2 or 4 times finer than the camera's pixels.
-        threads: frames decoded at a time (TIFF and EER), and so at most held in memory beside the one in use.
+        threads: frames of an EER movie decoded at a time, and so at most held in memory beside the one in use; of a
+            TIFF movie strips of one frame.
 
     A sum has a type that holds it: unsigned integers grow to 16 bits, others become float32; EER comes as 8 or 16 bits.
 
@@ -63,18 +67,27 @@ def readFrames(header: MovieHeader, groups: Sequence[Sequence[int]] | None = Non
     if header.format == "eer":
         eer.checkSampling(header.path, header.event_bits, sampling)
         checkShape(header.path, (header.shape[0] * eer.SAMPLINGS[sampling], header.shape[1] * eer.SAMPLINGS[sampling]))
-        pages = listEerPages(header)
+        pages = listPages(header)
         yield from _mapOrdered(lambda group: _readEerGroup(header, pages, group, sampling), groups, threads)
     elif header.offset:
         with open(header.path, "rb") as file:
             for group in groups:
                 yield _addFrames(lambda index: readRawFrame(file, header, index), group)
     else:
-        import tifffile
+        pages = listPages(header)
+        with open(header.path, "rb") as file, ThreadPoolExecutor(max(1, threads)) as pool:
+            def read(index: int) -> np.ndarray:
+                return readTiffFrame(file, header, _choose(pages, header, index), index, pool)
 
-        with tifffile.TiffFile(header.path) as tiff:
             for group in groups:
-                yield _addFrames(lambda index: readTiffFrame(tiff, header, index, threads), group)
+                yield _addFrames(read, group)
+
+
+def _choose(pages: Sequence[int], header: MovieHeader, index: int) -> int:
+    """Return where the directory of a frame lies."""
+    if index >= len(pages):
+        raise NotReady(f"{header.path}: ends before frame {index + 1}", "truncated")
+    return pages[index]
 
 
 def _mapOrdered(function, items, threads: int):
@@ -104,14 +117,13 @@ def _addFrames(read: Callable[[int], np.ndarray], group: Sequence[int]) -> np.nd
     return total
 
 
-def _readEerGroup(header: MovieHeader, directories: Sequence[tiffdirectory.Directory], group: Sequence[int],
-                  sampling: int) -> np.ndarray:
+def _readEerGroup(header: MovieHeader, pages: Sequence[int], group: Sequence[int], sampling: int) -> np.ndarray:
     factor = eer.SAMPLINGS[sampling]
     total = np.zeros((header.shape[0] * factor, header.shape[1] * factor), np.uint8 if len(group) < 256 else np.uint16)
     with Path(header.path).open("rb") as file:
         for index in group:
-            page = directories[index]
-            data = b""
+            page = tiffdirectory.readDirectory(file, header.path, _choose(pages, header, index))
+            data = bytearray()
             for start, count in page.strips:
                 file.seek(start)
                 data += file.read(count)
@@ -119,5 +131,5 @@ def _readEerGroup(header: MovieHeader, directories: Sequence[tiffdirectory.Direc
                 raise NotReady(f"{header.path}: ends within frame {index + 1}", "truncated")
             bits = eer.getEventBits(page)
             eer.checkSampling(f"{header.path}, frame {index + 1}", bits, sampling)
-            eer.addEvents(data, total, bits, factor)
+            eer.addEvents(bytes(data), total, bits, factor)
     return total

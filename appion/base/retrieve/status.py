@@ -68,7 +68,7 @@ def judgeRun(rundir: Path | str) -> Condition:
 
 def isRunning(rundir: Path | str, status: dict[str, Any]) -> bool:
     """Whether a daemon works on the run: by the lock; from another host, where it may not be seen, by signs of life."""
-    if readLockHolder(rundir) is not None:
+    if readLockHolder(rundir):  # empty: somebody has it who is none
         return True
     elsewhere = status["host"] != os.uname().nodename
     return elsewhere and status["state"] != "ended" and time.time() - status["heartbeat"] < PATIENCE

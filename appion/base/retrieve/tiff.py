@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 import math
 import re
-import struct
-from collections.abc import Iterator, Sequence
+import zlib
+from array import array
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import pairwise
+from typing import BinaryIO
 
 import numpy as np
 
@@ -16,11 +19,16 @@ from appion.base.failures import ImageFailure, NotReady
 from appion.base.retrieve import eer, tiffdirectory
 from appion.base.retrieve.movieheader import MovieHeader, checkFrameCount, checkShape
 from appion.base.retrieve.tiffdirectory import Directory
+from appion.base.retrieve.tiffpixels import CODECS, FLOATING, HORIZONTAL, readPage
 
 TIFF_KINDS = {1: "u", 2: "i", 3: "f"}
 UNCOMPRESSED = 1
 #: A page cannot grow by more when it is decoded: a page of zeros grows a thousandfold.
 MAX_GROWTH = 5000
+#: Pixels of a tile that are believed, beyond those of its page: small pages may be padded to one large tile.
+MAX_TILE = 1 << 22
+#: Pixels of an EER frame that are believed, which no byte of the file stands for. Falcon cameras have 4096 x 4096.
+MAX_EER_PIXELS = 1 << 26
 
 
 def readTiffHeader(path: str) -> MovieHeader:
@@ -56,16 +64,29 @@ def readTiffHeader(path: str) -> MovieHeader:
 def _describePage(path: str, directory: Directory, is_eer: bool) -> tuple[tuple[int, int], str]:
     shape = (directory.value(tiffdirectory.LENGTH), directory.value(tiffdirectory.WIDTH))
     checkShape(path, shape)
-    checkShape(path, (directory.value(tiffdirectory.TILELENGTH, 1), directory.value(tiffdirectory.TILEWIDTH, 1)))
+    tile = directory.value(tiffdirectory.TILELENGTH, 1), directory.value(tiffdirectory.TILEWIDTH, 1)
+    checkShape(path, tile)
+    if math.prod(tile) > max(MAX_TILE, 4 * math.prod(shape)):
+        raise ImageFailure(f"{path}: tiles of {tile[1]} x {tile[0]} pixels for a page of {shape[1]} x {shape[0]}")
+    held = sum(count for _, count in directory.strips)
     if is_eer:
+        most = math.prod(shape)
+        if most > MAX_EER_PIXELS or held > 4 * most + 64:
+            raise ImageFailure(f"{path}: an EER frame of {shape[1]} x {shape[0]} pixels in {held} bytes")
         return shape, "uint8"
     bits, samples = directory.value(tiffdirectory.BITS, 1), directory.value(tiffdirectory.SAMPLES, 1)
     kind = TIFF_KINDS.get(directory.value(tiffdirectory.SAMPLEFORMAT, 1))
     if samples != 1 or kind is None or bits not in (4, 8, 16, 32, 64) or (kind == "f" and bits < 16):
         raise ImageFailure(f"{path}: pages of {shape[0]} x {shape[1]}, {samples} x {bits} bits: not a movie")
-    held = sum(count for _, count in directory.strips)
+    compression, predictor = directory.value(tiffdirectory.COMPRESSION, 1), directory.value(tiffdirectory.PREDICTOR, 1)
+    if compression not in CODECS:
+        raise ImageFailure(f"{path}: pages in TIFF compression {compression}",
+                           f"write it anew, compressed by one of {', '.join(dict.fromkeys(CODECS.values()))}")
+    if predictor not in (1, HORIZONTAL, FLOATING) or (predictor == FLOATING) > (kind == "f") or \
+            (bits == 4 and (kind != "u" or predictor != 1)):
+        raise ImageFailure(f"{path}: pages of {bits} bits, TIFF predictor {predictor}", "write it anew without")
     needed = shape[0] * shape[1] * bits // 8
-    if needed > held * (1 if directory.value(tiffdirectory.COMPRESSION, 1) == UNCOMPRESSED else MAX_GROWTH):
+    if needed > held * (1 if compression == UNCOMPRESSED else MAX_GROWTH):
         raise ImageFailure(f"{path}: {held} bytes cannot hold the {shape[1]} x {shape[0]} pixels of a page")
     return shape, np.dtype(f"{kind}{max(1, bits // 8)}").name
 
@@ -84,7 +105,7 @@ def _readDepth(directory: Directory, shape: tuple[int, int]) -> int:
             sizes = json.loads(text)["shape"]
             if tuple(sizes[-2:]) == shape:
                 return math.prod(int(size) for size in sizes[:-2])
-        except (ValueError, TypeError, KeyError, RecursionError):
+        except (ValueError, TypeError, KeyError, RecursionError, OverflowError):
             return 1
     return 1
 
@@ -112,27 +133,23 @@ def _describeStack(header: MovieHeader, directory: Directory, depth: int) -> Mov
                    unusual=f"{depth} frames in one TIFF directory instead of one in each")
 
 
-def readTiffFrame(tiff, header: MovieHeader, index: int, threads: int) -> np.ndarray:
-    """Return one page (rows, columns) of an open tifffile.TiffFile.
+def readTiffFrame(file: BinaryIO, header: MovieHeader, offset: int, index: int,
+                  pool: ThreadPoolExecutor | None = None) -> np.ndarray:
+    """Return one page (rows, columns) of an open file, whose directory lies at `offset`.
 
     Raises:
-        ImageFailure: it cannot be decoded.
+        ImageFailure: it cannot be decoded, or has become another one.
     """
+    page = tiffdirectory.readDirectory(file, header.path, offset)
+    if _describePage(header.path, page, False) != (header.shape, header.dtype):
+        raise ImageFailure(f"{header.path}: frame {index + 1} has changed since the header was read")
     try:
-        frame = tiff.pages[index].asarray(maxworkers=threads)
-    except (ValueError, RuntimeError, IndexError, struct.error, TypeError, KeyError) as error:
+        return readPage(file, page, header.shape, header.dtype, pool)
+    except (ValueError, RuntimeError, TypeError, KeyError, zlib.error) as error:
         raise ImageFailure(f"{header.path}: frame {index + 1} cannot be decoded: {error}") from error
-    if frame.shape != header.shape:
-        raise ImageFailure(f"{header.path}: frame {index + 1} is decoded to {frame.shape} instead of {header.shape}")
-    return frame
 
 
-def listEerPages(header: MovieHeader) -> Sequence[Directory]:
-    """Return the directories of the frames of an EER movie."""
-    return list(_iterateEerPages(header))
-
-
-def _iterateEerPages(header: MovieHeader) -> Iterator[Directory]:
-    for page in tiffdirectory.iterateDirectories(header.path):
-        if page.value(tiffdirectory.COMPRESSION) in eer.COMPRESSIONS:
-            yield page
+def listPages(header: MovieHeader) -> Sequence[int]:
+    """Return where the directories of the frames lie; what they say is too much to be kept of all at a time."""
+    return array("Q", (page.offset for page in tiffdirectory.iterateDirectories(header.path)
+                       if (page.value(tiffdirectory.COMPRESSION) in eer.COMPRESSIONS) == (header.format == "eer")))

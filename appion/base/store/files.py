@@ -12,6 +12,7 @@ import shutil
 import threading
 from collections.abc import Iterable
 from pathlib import Path
+from typing import IO
 
 _counter = itertools.count()
 
@@ -23,6 +24,26 @@ def _constructTemporary(path: Path) -> Path:
     """A name beside `path` that no other process or thread uses; hidden, and ending in ``.tmp``."""
     host = os.uname().nodename.split(".")[0]
     return path.with_name(f".{path.name[:150]}.{host}-{os.getpid()}-{threading.get_ident()}-{next(_counter)}.tmp")
+
+
+def createFile(path: Path | str) -> IO[bytes]:
+    """Open a file for writing, without a buffer: new, or emptied if it is there; a link is not followed.
+
+    Raises:
+        OSError: as the system gives it.
+    """
+    flags = os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        descriptor = os.open(path, flags | os.O_CREAT | os.O_EXCL, 0o666)
+    except FileExistsError:
+        descriptor = os.open(path, flags | os.O_TRUNC)
+    return open(descriptor, "wb", buffering=0)
+
+
+def writeAll(file: IO[bytes], content: bytes) -> None:
+    """Write to a file at once, so that a disk that refuses is known now."""
+    while content:
+        content = content[file.write(content) :]
 
 
 def _sync(path: Path) -> None:
@@ -45,9 +66,9 @@ def writeAtomically(path: Path | str, content: str | bytes | Iterable[bytes]) ->
     pieces = [data] if isinstance(data, bytes) else data
     temporary = _constructTemporary(path)
     try:
-        with open(temporary, "wb") as file:
-            file.writelines(pieces)
-            file.flush()
+        with createFile(temporary) as file:
+            for piece in pieces:
+                writeAll(file, piece)
             os.fsync(file.fileno())
         os.replace(temporary, path)
     except BaseException:
@@ -93,10 +114,9 @@ def tryWriting(folder: Path | str) -> None:
     """
     path, piece = _constructTemporary(Path(folder) / "trial"), os.urandom(2**20)
     try:
-        with open(path, "wb") as file:
+        with createFile(path) as file:
             for _ in range(TRIAL // len(piece)):
-                file.write(piece)
-            file.flush()
+                writeAll(file, piece)
             os.fsync(file.fileno())
     finally:
         with contextlib.suppress(OSError):
@@ -145,7 +165,8 @@ def keepOutput(source: Path | str, target: Path | str, header: str) -> None:
     """
     source = Path(source)
     whole = source.with_name(f"{source.name}.kept")
-    whole.write_bytes(header.encode("utf-8") + source.read_bytes())
+    with createFile(whole) as file:
+        writeAll(file, header.encode("utf-8") + source.read_bytes())
     moveFile(whole, target)
     source.unlink()
 
@@ -175,7 +196,9 @@ def placeFile(source: Path | str, target: Path | str) -> None:
         return
     temporary = _constructTemporary(target)
     try:
-        shutil.copy2(source, temporary)
+        with open(source, "rb") as old, createFile(temporary) as new:
+            shutil.copyfileobj(old, new)
+        shutil.copystat(source, temporary)
         _sync(temporary)
         try:
             os.link(temporary, target)

@@ -12,10 +12,13 @@ import signal
 import time
 from collections.abc import Container, Iterator
 from pathlib import Path
+from typing import Any
 
 from appion.base.failures import classifyException
+from appion.base.records.process import readNamespace, readStartTime
 from appion.base.records.runfolder import scratchFolder
 from appion.base.store.files import writeAtomically
+from appion.base.store.ownfolder import describeStranger, listOwnFolders, openOwnFolder, readOwnNote
 
 OWNER = "owner.json"
 _counter = itertools.count()
@@ -30,19 +33,35 @@ def calcScratchRoot(rundir: Path | str, tempdir: Path | str | None = None) -> Pa
     return Path(tempdir) / f"appion-{hashlib.sha256(str(rundir).encode()).hexdigest()[:12]}"
 
 
+def openScratchRoot(root: Path | str) -> tuple[Path, str]:
+    """Return the folder that takes the scratch folders, made if need be, and a warning if it is not `root`.
+
+    Where `root` is not ours, somebody else having made it, it is another one beside it, which is found again by all
+    functions here that are given `root`.
+
+    Raises:
+        ConfigurationFailure, OSError: see :func:`appion.base.store.ownfolder.openOwnFolder`.
+    """
+    root = Path(root)
+    own = openOwnFolder(root)
+    if own == root:
+        return own, ""
+    return own, f"{describeStranger(root) or f'{root} cannot be used'}: {own} is used instead"
+
+
 def makeScratch(root: Path | str, name: int | str) -> Path:
-    """Make the folder ``<root>/<name>-<host>-<pid>-<n>`` and note this process as its owner.
+    """Make the folder ``<root>/<name>-<host>-<pid>-<n>`` for this user alone and note this process as its owner.
 
     The name is the image's id in a run; other names are not found again by :func:`cleanScratch`.
 
     Raises:
-        OSError: as the system gives it.
+        ConfigurationFailure, OSError: see :func:`openScratchRoot`.
     """
-    host = os.uname().nodename
+    host, own = os.uname().nodename, openScratchRoot(root)[0]
     while True:
-        scratch = Path(root) / f"{name}-{host.split('.')[0]}-{os.getpid()}-{next(_counter)}"
+        scratch = own / f"{name}-{host.split('.')[0]}-{os.getpid()}-{next(_counter)}"
         try:
-            scratch.mkdir(parents=True)
+            scratch.mkdir(mode=0o700)
             break
         except FileExistsError:
             continue
@@ -81,7 +100,7 @@ def saveOwner(scratch: Path, program: int | None = None) -> None:
         "host": os.uname().nodename,
         "pid": os.getpid(),
         "started": readStartTime(os.getpid()),
-        "namespace": _readNamespace(),
+        "namespace": readNamespace(),
         "program": program,
         "program_started": readStartTime(program) if program else None,
         "job": os.environ.get("SLURM_JOB_ID"),
@@ -90,16 +109,22 @@ def saveOwner(scratch: Path, program: int | None = None) -> None:
     writeAtomically(scratch / OWNER, json.dumps(owner))
 
 
-def readStartTime(pid: int) -> int | None:
-    """When a process started, in clock ticks since boot; None if there is no such process.
+def readOwner(scratch: Path) -> dict[str, Any]:
+    """Return what :func:`saveOwner` noted in a folder, if nobody else can have written it.
 
-    With the process id it tells a process from a later one that was given the same id.
+    Raises:
+        OSError, ValueError: there is no such note.
     """
-    try:
-        text = Path(f"/proc/{pid}/stat").read_text()
-    except OSError:
-        return None
-    return int(text.rpartition(")")[2].split()[19])
+    owner = json.loads(readOwnNote(scratch / OWNER))
+    if not isinstance(owner, dict):
+        raise ValueError(f"{scratch / OWNER} is no note of an owner")
+    return owner
+
+
+def listScratch(root: Path | str, pattern: str = "*") -> list[Path]:
+    """Return the scratch folders of this user under `root`, or where :func:`openScratchRoot` put them."""
+    found = (scratch for own in listOwnFolders(Path(root)) for scratch in own.glob(pattern))
+    return sorted(scratch for scratch in found if scratch.is_dir() and not scratch.is_symlink())
 
 
 def cleanScratch(root: Path | str, image_id: int | None = None) -> list[str]:
@@ -112,11 +137,9 @@ def cleanScratch(root: Path | str, image_id: int | None = None) -> list[str]:
         One line for each folder: what was done.
     """
     lines = []
-    for scratch in sorted(Path(root).glob("*" if image_id is None else f"{image_id}-*")):
-        if not scratch.is_dir():
-            continue
+    for scratch in listScratch(root, "*" if image_id is None else f"{image_id}-*"):
         try:
-            owner = json.loads((scratch / OWNER).read_bytes())
+            owner = readOwner(scratch)
             host, pid = owner["host"], int(owner["pid"])
         except (OSError, ValueError, KeyError, TypeError):
             host, pid, owner = _hostOfName(scratch.name), 0, {}
@@ -140,14 +163,14 @@ def cleanDead(root: Path | str) -> None:
 
     What a killed job leaves on a disk of its node cannot be reached by the daemon, but by the next job there.
     """
-    for path in sorted(Path(root).glob(f"*/{OWNER}")):
+    for scratch in listScratch(root):
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-            owner = json.loads(path.read_bytes())
-            here = owner["host"] == os.uname().nodename and owner["namespace"] == _readNamespace()
+            owner = readOwner(scratch)
+            here = owner["host"] == os.uname().nodename and owner["namespace"] == readNamespace()
             if here and readStartTime(owner["pid"]) != owner["started"]:
                 if owner["program"]:
-                    _endProcess(owner["program"], owner["program_started"], path.parent, session=True)
-                shutil.rmtree(path.parent, ignore_errors=True)
+                    _endProcess(owner["program"], owner["program_started"], scratch, session=True)
+                shutil.rmtree(scratch, ignore_errors=True)
 
 
 def cleanEndedJobs(root: Path | str, live: Container[str]) -> list[str]:
@@ -157,20 +180,15 @@ def cleanEndedJobs(root: Path | str, live: Container[str]) -> list[str]:
         One line for each folder.
     """
     lines = []
-    for owner in sorted(Path(root).glob(f"*/{OWNER}")):
+    for scratch in listScratch(root):
         try:
-            job = json.loads(owner.read_bytes()).get("job")
-        except (OSError, ValueError, AttributeError):
+            job = readOwner(scratch).get("job")
+        except (OSError, ValueError):
             continue
         if job and job not in live:
-            shutil.rmtree(owner.parent, ignore_errors=True)
-            lines.append(f"removed {owner.parent}, job {job} has ended")
+            shutil.rmtree(scratch, ignore_errors=True)
+            lines.append(f"removed {scratch}, job {job} has ended")
     return lines
-
-
-def _readNamespace() -> str:
-    """In which process ids mean the same: a container may have its own."""
-    return os.readlink("/proc/self/ns/pid")
 
 
 def _hostOfName(name: str) -> str:

@@ -17,7 +17,14 @@ from distributed.deploy.cluster import Cluster
 from appion.base.calc.plain import PlainFormatter
 from appion.base.config import setting
 from appion.base.failures import ConfigurationFailure, Failure
-from appion.base.workers.doors import PROTOCOL, ClosedScheduler, ClosedWorker, constructDashboard, constructSecurity
+from appion.base.workers.doors import (
+    PROTOCOL,
+    ClosedScheduler,
+    ClosedWorker,
+    chooseFolder,
+    constructDashboard,
+    constructSecurity,
+)
 from appion.base.workers.scaling import Demand
 from appion.base.workers.starting import constructStartFailure, ensureFiles
 from appion.base.workers.supply import Supply
@@ -184,6 +191,7 @@ def constructLocalCluster(gpus: tuple[int, ...], workers: int) -> LocalCluster:
         "protocol": PROTOCOL,
         "security": security,
         "worker_class": ClosedWorker,
+        "local_directory": chooseFolder(),
         "nthreads": 1,
         "memory_limit": 0,  # the programs' memory is not the workers' to watch
         "dashboard": False,

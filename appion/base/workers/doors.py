@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime
 import os
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from distributed.comm.addressing import get_address_host
 from distributed.utils import get_ip
 
 from appion.base.failures import ConfigurationFailure
+from appion.base.store.ownfolder import openOwnFolder
 from appion.base.workers.starting import TLS
 
 PROTOCOL = "tls://"
@@ -104,13 +106,32 @@ def constructDashboard(address: str | None) -> dict[str, Any]:
     return {"dashboard": True, "dashboard_address": f"{host or '127.0.0.1'}:{port}"}
 
 
+def chooseFolder(given: str | None = None) -> str:
+    """Return where Dask may have its small files, from which it also has Python import: a folder of this user alone.
+
+    Dask's own choice is ``dask-scratch-space`` in the folder for temporary files, whoever made that.
+
+    Args:
+        given: the site's choice, or what this function returned before.
+
+    Raises:
+        ConfigurationFailure, OSError: see :func:`appion.base.store.ownfolder.openOwnFolder`.
+    """
+    name = f"appion-dask-{os.getuid()}"
+    place = Path(given or dask.config.get("temporary-directory", None) or tempfile.gettempdir())
+    if any(part.startswith(name) for part in place.parts):
+        return os.fspath(place)
+    return os.fspath(openOwnFolder(place.absolute() / name))
+
+
 class ClosedScheduler(Scheduler):
     """Listens for workers alone, on one address; serves pages only if it is told an address for them."""
 
     def __init__(self, *arguments: Any, **options: Any):
         if not options.get("host") and not options.get("interface"):
             options["host"] = get_ip()
-        super().__init__(*arguments, **options)
+        with dask.config.set({"temporary-directory": chooseFolder()}):
+            super().__init__(*arguments, **options)
 
     def start_http_server(self, routes: Any, dashboard_address: Any, *options: Any, **named: Any) -> None:
         if dashboard_address is not None:
@@ -123,6 +144,7 @@ class ClosedWorker(Worker):
     def __init__(self, scheduler_ip: Any = None, *arguments: Any, **options: Any):
         if scheduler_ip and not options.get("host") and not options.get("interface"):
             options["host"] = get_ip(get_address_host(scheduler_ip))
+        options["local_directory"] = chooseFolder(options.get("local_directory"))
         super().__init__(scheduler_ip, *arguments, **options)
 
     def start_http_server(self, routes: Any, dashboard_address: Any, *options: Any, **named: Any) -> None:

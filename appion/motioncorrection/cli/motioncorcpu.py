@@ -150,13 +150,11 @@ def findMovie(command: CommandLine) -> str:
 def selectFrames(command: CommandLine, header: MovieHeader) -> tuple[list[RenderedFrame], float]:
     """Return the rendered frames of -FmIntFile without those of -Throw and -Trunc, and the dose (e/Å²) before them."""
     from appion.motioncorrection.calc.internal import integration
+    from appion.motioncorrection.retrieve import camera
 
     text, size = None, 1
     if command.get("FmIntFile"):
-        try:
-            text = Path(command.get("FmIntFile")).read_text()
-        except (OSError, UnicodeDecodeError) as error:
-            raise ConfigurationFailure(f"-FmIntFile {command.get('FmIntFile')} cannot be read: {error}") from None
+        text = camera.readText(command.get("FmIntFile"), "-FmIntFile")
     elif header.format == "eer":
         size = max(1, header.nframes // integration.EER_FRAMES)
         say(f"-FmIntFile is missing: {size} raw frames are summed to one.")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
+import os
+import stat
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 
@@ -11,16 +13,41 @@ from appion.base.failures import ConfigurationFailure, Failure
 from appion.base.retrieve.movies import readFrames, readMovieHeader
 from appion.motioncorrection.calc.internal import references
 
+#: Bytes of a text file that is read: nobody lists more blocks of bad pixels, or groups of frames.
+MAX_TEXT = 1 << 22
 
-def readImage(path: str, what: str) -> np.ndarray:
-    """Return the (first) picture of an MRC or TIFF file as float32, rows as stored.
+
+def readText(path: str, what: str) -> str:
+    """Return the text of a file that a person or a program wrote.
 
     Raises:
-        ConfigurationFailure: it cannot be read.
+        ConfigurationFailure: it cannot be read, or is too long.
+    """
+    try:
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            raise ConfigurationFailure(f"{what} {path} is no file")
+        with open(path, encoding="utf-8") as file:
+            text = file.read(MAX_TEXT + 1)
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationFailure(f"{what} {path} cannot be read: {error}") from error
+    if len(text) > MAX_TEXT:
+        raise ConfigurationFailure(f"{what} {path} has more than {MAX_TEXT} characters", "is it the right file?")
+    return text
+
+
+def readImage(path: str, what: str, shape: tuple[int, int]) -> np.ndarray:
+    """Return the (first) picture of an MRC or TIFF file as float32, rows as stored, for frames of `shape`.
+
+    Raises:
+        ConfigurationFailure: it cannot be read, or has more pixels than a frame.
     """
     try:
         header = readMovieHeader(path)
+        if math.prod(header.shape) > math.prod(shape):  # before memory is taken for what cannot fit
+            references.fitReference(np.broadcast_to(np.float32(0), header.shape), shape, f"{what} {path}")
         return np.array(next(readFrames(header, [(0,)])), np.float32)
+    except ConfigurationFailure:
+        raise
     except (Failure, OSError) as error:
         raise ConfigurationFailure(f"{what} {path} cannot be read: {error}") from error
 
@@ -43,11 +70,11 @@ def readReferences(shape: tuple[int, int], gain: str, dark: str, rotate: int, fl
         if not path:
             continue
         report(f"Load {name} reference from\n   {path}")
-        image = references.orientReference(readImage(path, f"{name} reference"), rotate, flip)
         try:
+            image = references.orientReference(readImage(path, f"{name} reference", shape), rotate, flip)
             found[i] = np.ascontiguousarray(references.fitReference(image, shape, f"{name} reference {path}"))
-        except Failure as failure:
-            if name == "gain":
+        except ConfigurationFailure as failure:
+            if name == "gain" or "frames are" not in failure.reason:
                 raise
             report(f"Warning: {failure}: it is left out.")
             continue
@@ -78,15 +105,11 @@ def readDefects(shape: tuple[int, int], defectmap: str, defectfile: str) -> np.n
     """Return the mask of defective pixels of a map and a file of blocks (x y width height), or None without either."""
     mask = None
     if defectmap:
-        image = readImage(defectmap, "defect map")
+        image = readImage(defectmap, "defect map", shape)
         mask = references.fitReference(image, shape, f"defect map {defectmap}") != 0
     if defectfile:
         mask = np.zeros(shape, bool) if mask is None else mask
-        try:
-            lines = Path(defectfile).read_text().splitlines()
-        except (OSError, UnicodeDecodeError) as error:
-            raise ConfigurationFailure(f"defect file {defectfile} cannot be read: {error}") from error
-        for number, line in enumerate(lines, 1):
+        for number, line in enumerate(readText(defectfile, "defect file").splitlines(), 1):
             words = line.replace(",", " ").split()
             if not words or words[0].startswith("#"):
                 continue

@@ -6,6 +6,7 @@ import os
 import re
 import stat
 import sys
+from io import FileIO
 from pathlib import Path
 
 import pytest
@@ -123,10 +124,19 @@ def test_anAnswerWithoutEnd(tmp_path):
     assert identifyProgram("motioncor", str(script), timeout=600).version == "1.6.4"
 
 
-def test_outputThatCannotBeKept(tmp_path):
-    (tmp_path / "output.txt").symlink_to("/dev/full")
+def test_outputThatCannotBeKept(tmp_path, monkeypatch):
+    monkeypatch.setattr(running, "createFile", lambda _: FileIO("/dev/full", "wb"))
     with pytest.raises(InfrastructureFailure, match=r"what the program prints cannot be kept in .*: No space left"):
         execute(tmp_path, "echo hello; exec sleep 3000", timeout=60)
+
+
+def test_outputDoesNotGoThroughALink(tmp_path):
+    """Whoever could put a link into the folder would choose which of this user's files is written over."""
+    (tmp_path / "mine").write_text("keep")
+    (tmp_path / "output.txt").symlink_to("mine")
+    with pytest.raises(InfrastructureFailure, match="cannot be kept"):
+        execute(tmp_path, "echo hello", timeout=60)
+    assert (tmp_path / "mine").read_text() == "keep"
 
 
 def start(path):

@@ -18,6 +18,7 @@ from appion.base.cli.command import (
 from appion.base.cli.logs import closeLogging, logMessages, setupLogging
 from appion.base.cli.options import constructParser, parseArguments
 from appion.base.failures import ConfigurationFailure
+from appion.base.records.process import closeToEverybody
 from appion.base.retrieve.session import isSessionDone
 from sinedon.models import appiondata, leginondata, projectdata
 from tests.services.sessions import makeSession
@@ -129,10 +130,16 @@ def test_default_run_folder_without_leginon_in_the_path():
         constructRundir("", "p", "r")
 
 
-def test_the_run_folder_is_made_for_the_group(tmp_path):
-    made = createRundir(tmp_path / "a" / "b")
-    assert made.stat().st_mode & 0o777 == 0o775
-    assert (tmp_path / "a").stat().st_mode & 0o777 == 0o775
+@pytest.mark.parametrize(("umask", "mode"), [(0o002, 0o775), (0o022, 0o755), (0o077, 0o700), (0, 0o775)])
+def test_the_run_folder_is_made_by_the_umask_and_never_for_everybody(tmp_path, umask, mode):
+    before = os.umask(umask)
+    try:
+        closeToEverybody()
+        made = createRundir(tmp_path / "a" / "b")
+    finally:
+        os.umask(before)
+    assert made.stat().st_mode & 0o777 == mode
+    assert (tmp_path / "a").stat().st_mode & 0o777 == mode
     assert createRundir(made) == made
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigurationFailure, match="--rundir"):

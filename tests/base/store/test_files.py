@@ -11,6 +11,7 @@ import time
 import pytest
 
 from appion.base.failures import ConfigurationFailure
+from appion.base.records.process import readStartTime
 from appion.base.records.runfolder import (
     attemptsPath,
     eventsPath,
@@ -34,7 +35,6 @@ from appion.base.store.scratch import (
     cleanEndedJobs,
     cleanScratch,
     makeScratch,
-    readStartTime,
     workInScratch,
 )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import os
 import re
 import socket
 import ssl
@@ -14,11 +15,13 @@ import dask.config
 import psutil
 import pytest
 from cryptography.x509 import load_pem_x509_certificate
+from distributed import Client
 
 from appion.base.workers.cluster import constructCluster, redirectDaskLogs
-from appion.base.workers.doors import constructDashboard, constructSecurity, saveSecurity
+from appion.base.workers.doors import chooseFolder, constructDashboard, constructSecurity, saveSecurity
 from appion.base.workers.pool import Pool
 from tests.base.workers.slurm.test_cluster import SETTINGS
+from tests.stranger import asRoot, makeShared, runAsStranger
 
 #: Prints "in" if it gets in, at an address, with the files of a key.
 ATTACK = """
@@ -49,6 +52,40 @@ def breakIn(address, key=None):
     files = [str(key / f"{what}.pem") for what in ("ca_file", "cert", "key")] if key else []
     return subprocess.run([sys.executable, "-c", ATTACK, address, *files], capture_output=True, text=True,
                           timeout=600).stdout == "in"  # fmt: skip
+
+
+@asRoot
+def test_nothing_is_imported_from_where_somebody_else_may_write(monkeypatch, tmp_path):
+    """Dask has Python import from a folder in /tmp, before all others, whoever made it."""
+    with makeShared() as shared:
+        monkeypatch.setattr("tempfile.tempdir", str(shared))
+        monkeypatch.setenv("TMPDIR", str(shared))
+        theirs = [shared / "dask-scratch-space", shared / f"appion-dask-{os.getuid()}"]
+        for folder in theirs:
+            assert runAsStranger("umask 0; mkdir $1 $1/dask-scratch-space", folder).returncode == 0
+        with (
+            redirectDaskLogs(tmp_path / "logs"),
+            constructCluster(workers=1) as cluster,
+            Client(cluster) as client,
+        ):
+            client.wait_for_workers(1, timeout=600)
+            (worker,) = client.run(lambda dask_worker: [dask_worker.local_directory, *sys.path]).values()
+            scheduler = client.run_on_scheduler(lambda: list(sys.path))
+        found = [Path(path) for path in (*worker, *scheduler) if path.startswith(str(shared))]
+        assert found
+        for path in found:
+            assert not any(path.is_relative_to(folder) for folder in theirs), path
+        # in the shared folder there is only one more, and nobody else may look into it
+        (own,) = set(shared.iterdir()) - set(theirs)
+        assert (own.stat().st_uid, own.stat().st_mode & 0o777) == (0, 0o700)
+
+
+def test_the_site_chooses_where_dask_has_its_files(tmp_path):
+    with dask.config.set({"temporary-directory": str(tmp_path / "a")}):
+        assert chooseFolder() == str(tmp_path / "a" / f"appion-dask-{os.getuid()}")
+    own = chooseFolder(str(tmp_path / "b"))
+    assert own == str(tmp_path / "b" / f"appion-dask-{os.getuid()}")
+    assert chooseFolder(f"{own}/dask-scratch-space") == f"{own}/dask-scratch-space"
 
 
 def checkDoors(pool, folder):

@@ -12,6 +12,8 @@ import sys
 import time
 from typing import Any
 
+from appion.base.records.process import closeToEverybody
+
 #: Seconds after which a worker that has too little time left goes: its last answer is fetched by then.
 FAREWELL = 2.0
 
@@ -28,6 +30,7 @@ life: tuple[float, float] | None = None
 def dask_setup(_worker: object) -> None:
     """Called by Dask in the main thread of the worker process."""
     global life
+    closeToEverybody()
     signal.signal(signal.SIGTERM, lambda _number, _frame: os._exit(128 + signal.SIGTERM))
     life = calcLife()
     if os.environ.get("CUDA_VISIBLE_DEVICES", "NoDevFiles") not in ("", "NoDevFiles"):

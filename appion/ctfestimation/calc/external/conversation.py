@@ -18,7 +18,8 @@ from pexpect.fdpexpect import fdspawn
 from appion.base.failures import ImageFailure
 from appion.base.programs.blame import TAIL
 from appion.base.programs.output import LIMIT, describeFlood, findFlood, shortenOutput
-from appion.base.programs.run import Run, awaitEnd, blameKeeping, startProgram, writeAll
+from appion.base.programs.run import Run, awaitEnd, blameKeeping, startProgram
+from appion.base.store.files import createFile, writeAll
 from appion.ctfestimation.calc.external.prompts import ANSI, Prompt, findPrompt
 
 #: Seconds of silence after which a known question without a default, and an unknown question, count as asked.
@@ -95,7 +96,7 @@ def converse(
     in_time, flood = True, ""
     with (
         blameKeeping(command, output),
-        open(output, "wb", buffering=0) as file,
+        createFile(output) as file,
         _openTerminal() as (terminal, line),
         startProgram(command, cwd, line.fileno(), line.fileno(), noteStart, environment) as process,
     ):

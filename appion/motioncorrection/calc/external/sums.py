@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import os
-import warnings
 from pathlib import Path
 
 import mrcfile
 import numpy as np
 from numpy.typing import NDArray
 
-from appion.base.failures import ImageFailure
+from appion.base.failures import ImageFailure, NotReady
 from appion.base.records.program import Program
 from appion.base.records.stamp import addLabels
+from appion.base.retrieve.movies import readFrames, readMovieHeader
 
 #: Pixels by which a side may be shorter than calculated: programs cut sums to even and easily transformed sizes.
 SIDE_TOLERANCE = 2
@@ -55,20 +55,13 @@ def readMrc(path: Path, what: str) -> tuple[NDArray[np.float32], float]:
     if not path.exists():
         raise ImageFailure(f"there is no {what}")
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # programs are careless about the labels of their headers
-            with mrcfile.open(path, permissive=True) as mrc:
-                data, pixelsize = mrc.data, float(mrc.voxel_size.x)
-                if data is not None:
-                    data = np.array(data, dtype=np.float32)
-    except ValueError as error:
-        raise ImageFailure(f"the {what} is not a readable MRC file: {error}") from error
-    if data is None:
-        raise ImageFailure(f"the {what} is truncated: {path.stat().st_size} bytes do not hold what its header says")
-    data = data[0] if data.ndim == 3 and len(data) == 1 else data
-    if data.ndim != 2:
-        raise ImageFailure(f"the {what} is not one image but has the shape {data.shape}")
-    return data, pixelsize
+        header = readMovieHeader(path)
+        if (header.format, header.nframes) != ("mrc", 1):
+            raise ImageFailure(f"the {what} is not one MRC image but {header.nframes} frames, {header.format}")
+        (image,) = readFrames(header)
+    except NotReady as failure:
+        raise ImageFailure(f"the {what} is truncated: {failure.reason}") from failure
+    return np.asarray(image, np.float32), header.pixelsize
 
 
 def saveSum(path: Path, image: NDArray, pixelsize: float, program: Program | None = None) -> None:
