@@ -45,6 +45,7 @@ class Step:
             versions too.
         report: what the step says about a stored result beyond its rows (one line), or an empty string.
         measure: numbers of a stored result that have no column in the database, by name; noted with the event.
+        reads: path of the file that `calc` reads most of, which a worker may read ahead; empty: none is worth it.
         timeout: seconds after which `calc` gives up by itself; None: it may run for ever.
         isOver: whether the session has been declared finished; asked at each poll.
         isAborted: whether a person has ended the job on the web pages; asked about once a minute.
@@ -67,6 +68,7 @@ class Step:
     decode: Callable[[dict[str, Any]], Any]
     report: Callable[[Any], str] = lambda _result: ""
     measure: Callable[[Any], Mapping[str, float]] = lambda _result: {}
+    reads: Callable[[Any], str] = lambda _task: ""
     timeout: float | None = None
     isOver: Callable[[], bool] = lambda: False
     isAborted: Callable[[], bool] = lambda: False

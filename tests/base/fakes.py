@@ -148,7 +148,7 @@ class InlinePool:
     def describe(self) -> dict[str, Any]:
         return {"planned": self.planned, "in_sight": self.planned}
 
-    def submit(self, image_id: int, _attempt: int, calc: Any, params: Any, journal: str) -> None:
+    def submit(self, image_id: int, _attempt: int, calc: Any, params: Any, journal: str, reads: str = "") -> None:  # noqa: ARG002
         from appion.base.failures import InfrastructureFailure
 
         lost = type(self).lose is not None and type(self).lose(image_id)

@@ -94,6 +94,7 @@ class Command(Generic[J, R]):
             :func:`appion.base.workers.task.computeTask` writes the journal.
         store, decode, report, measure: see :class:`appion.base.step.Step`; `store` is given the run's row.
         decodeOptions: the options that a journal record was asked for with.
+        reads: the path of the file that a task reads most of; empty: none is worth reading ahead.
         reportRun: what is to be said at the end of a run that stores.
         constructLine: what a dry run prints of an image, beside its id.
     """
@@ -125,6 +126,7 @@ class Command(Generic[J, R]):
     decodeOptions: Callable[[dict[str, Any]], Any]
     report: Callable[[Any], str] = lambda _result: ""
     measure: Callable[[Any], Mapping[str, float]] = lambda _result: {}
+    reads: Callable[[Any], str] = lambda _task: ""
     reportRun: Callable[[R], None] = lambda _run: None
     constructLine: Callable[[Task[Any, Any], J], Mapping[str, object]]
 

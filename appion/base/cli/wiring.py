@@ -210,6 +210,7 @@ def constructStep(command: Command[J, R], job: J, run: R | None, job_id: int | N
         decode=command.decode,
         report=command.report,
         measure=command.measure,
+        reads=command.reads,
         timeout=setting(f"{command.step}.timeout"),
         isOver=lambda: isSessionDone(job.session.def_id),
         isAborted=lambda: isAborted(job_id),

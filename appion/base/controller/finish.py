@@ -117,6 +117,10 @@ def settleOutcome(run: Run, image_id: int, outcome: Outcome) -> None:
     """Decide what becomes of an exposure that came back from a worker."""
     where = {"host": outcome.host, "worker": outcome.worker, "seconds": round(outcome.seconds, 2)}
     failure = outcome.failure
+    if outcome.fetched:
+        where["fetched"] = round(outcome.fetched, 2)
+    if outcome.unfetched:
+        run.reporter.warn(run.exposures.names.get(image_id, ""), [f"not fetched ahead: {outcome.unfetched}"])
     if outcome.refused:
         giveBack(run, [image_id], "too little time left on the worker", **where)
         return

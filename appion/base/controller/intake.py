@@ -236,7 +236,7 @@ def handOver(run: Run, image_id: int, number: int, params: Any) -> None:
     try:
         run.pool.start()
         journal = str(journalPath(run.rundir, image_id))
-        run.pool.submit(image_id, number, run.step.calc, params, journal)
+        run.pool.submit(image_id, number, run.step.calc, params, journal, run.step.reads(params))
     except Exception as error:
         alive = run.pool.isAlive()
         of_dask = not alive or isinstance(error, (OSError, RuntimeError, TimeoutError, AssertionError))

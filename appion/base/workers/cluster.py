@@ -26,6 +26,7 @@ from appion.base.workers.doors import (
     constructSecurity,
 )
 from appion.base.workers.scaling import Demand
+from appion.base.workers.stage import constructStager
 from appion.base.workers.starting import constructStartFailure, ensureFiles
 from appion.base.workers.supply import Supply
 
@@ -102,6 +103,7 @@ def checkCluster(gpus: tuple[int, ...] = (), timeout: float | None = None) -> st
     kind = setting("cluster")
     if kind not in CLUSTERS:
         raise ConfigurationFailure(f"setting appion.cluster is {kind!r}", f"one of: {', '.join(CLUSTERS)}")
+    constructStager()
     if kind == "slurm":
         from appion.base.workers.slurm.script import checkJobs
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
 
+import dask
 from distributed import Client, Future
 from distributed.core import Status
 
@@ -22,6 +23,7 @@ from appion.base.workers.fetch import fetchAll
 from appion.base.workers.nodes import Nodes
 from appion.base.workers.scaling import Demand
 from appion.base.workers.slurm import jobworker
+from appion.base.workers.stage import NOTE, constructStager
 from appion.base.workers.task import Outcome, runTask
 
 if TYPE_CHECKING:
@@ -84,6 +86,8 @@ class Pool:
             if self._nodes is not None:
                 self._cluster.nodes = self._nodes
             self._client = Client(self._cluster, set_as_default=False)
+            if stager := constructStager():
+                self._client.register_plugin(stager)
             self._resting = False
 
     @property
@@ -110,17 +114,18 @@ class Pool:
         return time.monotonic() - self._worked > WORKERLESS
 
     def submit(
-        self, image_id: int, attempt: int, calc: Callable[[Any], Any], params: Any, journal: str = ""
+        self, image_id: int, attempt: int, calc: Callable[[Any], Any], params: Any, journal: str = "", reads: str = ""
     ) -> None:
-        """Hand one exposure to the workers; `journal`: where its record will be."""
+        """Hand one exposure to the workers; `journal`: where its record will be; `reads`: its movie."""
         assert self._client is not None
         key = f"{self._prefix}-{image_id}-{attempt}-{next(self._counter)}"
         avoided = self._avoided.pop(image_id, None)
         others = [address for address in list(self._scheduler.workers) if address != avoided] if avoided else None
-        future = self._client.submit(
-            runTask, calc, params, journal, self._demand.needed, key=key, pure=False, retries=0,
-            workers=others or None, allow_other_workers=bool(others),
-        )  # fmt: skip
+        with dask.annotate(**{NOTE: reads}):
+            future = self._client.submit(
+                runTask, calc, params, journal, self._demand.needed, reads, key=key, pure=False, retries=0,
+                workers=others or None, allow_other_workers=bool(others),
+            )  # fmt: skip
         self.flights[image_id] = Flight(future, time.monotonic())
         future.add_done_callback(lambda done: self._completed.put((image_id, done)))
 

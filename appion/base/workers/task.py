@@ -12,6 +12,7 @@ from appion.base.failures import Failure, classifyException
 from appion.base.records.task import Computed, Task, encodeComputed
 from appion.base.store.journal import saveResult
 from appion.base.workers.slurm import jobworker
+from appion.base.workers.stage import Fetch, deliverFile, redirect
 
 
 @dataclass(frozen=True)
@@ -28,30 +29,37 @@ class Outcome:
     seconds: float = 0.0
     address: str = ""  # of the worker, as Dask calls it
     refused: bool = False
+    fetched: float = 0.0  # seconds that its movie was read ahead
+    unfetched: str = ""  # why it could not be
 
 
-def runTask(calc: Callable[[Any], Any], params: Any, journal: str = "", needed: float = 0.0) -> Outcome:
+def runTask(
+    calc: Callable[[Any], Any], params: Any, journal: str = "", needed: float = 0.0, reads: str = ""
+) -> Outcome:
     """Run `calc` and return its result or its failure, classified here where the traceback is at hand.
 
     Dask runs a task again if its worker is lost before the result was fetched. If there is a record at the path
     `journal` by then, nothing is computed and the result is None: it is in the record. A worker whose job ends in less
-    than `needed` seconds takes nothing and goes.
+    than `needed` seconds takes nothing and goes. The file `reads` is read where it was fetched to, if it was.
     """
     host, start = os.environ.get("SLURMD_NODENAME") or os.uname().nodename, time.monotonic()
     worker = os.environ.get("SLURM_JOB_ID") or os.environ.get("APPION_WORKER", "")
-    result, failure = None, None
+    result, failure, fetch = None, None, Fetch(None)
     if journal and os.path.exists(journal):
         return Outcome(host=host, worker=worker)
     if not jobworker.hasTime(needed):
         jobworker.retireSoon()
         return Outcome(host=host, worker=worker, refused=True)
     try:
-        result = calc(params)
+        with deliverFile(reads) as fetch:
+            start = time.monotonic()
+            result = calc(redirect(params, reads, fetch.copy))
     except (Exception, SystemExit) as error:
         failure = classifyException(error, host)
         failure.host = failure.host or host
     found = jobworker.findWorker()
-    return Outcome(result, failure, host, worker, time.monotonic() - start, found.address if found else "")
+    return Outcome(result, failure, host, worker, time.monotonic() - start, found.address if found else "",
+                   fetched=fetch.seconds, unfetched=fetch.trouble)  # fmt: skip
 
 
 def computeTask(calc: Callable[[Any], Any], task: Task[Any, Any]) -> Computed[Any, Any]:

@@ -211,6 +211,7 @@ MOTIONCOR_COMMAND = Command(
     decode=decodeResult,
     decodeOptions=decodeOptions,
     report=reportResult,
+    reads=lambda task: task.params.movie,
     constructLine=constructLine,
 )
 
