@@ -50,6 +50,7 @@ def recoverRun(run: Run) -> None:
     done = set(askDatabase(run, run.step.retrieveDone))
     run.proven = bool(done)
     attempts = readAttempts(run.rundir)
+    run.lock.check()  # what was not there would be forgotten
     cleanLeftovers(run)
     removeTemporaries(run.rundir / ".appion")
     removeTemporaries(run.rundir / ".appion" / "journal")
@@ -93,7 +94,8 @@ def cleanLeftovers(run: Run, image_id: int | None = None) -> None:
         try:
             lines = cleanScratch(root, image_id) if root else []
         except OSError as error:
-            logger.warning("cannot look for what was left in %s: %s", root, error)
+            if run.reporter.rarely.isNews(f"leftovers in {root}", str(error)):
+                logger.warning("cannot look for what was left in %s: %s", root, error)
             continue
         for line in lines:
             logger.info("%s", line)
@@ -123,6 +125,7 @@ def settleOutcome(run: Run, image_id: int, outcome: Outcome) -> None:
         try:
             if outcome.result is None:
                 raise InfrastructureFailure("the worker found a journal record that is not to be seen from here")
+            run.lock.check()
             saveResult(run.rundir, image_id, run.step.encode(outcome.result))
         except Exception as error:
             failure = classifyException(error, outcome.host)
@@ -197,7 +200,11 @@ def storeResult(run: Run, image_id: int) -> None:
         return
     start, name = time.monotonic(), run.exposures.names.get(image_id, "")
     try:
+        run.lock.check()
         record = readResult(run.rundir, image_id)
+        if record is None:  # really, or with all that is in the run folder
+            run.lock.check()
+            record = readResult(run.rundir, image_id)
         if record is None:
             raise ImageFailure(f"the journal record of image {image_id} is gone", "it is computed again")
         result = run.step.decode(record)
@@ -256,12 +263,8 @@ def saveChanges(run: Run) -> None:
     """Write failures to the run folder if any changed."""
     if not run.exposures.attempts_changed:
         return
-    try:
-        saveAttempts(run.rundir, run.exposures.attempts.values())
-    except OSError as error:
-        logger.error("cannot write failures of %s: %s; trying again", run.rundir, error)
-        return
-    run.exposures.attempts_changed = False
+    if run.reporter.write("failures", lambda: saveAttempts(run.rundir, run.exposures.attempts.values())):
+        run.exposures.attempts_changed = False
 
 
 def settleLost(run: Run) -> None:

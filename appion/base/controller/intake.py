@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import time
+from functools import partial
 from typing import Any
 
 from appion.base.calc.pace import calcReasonGroup
@@ -22,6 +23,7 @@ from appion.base.failures import (
 )
 from appion.base.records.runfolder import journalPath
 from appion.base.retrieve.attempts import takeRetryRequests
+from appion.base.workers.task import workInside
 
 logger = logging.getLogger(__name__)
 
@@ -103,8 +105,10 @@ def takeRequests(run: Run) -> None:
     try:
         requests = takeRetryRequests(run.rundir)
     except OSError as error:
-        logger.warning("requests to retry cannot be read: %s; trying again", error)
+        if run.reporter.rarely.isNews("requests", str(error)):
+            logger.warning("requests to retry cannot be read: %s; trying again", error)
         return
+    run.reporter.rarely.clear("requests")
     for ids in requests:
         for image_id in run.exposures.retry(ids):
             run.reporter.event("retry", image=image_id, name=run.exposures.names.get(image_id, ""))
@@ -318,7 +322,8 @@ def handOver(run: Run, image_id: int, number: int, params: Any) -> None:
     try:
         run.pool.start()
         journal = str(journalPath(run.rundir, image_id))
-        run.pool.submit(image_id, number, run.step.calc, params, journal)
+        calc = partial(workInside, run.lock.belonging, run.step.calc)
+        run.pool.submit(image_id, number, calc, params, journal)
     except Exception as error:
         alive = run.pool.isAlive()
         of_dask = not alive or isinstance(error, (OSError, RuntimeError, TimeoutError, AssertionError))

@@ -30,13 +30,13 @@ def tryLock(fd: int, path: Path, shared: bool = False) -> bool:
     return True
 
 
-def encodeHolder(host: str, pid: int, since: float) -> bytes:
-    """What the holder writes into the file; `since` in seconds since the epoch."""
-    return json.dumps({"host": host, "pid": pid, "since": since}).encode()
+def encodeHolder(host: str, pid: int, since: float, word: str = "") -> bytes:
+    """What the holder writes into the file; `since` in seconds since the epoch, `word` of its own (see belonging)."""
+    return json.dumps({"host": host, "pid": pid, "since": since, "word": word}).encode()
 
 
 def readHolder(fd: int) -> dict[str, Any]:
-    """Host, pid and since as they stand in the open file; empty if that cannot be read."""
+    """Host, pid, since and word as they stand in the open file; empty if that makes no sense. Raises OSError."""
     try:
         holder = json.loads(os.pread(fd, 4096, 0))
         return holder if isinstance(holder, dict) else {}

@@ -13,6 +13,8 @@ from appion.base.store.files import writeAtomically
 def saveResult(rundir: Path | str, image_id: int, record: dict[str, Any]) -> None:
     """Write (or replace) the record of one image; from then on its result is never computed again.
 
+    The caller knows that the run folder is there: in the place of one that is away another would be made.
+
     Raises:
         OSError: disk full and the like; nothing half-written is left.
     """

@@ -14,7 +14,7 @@ from collections.abc import Container, Iterator
 from pathlib import Path
 
 from appion.base.failures import classifyException
-from appion.base.records.runfolder import scratchFolder
+from appion.base.records.runfolder import FOLDER, scratchFolder
 from appion.base.store.files import writeAtomically
 
 OWNER = "owner.json"
@@ -42,12 +42,21 @@ def makeScratch(root: Path | str, name: int | str) -> Path:
     while True:
         scratch = Path(root) / f"{name}-{host.split('.')[0]}-{os.getpid()}-{next(_counter)}"
         try:
-            scratch.mkdir(parents=True)
+            _makeRoot(scratch.parent)
+            scratch.mkdir()
             break
         except FileExistsError:
             continue
     saveOwner(scratch)
     return scratch
+
+
+def _makeRoot(root: Path) -> None:
+    """Make the folder of the scratch folders, but no run folder: where there is none it is away."""
+    if root.parent.name == FOLDER:
+        root.mkdir(exist_ok=True)
+    else:
+        root.mkdir(parents=True, exist_ok=True)
 
 
 @contextlib.contextmanager

@@ -45,12 +45,12 @@ def calcCTF(params: CTFParams) -> CTFResult:
 
 def _estimate(params: CTFParams, scratch: Path, host: str) -> CTFResult:
     for folder in ("logfiles", "opimages") if params.folder else ():
-        Path(params.folder, folder).mkdir(parents=True, exist_ok=True)
+        Path(params.folder, folder).mkdir(exist_ok=True)  # in a folder that is there, else it is away
     warnings = checkInput(params)
     started = time.time()
     log = Path(params.folder, "logfiles", f"{params.name}.log") if params.folder else None
     folders = (scratch, *(Path(params.folder, name) for name in ("logfiles", "opimages") if params.folder))
-    with followProgram(params.program, constructArgv(params), scratch / OUTPUT, log, folders):
+    with followProgram(params.program, constructArgv(params), scratch / OUTPUT, log, folders, (params.input,)):
         run = {"gctf": runGctf, "gctffind": runGctffind}.get(params.program.kind, runCtffind)
         estimate = run(params, scratch)
     fit = estimate.fit
