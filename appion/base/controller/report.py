@@ -107,13 +107,14 @@ class Reporter:
             self._check()
             write()
         except (OSError, InfrastructureFailure) as error:
-            if self.rarely.isNews(what, str(error)):
+            reason = error.strerror or str(error) if isinstance(error, OSError) else str(error)
+            self._unwritable[what] = reason
+            if self.rarely.isNews("writing", reason):
                 logger.error("cannot write %s of %s: %s; trying again", what, self.rundir, error)
-            self._unwritable[what] = str(error)
             return False
         self._unwritable.pop(what, None)
-        if self.rarely.clear(what):
-            logger.info("%s of %s can be written again", what, self.rundir)
+        if not self._unwritable and self.rarely.clear("writing"):
+            logger.info("%s can be written again", self.rundir)
         return True
 
     def update(

@@ -6,7 +6,10 @@ or computed anew there.
 
 from __future__ import annotations
 
+import contextlib
 import os
+from collections.abc import Iterator
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,6 +55,34 @@ class Belonging:
             raise constructAway(self.rundir, NOTHING)
         if found.word != self.word:
             raise constructAway(self.rundir, OTHER)
+
+    @contextlib.contextmanager
+    def expect(self) -> Iterator[None]:
+        """For the time of a `with` block, in which :func:`checkExpected` asks for this run folder.
+
+        Raises:
+            InfrastructureFailure: it is away at the beginning.
+        """
+        self.check()
+        before = _expected.set(self)
+        try:
+            yield
+        finally:
+            _expected.reset(before)
+
+
+#: The run folder that is expected in this thread.
+_expected: ContextVar[Belonging | None] = ContextVar("expected", default=None)
+
+
+def checkExpected(rundir: Path | str) -> None:
+    """Raise InfrastructureFailure if `rundir` is to be known by what a worker was told of it, and is another or away.
+
+    To be called before something is made in a run folder.
+    """
+    expected = _expected.get()
+    if expected is not None and os.path.abspath(expected.rundir) == os.path.abspath(rundir):
+        expected.check()
 
 
 def readBelonging(rundir: Path | str) -> Belonging | None:

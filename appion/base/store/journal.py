@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from appion.base.records.belonging import checkExpected
 from appion.base.records.runfolder import journalPath
 from appion.base.store.files import writeAtomically
 
@@ -13,11 +14,11 @@ from appion.base.store.files import writeAtomically
 def saveResult(rundir: Path | str, image_id: int, record: dict[str, Any]) -> None:
     """Write (or replace) the record of one image; from then on its result is never computed again.
 
-    The caller knows that the run folder is there: in the place of one that is away another would be made.
-
     Raises:
         OSError: disk full and the like; nothing half-written is left.
+        InfrastructureFailure: this is a worker that was told of a run folder which is away: nothing is made then.
     """
+    checkExpected(rundir)
     path = journalPath(rundir, image_id)
     path.parent.mkdir(parents=True, exist_ok=True)
     writeAtomically(path, json.dumps(record, separators=(",", ":")))

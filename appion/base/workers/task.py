@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from appion.base.failures import Failure, classifyException
-from appion.base.records.belonging import Belonging, readBelonging
+from appion.base.records.belonging import Belonging
 from appion.base.records.task import Computed, Task, encodeComputed
 from appion.base.store.journal import saveResult
 from appion.base.workers.slurm import jobworker
@@ -61,8 +61,8 @@ def workInside(rundir: Belonging, calc: Callable[[Any], Any], params: Any) -> An
     Raises:
         InfrastructureFailure: it is away, or another one is in its place; Exception: what `calc` raises.
     """
-    rundir.check()
-    return calc(params)
+    with rundir.expect():
+        return calc(params)
 
 
 def computeTask(calc: Callable[[Any], Any], task: Task[Any, Any]) -> Computed[Any, Any]:
@@ -70,11 +70,8 @@ def computeTask(calc: Callable[[Any], Any], task: Task[Any, Any]) -> Computed[An
 
     Raises:
         Exception: what `calc` raises; OSError: the record cannot be written, and nothing half-written is left.
-        InfrastructureFailure: the run folder is away, or was meanwhile.
+        InfrastructureFailure: the run folder is away by then.
     """
-    rundir = readBelonging(task.origin.rundir)
     computed = Computed(task.origin, calc(task.params))
-    if rundir is not None:
-        rundir.check()
     saveResult(task.origin.rundir, task.origin.image_id, encodeComputed(computed))
     return computed
