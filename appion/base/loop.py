@@ -20,6 +20,7 @@ from appion.base.config import setting
 from appion.base.controller.demand import tellPool
 from appion.base.controller.ending import describeStall, findDeadEnd, judgeRun
 from appion.base.controller.finish import (
+    cleanFailed,
     closeWorkers,
     giveBack,
     recoverRun,
@@ -159,6 +160,8 @@ def tryTurn(run: Run) -> bool:
     """
     try:
         run.lock.check()
+        if run.folder.began is not None:
+            cleanFailed(run)
         more = takeTurn(run)
     except (OSError, InfrastructureFailure) as error:
         failure = classifyException(error)

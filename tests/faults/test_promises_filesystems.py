@@ -25,6 +25,7 @@ from appion.base.cli.logs import closeLogging, setupLogging
 from appion.base.failures import ImageFailure, InfrastructureFailure, NotReady, classifyException
 from appion.base.records.belonging import Belonging, readBelonging
 from appion.base.retrieve import access
+from appion.base.retrieve.attempts import readAttempts
 from appion.base.retrieve.events import readEvents
 from appion.base.retrieve.movies import readMovieHeader
 from appion.base.retrieve.settled import checkSettled
@@ -38,6 +39,7 @@ from appion.cli import main
 from tests.base.fakes import Lab, fast, inline, lab
 from tests.base.programs.disks import fillDisk, mountDisk
 from tests.base.running import waitUntil
+from tests.faults.test_daemon_kill import DAEMON, ROOT, checkOnce, count
 from tests.faults.test_promises_files import BadDisk, checkAllDoneOnce, run, spoil
 
 __all__ = ["fast", "inline", "lab"]
@@ -289,6 +291,36 @@ def test_P10_a_full_run_folder_is_told_of_once_and_by_status(place, capsys):
         stored = Counter(event["image"] for event in readEvents(rundir) if event["what"] == "stored")
         assert stored == dict.fromkeys(range(1, 31), 1)
         assert readStatus(rundir).get("unwritable") is None
+
+
+def test_P10_real_workers_on_a_mount_that_is_gone_and_on_a_disk_that_is_full(tmp_path, capsys):
+    """Nothing is made on the bare mount point, what was computed is not computed again, and little is said."""
+    rundir, said = tmp_path / "run", tmp_path / "said"
+    with mountDisk(rundir, 16), open(said, "w") as err:
+        command = [sys.executable, str(DAEMON), str(tmp_path), "30", "0.1", "wait=1"]
+        env = os.environ | {"PYTHONPATH": str(ROOT), "DASK_APPION__QUIT_AFTER_IDLE": "1"}
+        daemon = subprocess.Popen(command, stdout=err, stderr=err, env=env)
+        try:
+            waitUntil(lambda: len(count(tmp_path, "marker")) >= 5)
+            mountBare(rundir)
+            waitUntil(lambda: "does not answer, trying again: the run folder" in said.read_text())
+            made = os.listdir(rundir)
+            subprocess.run(["umount", "--lazy", rundir], check=True)
+            waitUntil(lambda: len(count(tmp_path, "marker")) >= 12)
+            fillDisk(rundir)
+            waitUntil(lambda: "No space left" in said.read_text())
+            assert main(["status", str(rundir)]) == 1
+            assert capsys.readouterr().out.startswith(f"TROUBLE: the disk of {rundir} is full: ")
+            (rundir / "filler").unlink()
+            assert daemon.wait(600) == 0, said.read_text()
+        finally:
+            daemon.kill()
+            daemon.wait()
+        checkOnce(tmp_path, 30)
+        assert made == []
+        assert not any(attempt.count for attempt in readAttempts(rundir).values())
+        assert "the worker died" not in said.read_text()
+        assert len(said.read_text().splitlines()) < 60, said.read_text()
 
 
 def test_status_of_a_full_disk(tmp_path, capsys):

@@ -85,14 +85,16 @@ def finishStored(run: Run, ids: Sequence[int]) -> None:
         removeResult(run.rundir, image_id)
 
 
-def cleanLeftovers(run: Run, image_id: int | None = None) -> None:
+def cleanLeftovers(run: Run, image_id: int | None = None, workers: bool = True) -> None:
     """Remove scratch folders (of one exposure) that nobody works in any more and end programs that outlived theirs.
+
+    So too the `workers` that they belong to, but for those that have told themselves that they are done.
 
     What cannot be reached is left to the next start.
     """
     for root in {calcScratchRoot(run.rundir), run.options.scratch}:
         try:
-            lines = cleanScratch(root, image_id) if root else []
+            lines = cleanScratch(root, image_id, workers) if root else []
         except OSError as error:
             if run.reporter.rarely.isNews(f"leftovers in {root}", str(error)):
                 logger.warning("cannot look for what was left in %s: %s", root, error)
@@ -100,6 +102,13 @@ def cleanLeftovers(run: Run, image_id: int | None = None) -> None:
         for line in lines:
             logger.info("%s", line)
             run.reporter.event("cleaned", image=image_id, reason=line)
+
+
+def cleanFailed(run: Run) -> None:
+    """Remove what exposures left in a folder that was away when their failures were noted."""
+    for image_id, attempt in run.exposures.attempts.items():
+        if attempt.kind == "infrastructure" and run.exposures.phase.get(image_id) is Phase.BACKING_OFF:
+            cleanLeftovers(run, image_id, workers=False)
 
 
 def discardRecord(run: Run, image_id: int, reason: str) -> None:
@@ -117,7 +126,7 @@ def settleOutcome(run: Run, image_id: int, outcome: Outcome) -> None:
         giveBack(run, [image_id], "too little time left on the worker", **where)
         return
     if isinstance(failure, InfrastructureFailure):
-        cleanLeftovers(run, image_id)
+        cleanLeftovers(run, image_id, workers=not outcome.address)
     recorded = os.path.exists(journalPath(run.rundir, image_id))  # False also where the file system does not answer
     if isinstance(failure, InfrastructureFailure) and recorded:
         failure = None  # the worker was lost after it had finished
@@ -241,6 +250,7 @@ def removeRecord(run: Run, image_id: int) -> None:
     """Remove the record of what is stored and told. Raises InfrastructureFailure: that alone is to be repeated."""
     try:
         removeResult(run.rundir, image_id)
+        run.lock.check()  # what is not there may only be away
     except OSError as error:
         raise InfrastructureFailure(f"cannot remove the journal record of image {image_id}: {error}") from error
 

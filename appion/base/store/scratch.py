@@ -111,11 +111,12 @@ def readStartTime(pid: int) -> int | None:
     return int(text.rpartition(")")[2].split()[19])
 
 
-def cleanScratch(root: Path | str, image_id: int | None = None) -> list[str]:
+def cleanScratch(root: Path | str, image_id: int | None = None, workers: bool = True) -> list[str]:
     """Remove the scratch folders that processes of this host left under `root`, ending what still runs in them.
 
     To be called by whoever holds the lock of the run, with `image_id` for an exposure that nobody works on any more.
-    Folders of other hosts and of this very process are left alone.
+    Folders of other hosts and of this very process are left alone, and without `workers` a worker that lives: it may
+    have told itself that it failed, and work on another one by now.
 
     Returns:
         One line for each folder: what was done.
@@ -134,7 +135,7 @@ def cleanScratch(root: Path | str, image_id: int | None = None) -> list[str]:
         killed = [
             what
             for what, leader, started in (
-                ("worker", owner.get("pid"), owner.get("started")),
+                ("worker", workers and owner.get("pid"), owner.get("started")),
                 ("program", owner.get("program"), owner.get("program_started")),
             )
             if leader and _endProcess(leader, started, scratch, session=what == "program")
