@@ -264,6 +264,7 @@ def noteUnstored(run: Run, image_id: int, error: Exception) -> None:
     failure: Failure = classifyException(error)
     if isinstance(failure, InfrastructureFailure):
         raise failure from error
+    run.lock.check()  # files that are missing may be away with it
     if isinstance(error, ImageFailure):
         discardRecord(run, image_id, failure.reason)
     noteFailure(run, image_id, failure, during=STORING)

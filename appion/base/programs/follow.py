@@ -77,7 +77,7 @@ def _blameDisk(failure: Failure, before: Before, inputs: Sequence[str]) -> Failu
     try:
         _checkFolders(before)
         for folder in before:
-            _tryFolder(folder)
+            tryFolder(folder)
         for path in inputs:
             with readFile(path), open(path, "rb") as file:
                 file.read(1)
@@ -89,7 +89,8 @@ def _blameDisk(failure: Failure, before: Before, inputs: Sequence[str]) -> Failu
     return failure
 
 
-def _tryFolder(folder: Path) -> None:
+def tryFolder(folder: Path) -> None:
+    """Raise InfrastructureFailure if a folder cannot be written to."""
     try:
         tryWriting(folder)
     except OSError as error:

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 from appion.base.programs.follow import followProgram
+from appion.base.records.belonging import checkExpected
 from appion.base.store.files import moveFile
 from appion.base.store.scratch import workInScratch
 from appion.ctfestimation.calc.external.analysis import analyseFit
@@ -44,8 +45,10 @@ def calcCTF(params: CTFParams) -> CTFResult:
 
 
 def _estimate(params: CTFParams, scratch: Path, host: str) -> CTFResult:
+    if params.folder:
+        checkExpected(params.folder)
     for folder in ("logfiles", "opimages") if params.folder else ():
-        Path(params.folder, folder).mkdir(exist_ok=True)  # in a folder that is there, else it is away
+        Path(params.folder, folder).mkdir(parents=True, exist_ok=True)
     warnings = checkInput(params)
     started = time.time()
     log = Path(params.folder, "logfiles", f"{params.name}.log") if params.folder else None
