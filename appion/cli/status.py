@@ -12,6 +12,9 @@ from appion.base.controller.report import formatDuration, splitRunning
 from appion.base.records.program import Program
 from appion.base.retrieve.status import Condition, describeHolder, judgeRun
 
+#: The first line where all is well, by the state of the daemon.
+WELL = {"starting": "WELL: starting", "stopping": "WELL: stopping, waiting for what runs"}
+
 
 def showStatus(rundir: Path, as_json: bool) -> int:
     """Print how a run is doing; exit code 0 well, 1 trouble, 2 not running."""
@@ -63,7 +66,7 @@ def describeVerdict(condition: Condition) -> list[str]:
     lines = [f"TROUBLE: {full}".rstrip(), *(f"  ! {line}" for line in condition.trouble if line != full)]
     if not condition.trouble:
         state = "starting" if not status or (holder and status["state"] == "ended") else status["state"]
-        lines = ["WELL: stopping, waiting for what runs" if state == "stopping" else f"WELL: {state}"]
+        lines = [WELL.get(state, "WELL: running")]
     if holder is not None:
         what = "what follows is of the one before" if status else "it has written no status so far"
         lines.append(f"  {describeHolder(holder)}; {what}")

@@ -341,6 +341,14 @@ def test_status_of_a_full_disk(tmp_path, capsys):
         assert f"the disk of {rundir} is full" in capsys.readouterr().err
 
 
+def test_status_of_a_folder_that_may_not_be_read(place, capsys):
+    with asNobody():
+        (place / "run").mkdir(mode=0)
+        assert main(["status", str(place / "run")]) == 2
+        said = capsys.readouterr().err
+    assert said.startswith(f"appion status: {place}/run/.appion/lock: Permission denied")
+
+
 @pytest.mark.usefixtures("fast", "inline")
 def test_status_of_an_earlier_daemon_is_not_that_of_this_one(lab, capsys):
     from tests.base.cli.test_command import heldElsewhere

@@ -152,7 +152,7 @@ def runCommand(body: Callable[[], int | None]) -> int:
         if sinedon.isDatabaseAway(error):
             logger.error("the database does not answer: %s", error)
         elif classifyException(error).kind == "infrastructure":
-            logger.error("%s: %s", type(error).__name__, error)
+            logger.error("%s", classifyException(error, os.uname().nodename))
         else:
             logger.exception("unexpected: %s: %s", type(error).__name__, error)
         return 1

@@ -58,7 +58,8 @@ def readStatus(rundir: Path | str) -> dict[str, Any]:
         what = "is not a folder" if not Path(rundir).is_dir() else "has no .appion/status.json: nothing ran there yet"
         if lockPath(rundir).exists():
             what = "has no .appion/status.json: what began there could not write it, or has just begun"
-        raise ConfigurationFailure(f"{rundir} {what}", "give the run folder (--rundir of the program)") from None
+        remedy = "give the run folder (--rundir of the program); is its file system mounted?"
+        raise ConfigurationFailure(f"{rundir} {what}", remedy) from None
     except ValueError as error:
         raise ConfigurationFailure(f"{statusPath(rundir)} cannot be read: {error}", "is the disk full?") from error
 
