@@ -6,7 +6,6 @@ that is raised is sorted by :func:`classifyException`.
 
 from __future__ import annotations
 
-import errno
 import traceback
 from dataclasses import dataclass
 
@@ -66,24 +65,19 @@ class ConfigurationFailure(Failure):
     kind = "configuration"
 
 
-#: Errors of the operating system that say nothing about the image that met them.
-INFRASTRUCTURE_ERRNOS = frozenset(
-    {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ESTALE, errno.ENOMEM, errno.EROFS, errno.EMFILE, errno.ENFILE,
-     errno.EAGAIN, errno.ETIMEDOUT, errno.ECONNREFUSED, errno.ECONNRESET, errno.EHOSTDOWN, errno.EHOSTUNREACH}
-)
-
-
 def classifyException(error: BaseException, host: str = "") -> Failure:
     """Return `error` as one of the four classes; a :class:`Failure` is returned as it is.
 
-    Operating system errors in :data:`INFRASTRUCTURE_ERRNOS` and a lack of memory are infrastructure; everything else is
-    held against the image, with the end of the traceback as its log tail.
+    What the operating system refuses (an OSError with a number, whatever the number) and a lack of memory are the
+    host's. Whoever reads an exposure's own files finds out before that whether only these cannot be read
+    (:func:`appion.base.retrieve.access.judgeAccess`). Everything else is held against the image, with the end of the
+    traceback as its log tail.
     """
     if isinstance(error, Failure):
         return error
     tail = "".join(traceback.format_exception(error))[-4000:]
     reason = f"{type(error).__name__}: {error}".splitlines()[0]
-    if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno in INFRASTRUCTURE_ERRNOS):
+    if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno is not None):
         remedy = f"look after the disks and the memory of {host or 'this host'}; it is tried again"
         return InfrastructureFailure(reason, remedy, host=host, log_tail=tail)
     return ImageFailure(reason, host=host, log_tail=tail)

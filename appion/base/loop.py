@@ -20,6 +20,7 @@ from appion.base.config import setting
 from appion.base.controller.demand import tellPool
 from appion.base.controller.ending import describeStall, findDeadEnd, judgeRun
 from appion.base.controller.finish import (
+    cleanFailed,
     closeWorkers,
     giveBack,
     recoverRun,
@@ -35,7 +36,7 @@ from appion.base.controller.report import Reporter, describeProgram
 from appion.base.controller.rest import calcStatusInterval, noteWork, restWorkers
 from appion.base.controller.run import DatabaseAway, LoopOptions, Run
 from appion.base.controller.state import Exposures, Limits, Phase
-from appion.base.failures import classifyException
+from appion.base.failures import InfrastructureFailure, classifyException
 from appion.base.step import Step
 from appion.base.store.lock import RunLock, acquireLock
 from appion.base.store.metrics import serveMetrics
@@ -89,7 +90,7 @@ def runLoop(
     line = Line(options.order, setting("backlog_share"))  # an unknown order is an error now, not at the first exposure
     with contextlib.ExitStack() as stack:
         if lock is None:
-            stack.enter_context(acquireLock(rundir))
+            lock = stack.enter_context(acquireLock(rundir))
         stack.enter_context(redirectDaskLogs(rundir / "logs"))
         (rundir / ".appion" / "journal").mkdir(parents=True, exist_ok=True)
         run = Run(
@@ -98,7 +99,10 @@ def runLoop(
             options=options,
             exposures=Exposures(lambda: Line(line.order, line.share), readLimits(options.wait)),
             pool=Pool(lambda: constructCluster(options.gpus, options.workers, rundir), planned, step.name),
-            reporter=Reporter(rundir, step.name, options.commit, session=options.session, external=step.program),
+            reporter=Reporter(
+                rundir, step.name, options.commit, session=options.session, external=step.program, check=lock.check
+            ),
+            lock=lock,
             isDatabaseAway=isDatabaseAway or isSinedonAway,
             reconnect=reconnect or closeSinedon,
         )
@@ -148,10 +152,16 @@ def takeTurns(run: Run) -> str:
 
 
 def tryTurn(run: Run) -> bool:
-    """A turn. If a file system does not answer it is broken off, which harms nothing, and taken again after a pause."""
+    """A turn. If a file system does not answer it is broken off, which harms nothing, and taken again after a pause.
+
+    None is taken in another folder than the one that the run began in.
+    """
     try:
+        run.lock.check()
+        if run.folder.began is not None:
+            cleanFailed(run)
         more = takeTurn(run)
-    except OSError as error:
+    except (OSError, InfrastructureFailure) as error:
         failure = classifyException(error)
         if failure.kind != "infrastructure":
             raise
@@ -160,6 +170,7 @@ def tryTurn(run: Run) -> bool:
             run.reporter.event("paused", reason=failure.reason)
         return False
     if run.folder.clear():
+        logger.info("the file system answers again")
         run.reporter.event("resumed")
     return more
 

@@ -68,6 +68,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Failure as failure:
         show(f"appion {args.command}: {failure}", file=sys.stderr)
         return 2
+    except OSError as error:
+        if isinstance(error, BrokenPipeError) or error.errno is None:
+            raise
+        remedy = "look at its mount and its rights"
+        show(f"appion {args.command}: {error.filename or 'a file'}: {error.strerror or error} ({remedy})",
+             file=sys.stderr)  # fmt: skip
+        return 2
 
 
 def dispatch(args: argparse.Namespace) -> int:

@@ -10,7 +10,10 @@ from appion.base.calc.plain import formatJson
 from appion.base.cli.screen import show
 from appion.base.controller.report import formatDuration, splitRunning
 from appion.base.records.program import Program
-from appion.base.retrieve.status import Condition, judgeRun
+from appion.base.retrieve.status import Condition, describeHolder, judgeRun
+
+#: The first line where all is well, by the state of the daemon.
+WELL = {"starting": "WELL: starting", "stopping": "WELL: stopping, waiting for what runs"}
 
 
 def showStatus(rundir: Path, as_json: bool) -> int:
@@ -26,7 +29,10 @@ def showStatus(rundir: Path, as_json: bool) -> int:
 
 def describeCondition(rundir: Path, condition: Condition) -> list[str]:
     """The verdict first, then the numbers, then what to do."""
-    status, counts = condition.status, condition.status["counts"]
+    status = condition.status
+    if not status:
+        return describeVerdict(condition)
+    counts = status["counts"]
     lines = [*describeVerdict(condition), f"  {describeWhere(status)}"]
     lines += [f"  program: {describeExternal(status['external'])}"] if status.get("external") else []
     lines += [f"  {describeCounts(status)}"]
@@ -47,18 +53,24 @@ def describeCondition(rundir: Path, condition: Condition) -> list[str]:
 
 
 def describeVerdict(condition: Condition) -> list[str]:
-    """One line, and one more for each trouble."""
-    status = condition.status
+    """One line, which says it if the disk is full, one more for each other trouble, and who really holds the run."""
+    status, holder, full = condition.status, condition.holder, condition.full
     if not condition.running:
+        also = f" Also, {full}." if full else ""
         if status["state"] == "ended":
-            return [f"NOT RUNNING: ended {formatTime(status['heartbeat'])}: {status['ended']}"]
+            return [f"NOT RUNNING: ended {formatTime(status['heartbeat'])}: {status['ended']}{also}"]
         return [
             f"NOT RUNNING: no daemon holds the run, and it said no goodbye; last sign of life "
-            f"{formatTime(status['heartbeat'])}. Start the same command again: it goes on where it was."
+            f"{formatTime(status['heartbeat'])}. Start the same command again: it goes on where it was.{also}"
         ]
-    if condition.trouble:
-        return ["TROUBLE:", *(f"  ! {line}" for line in condition.trouble)]
-    return ["WELL: stopping, waiting for what runs" if status["state"] == "stopping" else "WELL: running"]
+    lines = [f"TROUBLE: {full}".rstrip(), *(f"  ! {line}" for line in condition.trouble if line != full)]
+    if not condition.trouble:
+        state = "starting" if not status or (holder and status["state"] == "ended") else status["state"]
+        lines = [WELL.get(state, "WELL: running")]
+    if holder is not None:
+        what = "what follows is of the one before" if status else "it has written no status so far"
+        lines.append(f"  {describeHolder(holder)}; {what}")
+    return lines
 
 
 def describeWhere(status: dict[str, Any]) -> str:

@@ -320,6 +320,16 @@ def test_pictureThatCannotBeMade(place):
     assert result.warnings[0].startswith(f"no picture {SHORT}-pow.jpg: IsADirectoryError")
 
 
+def test_picturesOnADiskThatIsFull(place):
+    """They are not left out: an exposure without them would be done, and stay so."""
+    (place / "run1").mkdir()
+    with mountDisk(place / "run1" / "opimages", 1) as disk:
+        fillDisk(disk)
+        with pytest.raises(InfrastructureFailure, match="opimages cannot be written to: No space left on device"):
+            calcCTF(makeExposure(place))
+    assert calcCTF(makeExposure(place)).warnings == ()
+
+
 def test_fitThatIsNotPlausibleIsNotAnalysed(place):
     result = calcCTF(makeExposure(place, analyse=True, cs=8.9, amplitude_contrast=0.6))
     assert result.analysis is None

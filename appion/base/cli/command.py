@@ -17,7 +17,7 @@ from appion.base.cli.logs import closeLogging, setupLogging
 from appion.base.cli.options import Parser
 from appion.base.cli.screen import endQuietly, isReaderGone
 from appion.base.config import describeSettings
-from appion.base.failures import ConfigurationFailure, Failure
+from appion.base.failures import ConfigurationFailure, Failure, classifyException
 from appion.base.records.process import closeToEverybody
 from appion.base.retrieve.session import Session, readImageNames, readSession, setupProject
 
@@ -153,6 +153,8 @@ def runCommand(body: Callable[[], int | None]) -> int:
             return 2
         if sinedon.isDatabaseAway(error):
             logger.error("the database does not answer: %s", error)
+        elif classifyException(error).kind == "infrastructure":
+            logger.error("%s", classifyException(error, os.uname().nodename))
         else:
             logger.exception("unexpected: %s: %s", type(error).__name__, error)
         return 1

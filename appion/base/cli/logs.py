@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from appion.base.calc.plain import PlainFormatter, makePlain
+from appion.base.store.logfile import LastingHandler
 
 logger = logging.getLogger(__name__)
 
@@ -33,8 +34,16 @@ class TerminalFormatter(PlainFormatter):
         return self.start + (f"{record.levelname.lower()}: {text}" if record.levelno >= logging.WARNING else text)
 
 
+class TerminalHandler(logging.StreamHandler):
+    """Standard error, which may be a file on a disk that is full: then there is nowhere to say so."""
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handleError(record)
+
+
 def constructTerminalHandler(tty: bool, quiet: bool) -> logging.Handler:
-    handler = logging.StreamHandler(sys.stderr)
+    handler = TerminalHandler(sys.stderr)
     handler.setLevel(logging.WARNING if quiet else logging.INFO)
     handler.setFormatter(TerminalFormatter(tty))
     return handler
@@ -60,11 +69,9 @@ def setupLogging(rundir: Path | None, program: str = "", argv: Sequence[str] = (
 
 
 def constructFileHandler(path: Path, program: str, argv: Sequence[str]) -> logging.Handler:
-    command = makePlain(shlex.join([program, *argv]))
     # Bytes of the command line that are no text are written as they came.
-    with path.open("a", encoding="utf-8", errors="surrogateescape") as log:
-        log.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {command}\n")
-    handler = logging.FileHandler(path, encoding="utf-8", errors="surrogateescape")
+    command = makePlain(shlex.join([program, *argv]))
+    handler = LastingHandler(path, f"{time.strftime('%Y-%m-%d %H:%M:%S')} {command}")
     handler.setFormatter(PlainFormatter("%(asctime)s %(levelname)s %(message)s", datefmt="%Y-%m-%d %H:%M:%S"))
     return handler
 

@@ -55,6 +55,7 @@ def recoverRun(run: Run) -> None:
     done = Ids(askDatabase(run, run.step.retrieveDone))
     run.proven = bool(done)
     attempts = readAttempts(run.rundir, details=False)
+    run.lock.check()  # what was not there would be forgotten
     cleanLeftovers(run)
     removeTemporaries(run.rundir / ".appion")
     removeTemporaries(run.rundir / ".appion" / "journal")
@@ -90,20 +91,30 @@ def finishStored(run: Run, ids: Sequence[int]) -> None:
         removeResult(run.rundir, image_id)
 
 
-def cleanLeftovers(run: Run, image_id: int | None = None) -> None:
+def cleanLeftovers(run: Run, image_id: int | None = None, workers: bool = True) -> None:
     """Remove scratch folders (of one exposure) that nobody works in any more and end programs that outlived theirs.
+
+    So too the `workers` that they belong to, but for those that have told themselves that they are done.
 
     What cannot be reached is left to the next start.
     """
     for root in {calcScratchRoot(run.rundir), run.options.scratch}:
         try:
-            lines = cleanScratch(root, image_id) if root else []
+            lines = cleanScratch(root, image_id, workers) if root else []
         except OSError as error:
-            logger.warning("cannot look for what was left in %s: %s", root, error)
+            if run.reporter.rarely.isNews(f"leftovers in {root}", str(error)):
+                logger.warning("cannot look for what was left in %s: %s", root, error)
             continue
         for line in lines:
             logger.info("%s", line)
             run.reporter.event("cleaned", image=image_id, reason=line)
+
+
+def cleanFailed(run: Run) -> None:
+    """Remove what exposures left in a folder that was away when their failures were noted."""
+    for image_id, attempt in run.exposures.attempts.items():
+        if attempt.kind == "infrastructure" and run.exposures.phase.get(image_id) is Phase.BACKING_OFF:
+            cleanLeftovers(run, image_id, workers=False)
 
 
 def discardRecord(run: Run, image_id: int, reason: str) -> None:
@@ -125,7 +136,7 @@ def settleOutcome(run: Run, image_id: int, outcome: Outcome) -> None:
         giveBack(run, [image_id], "too little time left on the worker", **where)
         return
     if isinstance(failure, InfrastructureFailure):
-        cleanLeftovers(run, image_id)
+        cleanLeftovers(run, image_id, workers=not outcome.address)
     recorded = os.path.exists(journalPath(run.rundir, image_id))  # False also where the file system does not answer
     if isinstance(failure, InfrastructureFailure) and recorded:
         failure = None  # the worker was lost after it had finished
@@ -133,6 +144,7 @@ def settleOutcome(run: Run, image_id: int, outcome: Outcome) -> None:
         try:
             if outcome.result is None:
                 raise InfrastructureFailure("the worker found a journal record that is not to be seen from here")
+            run.lock.check()
             saveResult(run.rundir, image_id, run.step.encode(outcome.result))
         except Exception as error:
             failure = classifyException(error, outcome.host)
@@ -207,7 +219,11 @@ def storeResult(run: Run, image_id: int) -> None:
         return
     start, name = time.monotonic(), run.exposures.names.get(image_id, "")
     try:
+        run.lock.check()
         record = readResult(run.rundir, image_id)
+        if record is None:  # really, or with all that is in the run folder
+            run.lock.check()
+            record = readResult(run.rundir, image_id)
         if record is None:
             raise ImageFailure(f"the journal record of image {image_id} is gone", "it is computed again")
         result = run.step.decode(record)
@@ -244,6 +260,7 @@ def removeRecord(run: Run, image_id: int) -> None:
     """Remove the record of what is stored and told. Raises InfrastructureFailure: that alone is to be repeated."""
     try:
         removeResult(run.rundir, image_id)
+        run.lock.check()  # what is not there may only be away
     except OSError as error:
         raise InfrastructureFailure(f"cannot remove the journal record of image {image_id}: {error}") from error
 
@@ -257,6 +274,7 @@ def noteUnstored(run: Run, image_id: int, error: Exception) -> None:
     failure: Failure = findValueRefusal(error) or classifyException(error)
     if isinstance(failure, InfrastructureFailure):
         raise failure from error
+    run.lock.check()  # files that are missing may be away with it
     if isinstance(error, ImageFailure):
         discardRecord(run, image_id, failure.reason)
     noteFailure(run, image_id, failure, during=STORING)
@@ -267,14 +285,20 @@ def saveChanges(run: Run) -> None:
     attempts = run.exposures.attempts
     if not attempts.changes:
         return
-    try:
-        size = saveAttempts(run.rundir, attempts.listChanges())
-        attempts.settle()
-        if size > run.attempts_limit:
-            run.attempts_limit = GROWTH * size  # if that fails it is not tried again at each change
+    run.reporter.write("failures", lambda: writeChanges(run))
+
+
+def writeChanges(run: Run) -> None:
+    """Write them. Raises OSError: what is not written stays to be written; InfrastructureFailure: they are damaged."""
+    attempts = run.exposures.attempts
+    size = saveAttempts(run.rundir, attempts.listChanges())
+    attempts.settle()
+    if size > run.attempts_limit:
+        run.attempts_limit = GROWTH * size  # if that fails it is not tried again at each change
+        try:
             run.attempts_limit = SMALL + GROWTH * compactAttempts(run.rundir)
-    except (OSError, ValueError) as error:
-        logger.error("cannot write failures of %s: %s; trying again", run.rundir, error)
+        except ValueError as error:
+            raise InfrastructureFailure(str(error)) from error
 
 
 def settleLost(run: Run) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from functools import partial
 from typing import Any
 
 from appion.base.config import setting
@@ -19,6 +20,7 @@ from appion.base.failures import (
     classifyException,
 )
 from appion.base.records.runfolder import journalPath
+from appion.base.workers.task import workInside
 
 logger = logging.getLogger(__name__)
 
@@ -236,7 +238,8 @@ def handOver(run: Run, image_id: int, number: int, params: Any) -> None:
     try:
         run.pool.start()
         journal = str(journalPath(run.rundir, image_id))
-        run.pool.submit(image_id, number, run.step.calc, params, journal, run.step.reads(params))
+        calc = partial(workInside, run.lock.belonging, run.step.calc)
+        run.pool.submit(image_id, number, calc, params, journal, run.step.reads(params))
     except Exception as error:
         alive = run.pool.isAlive()
         of_dask = not alive or isinstance(error, (OSError, RuntimeError, TimeoutError, AssertionError))

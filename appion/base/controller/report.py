@@ -9,14 +9,16 @@ import shutil
 import sys
 import time
 from collections import Counter, deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, TextIO
 
 from appion.base.calc.pace import calcQuantile, calcRate, calcReasonGroup, calcTimeLeft, isFallingBehind
 from appion.base.calc.plain import makePlain
 from appion.base.config import setting
+from appion.base.controller.rarely import Rarely
 from appion.base.controller.state import FINISHED, Exposures, Phase
+from appion.base.failures import InfrastructureFailure
 from appion.base.records.program import Program
 from appion.base.records.stamp import readVersion
 from appion.base.store.events import saveEvents
@@ -38,7 +40,7 @@ class Reporter:
 
     def __init__(
         self, rundir: Path, program: str, commit: bool, stream: TextIO | None = None, session: str = "",
-        external: Program | None = None,
+        external: Program | None = None, check: Callable[[], None] = lambda: None,
     ):  # fmt: skip
         self.rundir, self.stream = rundir, sys.stderr if stream is None else stream
         self.live = self.stream.isatty()
@@ -55,7 +57,9 @@ class Reporter:
         self._unsaved: deque[dict[str, Any]] = deque(maxlen=10_000)  # events that could not be written so far
         self._last_status = self._last_log = float("-inf")
         self._last_line = ""
-        self._unwritable = ""
+        self._check = check  # raises OSError or InfrastructureFailure while the run folder is away
+        self._unwritable: dict[str, str] = {}  # what, why
+        self.rarely = Rarely()
         self._about = {
             "program": program,
             "external": None if external is None else dataclasses.asdict(external),
@@ -83,7 +87,7 @@ class Reporter:
             self._saveEvents()
 
     def _saveEvents(self) -> None:
-        if self._unsaved and self._try("events", lambda: saveEvents(self.rundir, self._unsaved)):
+        if self._unsaved and self.write("events", lambda: saveEvents(self.rundir, self._unsaved)):
             self._unsaved.clear()
 
     def addSeconds(self, seconds: float) -> None:
@@ -100,16 +104,20 @@ class Reporter:
             if group in self.warned or len(self.warned) < MANY_KINDS:
                 self.warned.setdefault(group, [text, 0])[1] += 1
 
-    def _try(self, what: str, write: Any) -> bool:
-        """Write something; a full disk must not end a daemon that only wants to tell."""
+    def write(self, what: str, write: Callable[[], Any]) -> bool:
+        """Write something of the run folder if that is there and takes it; what does not work is said and not fatal."""
         try:
+            self._check()
             write()
-        except OSError as error:
-            if not self._unwritable:
-                logger.error("cannot write %s of %s: %s", what, self.rundir, error)
-            self._unwritable = str(error)
+        except (OSError, InfrastructureFailure) as error:
+            reason = error.strerror or str(error) if isinstance(error, OSError) else str(error)
+            self._unwritable[what] = reason
+            if self.rarely.isNews("writing", reason):
+                logger.error("cannot write %s of %s: %s; trying again", what, self.rundir, error)
             return False
-        self._unwritable = ""
+        self._unwritable.pop(what, None)
+        if not self._unwritable and self.rarely.clear("writing"):
+            logger.info("%s can be written again", self.rundir)
         return True
 
     def update(
@@ -123,10 +131,10 @@ class Reporter:
         self._saveEvents()
         status = self.calcStatus(exposures, now) | facts
         if self._unwritable:
-            status["unwritable"] = self._unwritable
+            status["unwritable"] = next(iter(self._unwritable.values()))
         self.metrics = constructMetrics(status)
-        self._try("status.json", lambda: saveStatus(self.rundir, status))
-        self._try("metrics.prom", lambda: saveMetrics(self.rundir, self.metrics))
+        self.write("status.json", lambda: saveStatus(self.rundir, status))
+        self.write("metrics.prom", lambda: saveMetrics(self.rundir, self.metrics))
         line = makePlain(formatNumbers(status))
         if self.live:
             self.stream.write(f"\r\x1b[K{line[: shutil.get_terminal_size().columns - 1]}")

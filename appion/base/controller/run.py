@@ -18,6 +18,7 @@ from appion.base.controller.report import Reporter
 from appion.base.controller.state import Exposures, Phase
 from appion.base.failures import ConfigurationFailure, Failure
 from appion.base.step import Step
+from appion.base.store.lock import RunLock
 from appion.base.workers.pool import Pool
 
 logger = logging.getLogger(__name__)
@@ -69,6 +70,7 @@ class Run:
     exposures: Exposures
     pool: Pool
     reporter: Reporter
+    lock: RunLock
     isDatabaseAway: Callable[[BaseException], bool]
     reconnect: Callable[[], None]
     database: Outage = field(default_factory=lambda: _pause(longest=30.0))

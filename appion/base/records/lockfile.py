@@ -54,14 +54,17 @@ def tryLock(fd: int, path: Path, shared: bool = False) -> bool:
     return True
 
 
-def encodeHolder(host: str, pid: int, since: float) -> bytes:
-    """What the holder, a process of this host, writes into the file; `since` in seconds since the epoch."""
-    more = {"started": readStartTime(pid), "namespace": readNamespace()}
+def encodeHolder(host: str, pid: int, since: float, word: str = "") -> bytes:
+    """What the holder, a process of this host, writes into the file; `since` in seconds since the epoch.
+
+    `word`: of its own, by which the run folder is known (see belonging).
+    """
+    more = {"started": readStartTime(pid), "namespace": readNamespace(), "word": word}
     return json.dumps({"host": host, "pid": pid, "since": since} | more).encode()
 
 
 def readHolder(fd: int) -> dict[str, Any]:
-    """Host, pid and since as they stand in the open file; empty if that cannot be read."""
+    """Host, pid, since and word as they stand in the open file; empty if that makes no sense. Raises OSError."""
     return decodeHolder(os.pread(fd, 4096, 0))
 
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from appion.base.failures import ImageFailure, NotReady
 from appion.base.retrieve import eer, tiffdirectory
+from appion.base.retrieve.access import readFile
 from appion.base.retrieve.movieheader import MovieHeader, checkShape
 from appion.base.retrieve.mrc import readMrcHeader
 from appion.base.retrieve.rawframes import readRawFrame
@@ -30,22 +31,21 @@ def readMovieHeader(path: str | os.PathLike[str]) -> MovieHeader:
         NotReady: the file is missing, empty, truncated or still growing: an MRC that is shorter than its header
             says, a TIFF or EER with a broken chain of directories or pixels beyond its end.
         ImageFailure: it can never be a movie: unknown content, no frames, complex numbers, colours, pages of
-            different sizes, sizes beyond any camera's.
+            different sizes, sizes beyond any camera's; or it must not be read, although its folder can.
+        InfrastructureFailure: its folder is away, or the disk does not answer.
     """
     name = os.fspath(path)
-    try:
+    with readFile(name):
         if not stat.S_ISREG(os.stat(path).st_mode):  # a pipe, for one, would never be read
             raise ImageFailure(f"{name}: is no file")
         with open(path, "rb") as file:
             head = file.read(1024)
             size = os.fstat(file.fileno()).st_size
-    except FileNotFoundError:
-        raise NotReady(f"{name}: no such file") from None
-    if not head:
-        raise NotReady(f"{name}: empty file", "still being written?")
-    if head[:4] in tiffdirectory.MAGICS:
-        return readTiffHeader(name)
-    return readMrcHeader(name, head, size)
+        if not head:
+            raise NotReady(f"{name}: empty file", "still being written?")
+        if head[:4] in tiffdirectory.MAGICS:
+            return readTiffHeader(name)
+        return readMrcHeader(name, head, size)
 
 
 def readFrames(header: MovieHeader, groups: Sequence[Sequence[int]] | None = None, sampling: int = 1,
@@ -62,7 +62,14 @@ def readFrames(header: MovieHeader, groups: Sequence[Sequence[int]] | None = Non
     Raises:
         NotReady: the file became shorter since the header was read. ImageFailure: a page cannot be decoded.
         ConfigurationFailure: the events of an EER movie do not say where in a pixel they are, as `sampling` needs it.
+        InfrastructureFailure: its folder is away, or the disk does not answer.
     """
+    with readFile(header.path):
+        yield from _readGroups(header, groups, sampling, threads)
+
+
+def _readGroups(header: MovieHeader, groups: Sequence[Sequence[int]] | None, sampling: int, threads: int
+                ) -> Iterator[np.ndarray]:
     groups = [(i,) for i in range(header.nframes)] if groups is None else groups
     if header.format == "eer":
         eer.checkSampling(header.path, header.event_bits, sampling)

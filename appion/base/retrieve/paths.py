@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from appion.base.failures import ImageFailure
+from appion.base.retrieve.access import isFile
 
 VARIABLE = re.compile(r"\$\{(\w+)\}")
 
@@ -28,7 +29,7 @@ def constructImagePath(image_path: str, session: str, name: str, environment: Ma
     name = name if name.endswith(".mrc") else f"{name}.mrc"
     for copy in filter(None, environment.get(READONLY, "").split(":")):
         for folder in (os.path.join(copy, session, "rawdata"), os.path.join(copy, session), copy):
-            if os.path.isfile(os.path.join(folder, name)):
+            if isFile(os.path.join(folder, name)):
                 return os.path.join(folder, name)
     return os.path.join(expandVariables(image_path, environment), name)
 
@@ -70,7 +71,7 @@ def findMovie(folders: Iterable[str], filename: str, formats: tuple[str, ...], c
     candidates = listMovies(folders, filename, formats)
     if len(candidates) > 1 or camera == "Falcon2":
         for path, name in candidates:
-            if os.path.isfile(path):
+            if isFile(path):
                 return path, name
     folder = Path(candidates[0][0]).with_suffix("")
     if camera == "Falcon2" and folder.is_dir():

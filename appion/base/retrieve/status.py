@@ -11,12 +11,16 @@ from pathlib import Path
 from typing import Any
 
 from appion.base.failures import ConfigurationFailure
-from appion.base.records.runfolder import statusPath
+from appion.base.records.runfolder import lockPath, statusPath
+from appion.base.retrieve.disk import describeFull
 from appion.base.retrieve.lock import readLockHolder
 from appion.base.retrieve.neighbours import NO_FOLDER
 
 #: Seconds without a sign of life after which a daemon is taken to hang (or, on another host, to be gone).
 PATIENCE = 120.0
+
+#: Seconds after which a daemon has written its first status.
+START = 60.0
 
 #: So many exposures that wait for their input, so many minutes, with nothing else to do, are more than a late movie.
 MANY_WAIT, LONG_WAIT = 5, 10.0
@@ -24,11 +28,17 @@ MANY_WAIT, LONG_WAIT = 5, 10.0
 
 @dataclass(frozen=True)
 class Condition:
-    """The judgement: `running`, what is the `trouble` (one line each), and the status it was judged by."""
+    """The judgement: `running`, what is the `trouble` (one line each), and the status it was judged by.
+
+    `holder`: who holds the run if that status is not of it, but of one before, or if there is none (an empty one).
+    `full`: the trouble with the disk, which is said first.
+    """
 
     running: bool
     trouble: tuple[str, ...]
     status: dict[str, Any]
+    holder: dict[str, Any] | None = None
+    full: str = ""
 
     @property
     def exit_code(self) -> int:
@@ -46,29 +56,60 @@ def readStatus(rundir: Path | str) -> dict[str, Any]:
         return json.loads(statusPath(rundir).read_bytes())
     except FileNotFoundError:
         what = "is not a folder" if not Path(rundir).is_dir() else "has no .appion/status.json: nothing ran there yet"
-        raise ConfigurationFailure(f"{rundir} {what}", "give the run folder (--rundir of the program)") from None
+        if lockPath(rundir).exists():
+            what = "has no .appion/status.json: what began there could not write it, or has just begun"
+        remedy = "give the run folder (--rundir of the program); is its file system mounted?"
+        raise ConfigurationFailure(f"{rundir} {what}", remedy) from None
     except ValueError as error:
         raise ConfigurationFailure(f"{statusPath(rundir)} cannot be read: {error}", "is the disk full?") from error
 
 
 def judgeRun(rundir: Path | str) -> Condition:
-    """Judge a run by its lock and its status. Not to be called by the daemon itself.
+    """Judge a run by its lock, its status and its disk. Not to be called by the daemon itself.
 
     Raises:
-        ConfigurationFailure: see :func:`readStatus`.
+        ConfigurationFailure: see :func:`readStatus`; no daemon works there either.
     """
-    status = readStatus(rundir)
+    full = describeFull(rundir)
+    holder = readLockHolder(rundir)
+    try:
+        status = readStatus(rundir)
+    except ConfigurationFailure as failure:
+        if not holder:
+            failure.remedy = f"{failure.remedy}; {full}" if full else failure.remedy
+            raise
+        return Condition(True, tuple(filter(None, (full, describeSilence(holder)))), {}, holder, full)
     age = time.time() - status["heartbeat"]
-    running = isRunning(rundir, status)
+    running = isRunning(rundir, status, holder)
     trouble = findTrouble(status) if running or status["state"] != "ended" else ()
     if running and age > PATIENCE:
         trouble = (f"no sign of life for {age / 60:.0f} min: it hangs, or cannot write to the run folder", *trouble)
-    return Condition(running, trouble, status)
+    silent = holder if holder and isEarlier(status, holder) else None
+    trouble = tuple(filter(None, (full, describeSilence(silent) if silent else "", *trouble)))
+    return Condition(running, trouble, status, silent, full)
 
 
-def isRunning(rundir: Path | str, status: dict[str, Any]) -> bool:
+def isEarlier(status: dict[str, Any], holder: dict[str, Any]) -> bool:
+    """Whether a status is of another daemon than the one that holds the run, and older than that."""
+    others = any(status.get(key) != holder.get(key, status.get(key)) for key in ("pid", "host"))
+    return others and status["heartbeat"] < holder.get("since", 0.0)
+
+
+def describeSilence(holder: dict[str, Any]) -> str:
+    """That the daemon which holds the run has written no status yet, if that takes too long; else empty."""
+    since = holder.get("since", 0.0)
+    return "" if time.time() - since < START else f"{describeHolder(holder)}, and has not been able to write a status"
+
+
+def describeHolder(holder: dict[str, Any]) -> str:
+    """Who holds a run, and since when."""
+    who = f"process {holder.get('pid', '?')} on {holder.get('host', '?')}"
+    return f"{who} holds the run{formatSince(holder.get('since'))}"
+
+
+def isRunning(rundir: Path | str, status: dict[str, Any], holder: dict[str, Any] | None = None) -> bool:
     """Whether a daemon works on the run: by the lock; from another host, where it may not be seen, by signs of life."""
-    if readLockHolder(rundir):  # empty: somebody has it who is none
+    if readLockHolder(rundir) if holder is None else holder:  # empty: somebody has it who is none
         return True
     elsewhere = status["host"] != os.uname().nodename
     return elsewhere and status["state"] != "ended" and time.time() - status["heartbeat"] < PATIENCE

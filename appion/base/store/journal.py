@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from appion.base.records.belonging import checkExpected
 from appion.base.records.runfolder import journalPath
 from appion.base.store.files import writeAtomically
 
@@ -15,7 +16,9 @@ def saveResult(rundir: Path | str, image_id: int, record: dict[str, Any]) -> Non
 
     Raises:
         OSError: disk full and the like; nothing half-written is left.
+        InfrastructureFailure: this is a worker that was told of a run folder which is away: nothing is made then.
     """
+    checkExpected(rundir)
     path = journalPath(rundir, image_id)
     path.parent.mkdir(parents=True, exist_ok=True)
     writeAtomically(path, json.dumps(record, separators=(",", ":")))

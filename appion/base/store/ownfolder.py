@@ -31,7 +31,8 @@ def openOwnFolder(folder: Path) -> Path:
         ConfigurationFailure: others could put another folder in its place at any moment.
         OSError: as the system gives it.
     """
-    os.makedirs(folder.parent, exist_ok=True)
+    if folder.parent.name != FOLDER:  # where that is not there the run folder is away
+        os.makedirs(folder.parent, exist_ok=True)
     _checkPlace(folder)
     with contextlib.suppress(FileExistsError):
         os.mkdir(folder, 0o700)

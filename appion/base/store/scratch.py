@@ -127,11 +127,12 @@ def listScratch(root: Path | str, pattern: str = "*") -> list[Path]:
     return sorted(scratch for scratch in found if scratch.is_dir() and not scratch.is_symlink())
 
 
-def cleanScratch(root: Path | str, image_id: int | None = None) -> list[str]:
+def cleanScratch(root: Path | str, image_id: int | None = None, workers: bool = True) -> list[str]:
     """Remove the scratch folders that processes of this host left under `root`, ending what still runs in them.
 
     To be called by whoever holds the lock of the run, with `image_id` for an exposure that nobody works on any more.
-    Folders of other hosts and of this very process are left alone.
+    Folders of other hosts and of this very process are left alone, and without `workers` a worker that lives: it may
+    have told itself that it failed, and work on another one by now.
 
     Returns:
         One line for each folder: what was done.
@@ -148,7 +149,7 @@ def cleanScratch(root: Path | str, image_id: int | None = None) -> list[str]:
         killed = [
             what
             for what, leader, started in (
-                ("worker", owner.get("pid"), owner.get("started")),
+                ("worker", workers and owner.get("pid"), owner.get("started")),
                 ("program", owner.get("program"), owner.get("program_started")),
             )
             if leader and _endProcess(leader, started, scratch, session=what == "program")

@@ -17,6 +17,7 @@ from distributed.deploy.cluster import Cluster
 from appion.base.calc.plain import PlainFormatter
 from appion.base.config import setting
 from appion.base.failures import ConfigurationFailure, Failure
+from appion.base.store.logfile import LastingHandler
 from appion.base.workers.doors import (
     PROTOCOL,
     ClosedScheduler,
@@ -221,7 +222,7 @@ def constructLocalCluster(gpus: tuple[int, ...], workers: int) -> LocalCluster:
 def redirectDaskLogs(folder: Path) -> Iterator[None]:
     """Have what Dask says in this process written to ``<folder>/dask.log`` instead of the terminal."""
     folder.mkdir(parents=True, exist_ok=True)
-    handler = logging.FileHandler(folder / "dask.log", delay=True)
+    handler = LastingHandler(folder / "dask.log", late=True)
     handler.setFormatter(PlainFormatter("%(asctime)s %(name)s %(levelname)s %(message)s"))
     loggers = [logging.getLogger(name) for name in ("distributed", "distributed.client", "tornado", "bokeh")]
     loggers += [logging.getLogger("tornado.application"), logging.getLogger("distributed.gc")]

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from appion.base.failures import Failure, classifyException
+from appion.base.records.belonging import Belonging
 from appion.base.records.task import Computed, Task, encodeComputed
 from appion.base.store.journal import saveResult
 from appion.base.workers.slurm import jobworker
@@ -62,11 +63,22 @@ def runTask(
                    fetched=fetch.seconds, unfetched=fetch.trouble)  # fmt: skip
 
 
+def workInside(rundir: Belonging, calc: Callable[[Any], Any], params: Any) -> Any:
+    """Run `calc` if the run folder, as this host sees it, is the one that the daemon works in.
+
+    Raises:
+        InfrastructureFailure: it is away, or another one is in its place; Exception: what `calc` raises.
+    """
+    with rundir.expect():
+        return calc(params)
+
+
 def computeTask(calc: Callable[[Any], Any], task: Task[Any, Any]) -> Computed[Any, Any]:
     """Run `calc` on the parameters of a task; its result is in the journal of the run before this returns.
 
     Raises:
         Exception: what `calc` raises; OSError: the record cannot be written, and nothing half-written is left.
+        InfrastructureFailure: the run folder is away by then.
     """
     computed = Computed(task.origin, calc(task.params))
     saveResult(task.origin.rundir, task.origin.image_id, encodeComputed(computed))

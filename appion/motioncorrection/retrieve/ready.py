@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
-
 from appion.base.failures import ImageFailure, NotReady, Outdated
+from appion.base.retrieve.access import isFile
 from appion.base.retrieve.movies import readMovieHeader
 from appion.base.retrieve.settled import checkSettled, forgetFile
 from appion.motioncorrection.calc.external.movie import checkMovie, describeShortage
@@ -56,6 +55,6 @@ def checkReady(task: MotionCorrectionTask, settle: float) -> None:
 
 def findElsewhere(task: MotionCorrectionTask) -> str:
     """Return where the movie is if it is not in its place but in another, else an empty text."""
-    if not task.origin.other_movies or os.path.exists(task.params.movie):
+    if not task.origin.other_movies or isFile(task.params.movie):
         return ""
-    return next((path for path in task.origin.other_movies if os.path.isfile(path)), "")
+    return next(filter(isFile, task.origin.other_movies), "")

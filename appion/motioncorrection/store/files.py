@@ -95,7 +95,8 @@ def placeSum(origin: MotionCorrectionOrigin, item: Sum) -> None:
         OSError: as the system gives it.
     """
     target = constructTarget(origin, item.name)
-    os.makedirs(origin.image_path, exist_ok=True)
+    with contextlib.suppress(FileExistsError):
+        os.mkdir(origin.image_path)  # not what it lies in: without that its file system is away
     if os.path.exists(item.file):
         placeFile(item.file, target)
     elif not os.path.exists(target):

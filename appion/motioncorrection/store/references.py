@@ -27,6 +27,7 @@ from appion.base.failures import (
     classifyException,
 )
 from appion.base.records.stamp import addLabels
+from appion.base.retrieve.access import judgeAccess
 from appion.base.retrieve.movies import MovieHeader, readFrames, readMovieHeader
 from appion.motioncorrection.calc.internal.defects import calcDefectMap
 from appion.motioncorrection.calc.internal.frames import EER_FACTORS
@@ -225,7 +226,10 @@ def readDarkIdentity(path: str) -> Identity | None:
     """Return the identity of a dark image, None (with a warning) if it is not there."""
     try:
         return readIdentity(path)
-    except FileNotFoundError:
+    except FileNotFoundError as error:
+        failure = judgeAccess(path, error)
+        if isinstance(failure, InfrastructureFailure):  # its folder is away, and without it results would be others
+            raise failure from error
         warnOnce(f"dark reference {path} does not exist; movies are corrected without one")
         return None
 
@@ -278,7 +282,7 @@ def saveOnce(path: str, construct: Callable[[], np.ndarray]) -> None:
     temporary = target.with_name(f".{target.name}.{os.getpid()}")
     image = construct()
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
+        target.parent.mkdir(exist_ok=True)  # not the run folder: without it, it is away
         with mrcfile.new(temporary, overwrite=True) as mrc:
             mrc.set_data(image)
             addLabels(mrc)

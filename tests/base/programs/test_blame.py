@@ -160,10 +160,12 @@ def test_whatIsWrittenWithoutEnd(tmp_path):
     assert failure.reason == "the program wrote more than 16 MB into a_gctf.log and was ended"
 
 
-def follow(folder, *folders, failure=None):
+def follow(folder, *folders, failure=None, inputs=(), meanwhile=None):
     with followProgram(Program("motioncor2", "/opt/m"), ["/opt/m", "a.mrc"], folder / "output.txt", folder / "kept.txt",
-                       folders):  # fmt: skip
+                       folders, inputs):  # fmt: skip
         (folder / "output.txt").write_text("said\n")
+        if meanwhile:
+            meanwhile()
         if failure:
             raise failure
 
@@ -197,6 +199,27 @@ def test_aFolderThatIsGoneOrReadOnly(tmp_path):
         subprocess.run(["mount", "-o", "remount,ro", gone], check=True)
         with pytest.raises(InfrastructureFailure, match="gone cannot be written to: Read-only file system; bad"):
             follow(tmp_path, gone, failure=ImageFailure("bad"))
+
+
+@pytest.mark.parametrize("failure", [None, ImageFailure("bad")])
+def test_aFolderThatIsAnotherAfterwards(tmp_path, failure):
+    """Its mount went: what the program made is not put into what has the folder's name now."""
+    results = tmp_path / "results"
+    results.mkdir()
+
+    def swap():
+        results.rename(tmp_path / "before")
+        results.mkdir()
+
+    with pytest.raises(InfrastructureFailure, match="results is not the folder that it was when the program began"):
+        follow(tmp_path, results, failure=failure, meanwhile=swap)
+    assert not (tmp_path / "kept.txt").exists()
+
+
+def test_anInputThatIsAwayAfterwards(tmp_path):
+    movie = tmp_path / "movies" / "a.mrc"
+    with pytest.raises(InfrastructureFailure, match=r"a\.mrc cannot be reached: .*movies: No such file .*; bad"):
+        follow(tmp_path, tmp_path, failure=ImageFailure("bad"), inputs=[str(movie)])
 
 
 def test_otherFailuresStayWhatTheyAre(tmp_path):

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from appion.base.failures import InfrastructureFailure
+from appion.base.programs.follow import tryFolder
 from appion.base.programs.output import readText
 from appion.base.store.files import moveFile
 from appion.ctfestimation.calc import internal  # imports what is asked of it, when it is
@@ -57,6 +59,9 @@ def analyseFit(
     Args:
         defocus: defocus1, defocus2 (Å) and angle (degrees) in the convention; phase_shift: radians.
         estimate: what the program made. scratch: folder in which the pictures are drawn before they are moved.
+
+    Raises:
+        InfrastructureFailure: the disk of the micrograph, of the scratch folder or of the pictures is away or full.
     """
     warnings: list[str] = []
     found = None
@@ -66,6 +71,8 @@ def analyseFit(
     elif params.analyse:
         try:
             found = _calcAnalysis(params, defocus, phase_shift)
+        except InfrastructureFailure:
+            raise
         except Exception as error:
             log.debug("the analysis of %s failed", params.micrograph, exc_info=True)
             warnings.append(f"not analysed: {_describe(error)}")
@@ -81,7 +88,11 @@ def analyseFit(
 
 
 def drawPictures(params: CTFParams, drawings: Sequence[Drawing], scratch: Path) -> tuple[set[str], list[str]]:
-    """Draw pictures and move them to ``opimages``; return the ends of the names of those made, and what went wrong."""
+    """Draw pictures and move them to ``opimages``; return the ends of the names of those made, and what went wrong.
+
+    Raises:
+        InfrastructureFailure: a disk took one of them not, nor anything else.
+    """
     folder = Path(params.folder) / "opimages"
     made, warnings = set(), []
     for end, draw in drawings:
@@ -90,11 +101,18 @@ def drawPictures(params: CTFParams, drawings: Sequence[Drawing], scratch: Path) 
             draw(scratch / name)
             moveFile(scratch / name, folder / name)
         except Exception as error:
+            _blameDisk(error, scratch, folder)
             log.debug("picture %s failed", name, exc_info=True)
             warnings.append(f"no picture {name}: {_describe(error)}")
         else:
             made.add(end)
     return made, warnings
+
+
+def _blameDisk(error: Exception, *folders: Path) -> None:
+    """Raise InfrastructureFailure if the system refused something and one of the folders cannot be written to."""
+    for folder in folders if isinstance(error, (OSError, InfrastructureFailure)) else ():
+        tryFolder(folder)
 
 
 def constructGraphs(short: str, made: set[str]) -> tuple[str, str, str, str]:

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 from appion.base.programs.follow import followProgram
+from appion.base.records.belonging import checkExpected
 from appion.base.store.files import moveFile
 from appion.base.store.scratch import workInScratch
 from appion.ctfestimation.calc.external.analysis import analyseFit
@@ -44,13 +45,15 @@ def calcCTF(params: CTFParams) -> CTFResult:
 
 
 def _estimate(params: CTFParams, scratch: Path, host: str) -> CTFResult:
+    if params.folder:
+        checkExpected(params.folder)
     for folder in ("logfiles", "opimages") if params.folder else ():
         Path(params.folder, folder).mkdir(parents=True, exist_ok=True)
     warnings = checkInput(params)
     started = time.time()
     log = Path(params.folder, "logfiles", f"{params.name}.log") if params.folder else None
     folders = (scratch, *(Path(params.folder, name) for name in ("logfiles", "opimages") if params.folder))
-    with followProgram(params.program, constructArgv(params), scratch / OUTPUT, log, folders):
+    with followProgram(params.program, constructArgv(params), scratch / OUTPUT, log, folders, (params.input,)):
         run = {"gctf": runGctf, "gctffind": runGctffind}.get(params.program.kind, runCtffind)
         estimate = run(params, scratch)
     fit = estimate.fit

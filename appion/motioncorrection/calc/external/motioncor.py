@@ -73,7 +73,8 @@ def _correct(params: MotionCorrectionParams, scratch: Path, host: str) -> Motion
     argv = _prepareScratch(params, scratch)
     started = time.time()
     folders = (scratch, *(Path(path).parent for path in astuple(params.files) if path))
-    with followProgram(params.program, argv, scratch / OUTPUT, Path(params.files.program_log), folders):
+    log = Path(params.files.program_log)
+    with followProgram(params.program, argv, scratch / OUTPUT, log, folders, (params.movie,)):
         shifts, images, said = _runProgram(params, header, argv, scratch)
     images = [_turn(params, image) for image in images]
     pixelsize = params.pixelsize * params.options.bin
