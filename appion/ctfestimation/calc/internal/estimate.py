@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from appion.ctfestimation.calc.internal import amplitude, polar
+from appion.ctfestimation.calc.internal import amplitude, ice, polar
 from appion.ctfestimation.calc.internal import score as quality
 from appion.ctfestimation.calc.internal.defocus import searchDefocus
 from appion.ctfestimation.calc.internal.lens import Fit, Lens, Search
@@ -69,17 +69,20 @@ def estimateCTF(images: Iterable[np.ndarray], settings: Settings) -> Estimate:
     )
     spectrum, finest = spectra[0], spectra[-1]
     start = fit = settings.known
+    odd = np.zeros(spectrum.values.shape, bool)
     if start is None or fit is None:
-        levelled = polar.calcPolarSpectrum(finest, settings.resmin, settings.resmax)
-        start, fit = searchDefocus(levelled, settings.lens, settings.search)
-    flattened = quality.subtractBackground(spectrum, settings.resmin)
+        cells = polar.calcCells(finest, settings.resmin, settings.resmax)
+        start, fit, left_out = searchDefocus(cells, settings.lens, settings.search, ice.findIce(finest, cells))
+        odd = ice.findPixels(spectrum, left_out, cells.first, finest.box * finest.pixelsize)
+    filled = ice.fillPixels(spectrum, odd)
+    flattened = quality.subtractBackground(filled, settings.resmin)
     inside = polar.findRange(spectrum, settings.resmin, settings.resmax)
     model = quality.calcModelSpectrum(spectrum, settings.lens, fit)
     equal = quality.calcEqualPhase(spectrum, settings.lens, fit)
-    curves = quality.calcCurves(spectrum, equal, settings.lens, fit, settings.resmin)
-    first = quality.calcScore(flattened, quality.calcModelSpectrum(spectrum, settings.lens, start), inside)
-    final = quality.calcScore(flattened, model, inside)
-    picture = drawDiagnostic(flattened, model, equal, inside, settings)
+    curves = quality.calcCurves(spectrum, equal, settings.lens, fit, settings.resmin, odd)
+    first = quality.calcScore(flattened, quality.calcModelSpectrum(spectrum, settings.lens, start), inside & ~odd)
+    final = quality.calcScore(flattened, model, inside & ~odd)
+    picture = drawDiagnostic(flattened + (spectrum.values - filled.values), model, equal, inside, settings)
     return Estimate(start, fit, first, final, curves, picture, spectrum.pixelsize)
 
 
