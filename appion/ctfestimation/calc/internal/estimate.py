@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -72,14 +72,17 @@ def estimateCTF(images: Iterable[np.ndarray], settings: Settings) -> Estimate:
     odd = np.zeros(spectrum.values.shape, bool)
     if start is None or fit is None:
         cells = polar.calcCells(finest, settings.resmin, settings.resmax)
-        start, fit, left_out = searchDefocus(cells, settings.lens, settings.search, ice.findIce(finest, cells))
-        odd = ice.findPixels(spectrum, left_out, cells.first, finest.box * finest.pixelsize)
+        left_out, first_ring = ice.findIce(finest, cells)
+        inner = slice(cells.first - first_ring, cells.first - first_ring + cells.rings)
+        start, fit, left_out[inner] = searchDefocus(cells, settings.lens, settings.search, left_out[inner])
+        odd = ice.findPixels(spectrum, left_out, first_ring, finest.box * finest.pixelsize)
     filled = ice.fillPixels(spectrum, odd)
     flattened = quality.subtractBackground(filled, settings.resmin)
     inside = polar.findRange(spectrum, settings.resmin, settings.resmax)
     model = quality.calcModelSpectrum(spectrum, settings.lens, fit)
     equal = quality.calcEqualPhase(spectrum, settings.lens, fit)
     curves = quality.calcCurves(spectrum, equal, settings.lens, fit, settings.resmin, odd)
+    curves = replace(curves, resolution=max(curves.resolution, 2 * settings.pixelsize))
     first = quality.calcScore(flattened, quality.calcModelSpectrum(spectrum, settings.lens, start), inside & ~odd)
     final = quality.calcScore(flattened, model, inside & ~odd)
     picture = drawDiagnostic(flattened + (spectrum.values - filled.values), model, equal, inside, settings)

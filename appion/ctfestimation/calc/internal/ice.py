@@ -37,14 +37,16 @@ MOST = 0.4
 WIDER = 1.22
 
 
-def findIce(spectrum: AmplitudeSpectrum, cells: PolarSpectrum) -> np.ndarray:
-    """Return which cells (rings, SECTORS) of a spectrum stand out from those at neighbouring frequencies."""
+def findIce(spectrum: AmplitudeSpectrum, cells: PolarSpectrum) -> tuple[np.ndarray, int]:
+    """Return which cells stand out from those at neighbouring frequencies, in a wider range of the same spectrum.
+
+    They are (rings, SECTORS); the number is that of the pixels within the first of these rings.
+    """
     size = spectrum.box * spectrum.pixelsize
     lowest = max(3.0, min(cells.first / WIDER, cells.first - FURTHEST[1] - NEAREST[1]))
     wide = calcCells(spectrum, size / lowest, cells.span[1] / WIDER)
-    begin = cells.first - wide.first
-    found = findStandingCells(wide)[begin : begin + cells.rings]
-    return found if found.mean() <= MOST else np.zeros_like(found)
+    found = findStandingCells(wide)
+    return found if found.mean() <= MOST else np.zeros_like(found), wide.first
 
 
 def findStandingCells(wide: PolarSpectrum) -> np.ndarray:
