@@ -14,6 +14,7 @@ from appion.base.calc.limits import AMPLITUDE_CONTRAST, CS, HIGH_TENSION, PIXEL_
 from appion.base.failures import ConfigurationFailure
 from appion.base.programs.named import findNamed
 from appion.base.retrieve.arguments import checkCount, checkFile, checkNumber, checkQuantity, makeFolder
+from appion.ctfestimation.calc.internal.nyquist import checkNyquist
 from appion.ctfestimation.records import CTFParams, CTFResult, PhaseSearch
 
 #: Anything that names a file.
@@ -89,6 +90,7 @@ def estimateCTF(
     size = checkQuantity("pixelsize", pixelsize, PIXEL_SIZE, 0.83)
     first, last = _readRange(defocus_min, defocus_max)
     coarse, fine = _readLimits(resmin, resmax)
+    checkNyquist(coarse, size, "resmin")
     place = None if scratch is None else makeFolder("scratch", scratch)
     name = Path(path).stem.lstrip("-").strip() or "micrograph"
     with tempfile.TemporaryDirectory(prefix="appion-", dir=place, ignore_cleanup_errors=True) as folder:

@@ -37,3 +37,21 @@ def simulateMicrograph(
     signal /= signal.std()
     noise = rng.normal(size=shape)
     return (100 + 10 * (math.sqrt(snr) * signal + noise)).astype(np.float32)
+
+
+def addIce(
+    image: np.ndarray, pixelsize: float, resolution: float, factor: float, width: float, spots: int = 0, seed: int = 1
+) -> np.ndarray:
+    """Return a micrograph with a ring of ice at a resolution (Å) in which amplitudes are `factor` times as large.
+
+    The ring has the shape of a normal distribution with a full width at half maximum of `width` times its frequency.
+    With spots, it is only in so many directions.
+    """
+    transform = scipy.fft.rfft2(image)
+    y, x = scipy.fft.fftfreq(image.shape[0], pixelsize)[:, None], scipy.fft.rfftfreq(image.shape[1], pixelsize)[None]
+    shape = np.exp(-4 * math.log(2) * ((np.hypot(y, x) * resolution - 1) / width) ** 2)
+    if spots:
+        azimuths = np.random.default_rng(seed).uniform(0, math.pi, spots)
+        distances = (np.arctan2(y, x)[..., None] - azimuths + math.pi / 2) % math.pi - math.pi / 2
+        shape *= np.exp(-np.square(distances / 0.02)).max(axis=-1)
+    return scipy.fft.irfft2(transform * (1 + (factor - 1) * shape), image.shape).astype(np.float32)

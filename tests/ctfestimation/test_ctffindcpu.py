@@ -141,6 +141,9 @@ def testWrongAnswersOfAScript(folder, monkeypatch, capsys, changes):
         ("Spherical aberration", "0.0027", "next to nothing: it looks like m"),
         ("Spherical aberration", "2.7e7", "it looks like Å"),
         ("Maximum resolution", "4e-10", "it looks like m"),
+        ("Pixel size", "20", "Minimum resolution=30 Å is not possible: pixels of 20 Å show nothing finer than 40 Å "
+                             "(give more than 40 Å)"),
+        ("Pixel size", "30", "use images with smaller pixels"),
         ("Maximum defocus", "1e15", "Maximum defocus=1e+15 is not possible"),
         ("Minimum defocus", "-2e7", "Minimum defocus=-20000000 is not possible"),
     ],

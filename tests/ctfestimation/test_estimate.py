@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 
 from appion.base.failures import ImageFailure
-from appion.ctfestimation.calc.internal import amplitude, transforms
+from appion.ctfestimation.calc.internal import amplitude, ice, transforms
 from appion.ctfestimation.calc.internal.estimate import Estimate, Settings, constructFit, estimateCTF
 from appion.ctfestimation.calc.internal.grid import searchGrid
 from appion.ctfestimation.calc.internal.lens import Search, constructLens
-from appion.ctfestimation.calc.internal.polar import calcPolarSpectrum
-from tests.ctfestimation.simulated import simulateMicrograph
+from appion.ctfestimation.calc.internal.polar import calcCells, calcPolarSpectrum
+from tests.ctfestimation.simulated import addIce, simulateMicrograph
 
 SETTINGS = Settings(1.0, constructLens(300, 2.7, 0.07), 512, 30.0, 5.0, Search(3000, 50000, 100))
 
@@ -151,6 +151,47 @@ def testTurnedAndScaledMicrographs():
 def testShapesThatFitNothing():
     image = simulate(15000, 14500, 35, 2048)[:1111, :1923]
     checkFit(estimateCTF([image], SETTINGS), 15000, 14500, 35, 15, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("rings", "resmax", "spots"),
+    [
+        ([(3.67, 5.5, 0.01)], 3.0, 0), ([(3.67, 20.0, 0.03)], 3.0, 0), ([(3.67, 2.3, 0.02)], 3.0, 0),
+        ([(3.9, 8.0, 0.01), (3.67, 20.0, 0.01), (3.44, 8.0, 0.01)], 3.0, 0), ([(3.67, 20.0, 0.01)], 3.0, 12),
+        ([(8.0, 20.0, 0.02)], 5.0, 0), ([(5.05, 10.0, 0.02)], 5.0, 0), ([(25.0, 20.0, 0.03)], 5.0, 0),
+        ([(12.0, 5.5, 0.001)], 5.0, 0),
+    ],
+)  # fmt: skip
+def testIceIsNotFitted(rings, resmax, spots):
+    image = simulate(16000, 15000, 30)
+    for resolution, factor, width in rings:
+        image = addIce(image, 1.0, resolution, factor, width, spots)
+    estimate = estimateCTF([image], replace(SETTINGS, resmax=resmax))
+    checkFit(estimate, 16000, 15000, 30, 0.002 * 15000, 1.0)
+    assert estimate.score > 0.3
+    assert estimate.curves.resolution < 5
+
+
+@pytest.mark.parametrize("kilovolts", [80, 300])
+@pytest.mark.parametrize(
+    ("defocus", "pixelsize", "phase", "contrast"),
+    [
+        (3000, 1.0, 0.0, 0.07), (3000, 0.6, 1.57, 0.4), (7000, 2.0, 0.0, 0.2), (40000, 1.0, 1.57, 0.07),
+        (40000, 4.0, 0.0, 0.4),
+    ],
+)
+def testStrongRingsAreNoIce(kilovolts, defocus, pixelsize, phase, contrast):
+    image = simulateMicrograph((768, 768), pixelsize, 0.98e-10 * defocus, 1.02e-10 * defocus, 30.0, phase,
+                               high_tension=1e3 * kilovolts, amplitude_contrast=contrast, snr=5.0)  # fmt: skip
+    (spectrum,) = amplitude.calcAmplitudeSpectra(image, pixelsize, [1024])
+    assert not ice.findIce(spectrum, calcCells(spectrum, 30.0, max(2 * pixelsize, 3.0)))[0].any()
+
+
+def testNoResolutionIsFinerThanThePixels():
+    image = simulate(30600, 29400, 30, 1024, 8.0, snr=1.0)
+    estimate = estimateCTF([image], replace(SETTINGS, pixelsize=8.0, resmin=50.0))
+    assert estimate.fit.mean == pytest.approx(30000, rel=0.003)
+    assert estimate.curves.resolution == 16
 
 
 def testHotPixelsAndEdgesDoNoHarm():

@@ -68,6 +68,7 @@ def test_picturesAndLogs(place):
         ({"amplitude_contrast": 7}, "amplitude_contrast=7", "0 to 1"),
         ({"box": 513}, "box=513 is odd", "box=512"),
         ({"resmin": 3.0}, "resmax=5 is not below resmin=3", "Å"),
+        ({"pixelsize": 20.0}, "resmin=30 Å is not possible: pixels of 20 Å show nothing finer", "more than 40 Å"),
         ({"defocus_min": 1.5}, r"defocus_min=1\.5 is not possible", "Å"),
         ({"defocus_max": 4000}, "defocus_max=4000 is not above defocus_min=5000", "Å"),
         ({"defocus_step": 1e5}, "defocus_step=100000", "Å"),

@@ -278,9 +278,16 @@ def test_dryRunWritesNothing(session, tmp_path, capsys):
 
 
 @on_sqlite
-def test_noCommitKeepsResultsInTheRunFolder(session, tmp_path):
+def test_noCommitKeepsResultsInTheRunFolder(session, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("RESOLUTION", "718")
     assert run(session, tmp_path, "--no-commit") == 0
     rundir = tmp_path / "appion" / session.name / "ctf" / "ctf1"
+    said = "the fit found no rings: it holds up to 718 Å and began at 50 Å"
+    assert f": {said}" in capsys.readouterr().err
+    mainAppion(["status", str(rundir)])
+    assert f"warned of: 3 x {said}" in capsys.readouterr().out
+    assert mainAppion(["explain", str(rundir), session.filenames[0]]) == 0
+    assert said in capsys.readouterr().out
     assert len(list((rundir / ".appion" / "journal").glob("*.json"))) == 3
     assert not appiondata.ApAceRunData.objects.exists()
     assert not appiondata.ApAppionJobData.objects.exists()

@@ -129,3 +129,12 @@ def test_oneOddImageIsAFailureOfItsOwn():
     addScope(made.image_ids[1], high_tension=300)
     found = retrieveParams(made.image_ids, makeContext())
     assert [isinstance(one, ConfigurationFailure) for one in found.values()] == [False, True, False]
+
+
+def test_pixelsThatShowNothingOfTheFit():
+    image_id = makeSession(images=1, pixelsize=2e-9, binning=1).image_ids[0]
+    for kind in ("ctffind", "gctf"):
+        with pytest.raises(ConfigurationFailure, match="--resmin=30 Å is not possible: pixels of 20 Å show nothing"):
+            read(image_id, kind, resmin=30.0)
+        assert read(image_id, kind, resmin=45.0).resmin == 45.0
+    assert read(image_id, "gctffind", resmin=30.0).pixelsize == pytest.approx(20.0)

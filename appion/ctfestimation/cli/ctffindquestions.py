@@ -24,6 +24,7 @@ from appion.base.calc.limits import (
     checkValue,
 )
 from appion.base.failures import ConfigurationFailure
+from appion.ctfestimation.calc.internal.nyquist import checkNyquist
 
 Value = TypeVar("Value")
 
@@ -91,7 +92,8 @@ def askQuestions(countSections: Callable[[str], tuple[int, bool]]) -> Answers:
     cs = askNumber("Spherical aberration", "2.70", 0, quantity=CS)
     contrast = askNumber("Amplitude contrast", "0.07", 0, 1)
     box = askInteger("Size of amplitude spectrum to compute", "512", 128)
-    resmin = askNumber("Minimum resolution", "30.0", highest=50, above=0)
+    resmin = askNumber("Minimum resolution", "30.0", highest=50, above=0,
+                       check=lambda value: checkNyquist(value, pixelsize, "Minimum resolution"))
     resmax = askNumber("Maximum resolution", "5.0", highest=resmin, above=0, quantity=RESOLUTION)
     defmin = askNumber("Minimum defocus", "5000.0", quantity=DEFOCUS)
     defmax = askNumber("Maximum defocus", "50000.0", defmin, quantity=DEFOCUS)
@@ -167,8 +169,12 @@ def askYes(question: str, default: str = "no") -> bool:
 
 
 def askNumber(question: str, default: str, lowest: float = -INFINITY, highest: float = INFINITY,
-              above: float = -INFINITY, quantity: Quantity | None = None) -> float:
-    """Ask for a number from `lowest` to `highest` and greater than `above`, that may be a value of the quantity."""
+              above: float = -INFINITY, quantity: Quantity | None = None,
+              check: Callable[[float], None] | None = None) -> float:
+    """Ask for a number from `lowest` to `highest` and greater than `above`, that may be a value of the quantity.
+
+    `check` raises ConfigurationFailure for a number that is no use here.
+    """
     def convert(answer: str) -> float:
         try:
             value = float(answer)
@@ -181,6 +187,11 @@ def askNumber(question: str, default: str, lowest: float = -INFINITY, highest: f
             raise WrongAnswer(f"Number outside of acceptable range: {answer} ({least} to {highest:g} is accepted)")
         if quantity is not None:
             checkAnswer(quantity, value, question)
+        if check is not None:
+            try:
+                check(value)
+            except ConfigurationFailure as failure:
+                raise ImplausibleAnswer(str(failure)) from None
         return value
 
     return ask(question, default, convert)

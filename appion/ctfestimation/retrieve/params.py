@@ -19,6 +19,7 @@ from appion.base.retrieve.paths import (
 )
 from appion.base.retrieve.plausible import checkCalibration, checkCamera, checkScope
 from appion.base.retrieve.rows import getRow, readPair
+from appion.ctfestimation.calc.internal.nyquist import checkNyquist
 from appion.ctfestimation.records import CTFOptions, CTFOrigin, CTFParams, CTFTask
 from appion.ctfestimation.retrieve.micrographs import Rows, readMicrographs
 from appion.ctfestimation.retrieve.owners import Owners
@@ -99,6 +100,9 @@ def constructTask(image_id: int, rows: Rows, context: ParamsContext) -> CTFTask:
     pixelsize = calcImagePixelSize(image, rows)
     micrograph = constructImagePath(session.image_path or "", session.name or "", image.filename)
     source = findSource(image, rows, options.ddstackid) if options.ddstackid is not None else None
+    source_pixelsize = pixelsize if source is None else calcImagePixelSize(source, rows)
+    if not context.is_gctffind:  # it decides by itself where to begin
+        checkNyquist(options.resmin, source_pixelsize, "--resmin")
     origin = CTFOrigin(image_id, image.filename, session.def_id, context.rundir, options, search.centre)
     params = CTFParams(
         name=chooseShortName(image_id, image.filename, context.owners),
@@ -107,7 +111,7 @@ def constructTask(image_id: int, rows: Rows, context: ParamsContext) -> CTFTask:
         is_movie=source is not None,
         frame_average=options.frame_average,
         dimension=readPair(getRow(rows.cameras, image, "camera"), "dimension"),
-        pixelsize=pixelsize if source is None else calcImagePixelSize(source, rows),
+        pixelsize=source_pixelsize,
         micrograph_pixelsize=pixelsize,
         voltage=scope.high_tension / 1000,
         cs=context.cs,

@@ -13,6 +13,7 @@ from appion.base.store.files import moveFile
 from appion.base.store.scratch import workInScratch
 from appion.ctfestimation.calc.external.analysis import analyseFit
 from appion.ctfestimation.calc.external.ctffind import constructCtffindCmd, runCtffind
+from appion.ctfestimation.calc.external.doubt import findDoubts
 from appion.ctfestimation.calc.external.estimate import OUTPUT, Estimate
 from appion.ctfestimation.calc.external.gctf import constructGctfCmd, runGctf
 from appion.ctfestimation.calc.external.gctffind import constructGctffindCmd, runGctffind
@@ -32,7 +33,8 @@ def calcCTF(params: CTFParams) -> CTFResult:
 
     The program runs in a scratch folder of its own. If `params` name a folder, what it printed goes to
     ``logfiles/<name>.log`` in it, its text files beside that, its picture and those drawn here to ``opimages``; nothing
-    else is written. Where confidences or pictures cannot be made, the result says so in its warnings.
+    else is written. Where confidences or pictures cannot be made, or the fit found no rings, the result says so in its
+    warnings.
 
     Raises:
         NotReady: the input is missing or incomplete.
@@ -83,7 +85,7 @@ def _estimate(params: CTFParams, scratch: Path, host: str) -> CTFResult:
         tilt_axis_angle=fit.tilt_axis_angle,
         thickness=fit.thickness,
         answers=estimate.answers,
-        warnings=(*warnings, *estimate.warnings, *analysis.warnings),
+        warnings=(*warnings, *estimate.warnings, *findDoubts(params, fit, analysis.confidence), *analysis.warnings),
     )
 
 

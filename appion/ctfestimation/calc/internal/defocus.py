@@ -3,6 +3,7 @@
 The levelled spectrum is taken for a slow background plus -cos(2 χ) times a slow envelope, where sin(χ) is the transfer
 function (Rohou & Grigorieff 2015). The background is projected out of data and model alike, so it needs no model of its
 own. The last steps do the same with the squares of the amplitudes, which follow such a model however strong the rings.
+What no transfer function explains, as rings of ice, is left out, and all is done again without it.
 """
 
 from __future__ import annotations
@@ -12,17 +13,49 @@ from dataclasses import replace
 import numpy as np
 
 from appion.ctfestimation.calc.internal.grid import searchGrid
+from appion.ctfestimation.calc.internal.ice import MOST, findUnexpectedCells
 from appion.ctfestimation.calc.internal.lens import Fit, Lens, Search
-from appion.ctfestimation.calc.internal.polar import PolarSpectrum
+from appion.ctfestimation.calc.internal.polar import PolarSpectrum, levelCells
 from appion.ctfestimation.calc.internal.refine import Refiner
 
-#: How often the envelope is made anew from a fit, which it then improves.
-RENEWALS = 3
+#: How often the envelope is made anew from a fit, which it then improves: at least and, where there are few rings and
+#: either moves the other, at most, until the defocus moves by less than a part of itself.
+RENEWALS, MOST_RENEWALS, STILL = 3, 12, 1e-4
+
+#: Where it has fewer rings than this, half of the best defocus is tried as well: strong rings of few look like twice as
+#: many, because amplitudes have cusps.
+FEW_TO_DOUBLE = 5.0
+
+#: How often at most cells are left out that a fit does not expect.
+ROUNDS = 3
 
 
-def searchDefocus(spectrum: PolarSpectrum, lens: Lens, search: Search) -> tuple[Fit, Fit]:
-    """Return the best point of the grid, and the fit that it leads to."""
+def searchDefocus(
+    cells: PolarSpectrum, lens: Lens, search: Search, left_out: np.ndarray
+) -> tuple[Fit, Fit, np.ndarray]:
+    """Return the best point of the grid, the fit that it leads to, and which cells (rings, SECTORS) have no part in it.
+
+    Args:
+        cells: not levelled. left_out: cells that are known to have no part in it.
+    """
+    for _ in range(ROUNDS):
+        levelled = levelCells(replace(cells, weights=np.where(left_out, 0, cells.weights)))
+        start, fit, expected = _searchLevelled(levelled, lens, search)
+        more = left_out | findUnexpectedCells(levelled, expected)
+        if more.sum() == left_out.sum() or more.mean() > MOST:
+            return start, fit, left_out
+        left_out = more
+    levelled = levelCells(replace(cells, weights=np.where(left_out, 0, cells.weights)))
+    return *_searchLevelled(levelled, lens, search)[:2], left_out
+
+
+def _searchLevelled(spectrum: PolarSpectrum, lens: Lens, search: Search) -> tuple[Fit, Fit, np.ndarray]:
+    """Return the best point of the grid, the fit that it leads to, and the amplitudes (rings, SECTORS) it expects."""
     starts = searchGrid(spectrum, lens, search)
+    first, decay = starts[0]
+    rings = lens.wavelength * abs(first.mean) * float(np.ptp(spectrum.squared))
+    if rings < FEW_TO_DOUBLE and first.mean / 2 >= search.minimum:
+        starts.append((replace(first, mean=first.mean / 2, cosine=first.cosine / 2, sine=first.sine / 2), decay))
     refiner = Refiner(spectrum, lens, search, starts[0][0].mean)
     fits = []
     for start, decay in starts:
@@ -31,7 +64,11 @@ def searchDefocus(spectrum: PolarSpectrum, lens: Lens, search: Search) -> tuple[
     best = max(range(len(fits)), key=lambda index: fits[index].quality)
     fit = fits[best]
     refiner = Refiner(replace(spectrum, values=np.square(spectrum.values)), lens, search, fit.mean)
-    for _ in range(RENEWALS):
+    for renewal in range(1, MOST_RENEWALS + 1):
         refiner.weighCells(fit)
-        fit = refiner.refine(fit)
-    return starts[best][0], fit
+        last, fit = fit, refiner.refine(fit)
+        if renewal >= RENEWALS and abs(fit.mean - last.mean) <= STILL * abs(fit.mean):
+            break
+    expected = np.ones_like(spectrum.values)
+    expected[spectrum.weights > 0] = np.sqrt(refiner.expected)
+    return starts[best][0], fit, expected

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from appion.ctfestimation.calc.internal import amplitude, polar
+from appion.ctfestimation.calc.internal import amplitude, ice, polar
 from appion.ctfestimation.calc.internal import score as quality
 from appion.ctfestimation.calc.internal.defocus import searchDefocus
 from appion.ctfestimation.calc.internal.lens import Fit, Lens, Search
@@ -69,17 +69,23 @@ def estimateCTF(images: Iterable[np.ndarray], settings: Settings) -> Estimate:
     )
     spectrum, finest = spectra[0], spectra[-1]
     start = fit = settings.known
+    odd = np.zeros(spectrum.values.shape, bool)
     if start is None or fit is None:
-        levelled = polar.calcPolarSpectrum(finest, settings.resmin, settings.resmax)
-        start, fit = searchDefocus(levelled, settings.lens, settings.search)
-    flattened = quality.subtractBackground(spectrum, settings.resmin)
+        cells = polar.calcCells(finest, settings.resmin, settings.resmax)
+        left_out, first_ring = ice.findIce(finest, cells)
+        inner = slice(cells.first - first_ring, cells.first - first_ring + cells.rings)
+        start, fit, left_out[inner] = searchDefocus(cells, settings.lens, settings.search, left_out[inner])
+        odd = ice.findPixels(spectrum, left_out, first_ring, finest.box * finest.pixelsize)
+    filled = ice.fillPixels(spectrum, odd)
+    flattened = quality.subtractBackground(filled, settings.resmin)
     inside = polar.findRange(spectrum, settings.resmin, settings.resmax)
     model = quality.calcModelSpectrum(spectrum, settings.lens, fit)
     equal = quality.calcEqualPhase(spectrum, settings.lens, fit)
-    curves = quality.calcCurves(spectrum, equal, settings.lens, fit, settings.resmin)
-    first = quality.calcScore(flattened, quality.calcModelSpectrum(spectrum, settings.lens, start), inside)
-    final = quality.calcScore(flattened, model, inside)
-    picture = drawDiagnostic(flattened, model, equal, inside, settings)
+    curves = quality.calcCurves(spectrum, equal, settings.lens, fit, settings.resmin, odd)
+    curves = replace(curves, resolution=max(curves.resolution, 2 * settings.pixelsize))
+    first = quality.calcScore(flattened, quality.calcModelSpectrum(spectrum, settings.lens, start), inside & ~odd)
+    final = quality.calcScore(flattened, model, inside & ~odd)
+    picture = drawDiagnostic(flattened + (spectrum.values - filled.values), model, equal, inside, settings)
     return Estimate(start, fit, first, final, curves, picture, spectrum.pixelsize)
 
 

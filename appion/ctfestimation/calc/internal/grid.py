@@ -37,7 +37,9 @@ def searchGrid(spectrum: PolarSpectrum, lens: Lens, search: Search) -> list[tupl
     With each comes the fall-off of the envelope that shows it best, Å².
     """
     weights = spectrum.weights.mean(axis=1)
-    squared = (spectrum.squared * spectrum.weights).sum(axis=1) / np.maximum(spectrum.weights.sum(axis=1), 1)
+    pixels = spectrum.weights.sum(axis=1)
+    squared = (spectrum.squared * spectrum.weights).sum(axis=1) / np.maximum(pixels, 1)
+    squared = np.where(pixels > 0, squared, spectrum.squared.mean(axis=1))
     root = np.sqrt(weights)[:, None]
     basis = np.linalg.qr(root * constructPolynomials(squared, calcDegree(squared, lens, search.minimum)))[0]
     data = root * np.where(spectrum.weights > 0, spectrum.values, 1.0).reshape(spectrum.rings, -1, 2).mean(axis=2)

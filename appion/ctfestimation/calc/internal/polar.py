@@ -6,7 +6,7 @@ compared with very many models.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -25,18 +25,21 @@ DECAY_DEGREE, DECAY_BEND = 5, 0.04
 
 @dataclass(frozen=True)
 class PolarSpectrum:
-    """A spectrum divided by its smooth decay, so that noise has the same deviation at every frequency.
+    """A spectrum in rings and sectors; after `levelCells`, noise has the same deviation at every frequency.
 
     Attributes:
-        values: (rings, SECTORS), about 1 on average.
-        weights: pixels in each cell. squared: mean squared frequency in each cell, 1/Å².
+        values: (rings, SECTORS), levelled about 1 on average.
+        weights: pixels in each cell, 0 where it is left out. squared: mean squared frequency in each cell, 1/Å².
         azimuths: (SECTORS,) from the columns towards the rows, radians.
+        first: pixels of the spectrum within the first ring. span: resmin and resmax, Å.
     """
 
     values: np.ndarray
     weights: np.ndarray
     squared: np.ndarray
     azimuths: np.ndarray
+    first: int
+    span: tuple[float, float]
 
     @property
     def rings(self) -> int:
@@ -63,7 +66,16 @@ def findRange(spectrum: AmplitudeSpectrum, resmin: float, resmax: float) -> np.n
 
 
 def calcPolarSpectrum(spectrum: AmplitudeSpectrum, resmin: float, resmax: float) -> PolarSpectrum:
-    """Return the part of a spectrum between two resolutions, Å, in rings and sectors.
+    """Return the part of a spectrum between two resolutions, Å, in rings and sectors, levelled.
+
+    Raises:
+        ImageFailure: there are too few rings between them.
+    """
+    return levelCells(calcCells(spectrum, resmin, resmax))
+
+
+def calcCells(spectrum: AmplitudeSpectrum, resmin: float, resmax: float) -> PolarSpectrum:
+    """Return the part of a spectrum between two resolutions, Å, in rings and sectors, as strong as it is.
 
     Raises:
         ImageFailure: there are too few rings between them.
@@ -80,8 +92,7 @@ def calcPolarSpectrum(spectrum: AmplitudeSpectrum, resmin: float, resmax: float)
             f"only {count} pixels of the spectrum lie between {resmin:g} and {resmax:g} Å",
             "compute a larger spectrum, or fit a wider range of resolution",
         )
-    sectors = ((np.arctan2(y, x) / np.pi + 0.5) * SECTORS).astype(np.intp) % SECTORS
-    cells = (rings - first) * SECTORS + sectors
+    cells = (rings - first) * SECTORS + calcSectors(y, x)
 
     def sumCells(values: np.ndarray | None = None) -> np.ndarray:
         return np.bincount(cells, values, count * SECTORS).reshape(count, SECTORS)
@@ -89,18 +100,30 @@ def calcPolarSpectrum(spectrum: AmplitudeSpectrum, resmin: float, resmax: float)
     weights = sumCells()
     pixels = np.maximum(weights, 1)
     values = sumCells(spectrum.values[rows, cols]) / pixels
-    degree = min(DECAY_DEGREE, 1 + round((1 / resmax - 1 / resmin) / DECAY_BEND))
-    decay = calcDecay(values, weights, degree)
     azimuths = ((np.arange(SECTORS) + 0.5) / SECTORS - 0.5) * np.pi
     frequencies = sumCells(squared) / pixels / (spectrum.box * spectrum.pixelsize) ** 2
     empty = weights == 0
     frequencies[empty] = np.broadcast_to(frequencies.max(axis=1)[:, None], empty.shape)[empty]
-    return PolarSpectrum(values / decay[:, None], weights.astype(float), frequencies, azimuths)
+    return PolarSpectrum(values, weights.astype(float), frequencies, azimuths, first, (resmin, resmax))
+
+
+def calcSectors(y: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """Return the sector in which pixels lie."""
+    return ((np.arctan2(y, x) / np.pi + 0.5) * SECTORS).astype(np.intp) % SECTORS
+
+
+def levelCells(cells: PolarSpectrum) -> PolarSpectrum:
+    """Return cells divided by their smooth decay, which those that are left out have no part in."""
+    resmin, resmax = cells.span
+    degree = min(DECAY_DEGREE, 1 + round((1 / resmax - 1 / resmin) / DECAY_BEND))
+    return replace(cells, values=cells.values / calcDecay(cells.values, cells.weights, degree)[:, None])
 
 
 def calcDecay(values: np.ndarray, weights: np.ndarray, degree: int) -> np.ndarray:
     """Return the smooth part of a spectrum (rings, sectors) at every ring, which never reaches zero."""
-    profile = (values * weights).sum(axis=1) / np.maximum(weights.sum(axis=1), 1)
+    totals, pixels = (values * weights).sum(axis=1), weights.sum(axis=1)
+    used = np.flatnonzero(pixels)
+    profile = np.interp(np.arange(len(pixels)), used, totals[used] / pixels[used])
     width = max(3, len(profile) // 6) | 1
     window = np.ones(width)
     smooth = np.convolve(profile, window, "same") / np.convolve(np.ones(len(profile)), window, "same")

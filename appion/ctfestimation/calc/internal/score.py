@@ -98,31 +98,33 @@ def calcEqualPhase(spectrum: AmplitudeSpectrum, lens: Lens, fit: Fit) -> np.ndar
     return np.sqrt(np.maximum(found, 0)) * size
 
 
-def calcCurves(spectrum: AmplitudeSpectrum, equal: np.ndarray, lens: Lens, fit: Fit, resmin: float) -> Curves:
-    """Return the curves of a fit; `equal` is from calcEqualPhase."""
+def calcCurves(
+    spectrum: AmplitudeSpectrum, equal: np.ndarray, lens: Lens, fit: Fit, resmin: float, odd: np.ndarray
+) -> Curves:
+    """Return the curves of a fit; `equal` is from calcEqualPhase. Pixels that are `odd` count for `plain` alone."""
     y, x = calcGrid(spectrum)
     count = math.ceil(spectrum.box / math.sqrt(2)) + 1
     frequency = np.arange(count) / (spectrum.box * spectrum.pixelsize)
-    plain = _averageBins(spectrum.values, np.sqrt(x * x + y * y), count)
-    average = _averageBins(spectrum.values, equal, count)
+    plain, _ = _averageBins(spectrum.values, np.sqrt(x * x + y * y), count)
+    average, seen = _averageBins(spectrum.values[~odd], equal[~odd], count)
     phase = lens.calcPhase(frequency**2, fit.mean, fit.phase)
     model = np.abs(np.sin(phase))
     order = np.floor(np.abs(phase) / math.pi + 0.5).astype(int)  # extrema passed
     first = min(count - 8, max(1, round(spectrum.box * spectrum.pixelsize / resmin)))
     halves = _calcWindows(order, count)
-    correlation, noise = _correlateWindows(average, model, halves, first)
+    correlation, noise = _correlateWindows(average, model, halves, first, seen if odd.any() else None)
     last = _findEnd(correlation)
     return Curves(frequency, plain, _normalise(average, phase, first), model, correlation, noise,
                   1 / float(frequency[last]), _findAliasing(frequency, lens, fit))
 
 
-def _averageBins(values: np.ndarray, bins: np.ndarray, count: int) -> np.ndarray:
-    """Return the mean of pixels by their frequency in pixels; bins without any take their neighbours' value."""
+def _averageBins(values: np.ndarray, bins: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the mean of pixels by their frequency in pixels, and which bins have any; others are like those beside."""
     index = np.minimum(bins + 0.5, count).astype(np.intp).ravel()
     pixels = np.bincount(index, minlength=count + 1)[:count]
     totals = np.bincount(index, values.ravel(), count + 1)[:count]
     filled = np.flatnonzero(pixels)
-    return np.interp(np.arange(count), filled, totals[filled] / pixels[filled])
+    return np.interp(np.arange(count), filled, totals[filled] / pixels[filled]), pixels > 0
 
 
 def _calcWindows(order: np.ndarray, count: int) -> np.ndarray:
@@ -138,16 +140,23 @@ def _calcWindows(order: np.ndarray, count: int) -> np.ndarray:
 
 
 def _correlateWindows(
-    average: np.ndarray, model: np.ndarray, halves: np.ndarray, first: int
+    average: np.ndarray, model: np.ndarray, halves: np.ndarray, first: int, seen: np.ndarray | None
 ) -> tuple[np.ndarray, np.ndarray]:
+    """Return the correlation around each bin and twice its deviation; bins that were not seen have no part in it."""
     count = len(average)
     correlation, noise = np.zeros(count), np.zeros(count)
     for index in range(count):
         start = max(first, index - halves[index])
         stop = min(count, max(index, start + halves[index]) + halves[index] + 1)
         start = max(first, min(start, stop - 2 * halves[index] - 1))
-        correlation[index] = calcCorrelation(average[start:stop], model[start:stop])
         noise[index] = 2 / math.sqrt(max(1, stop - start))
+        if seen is None or seen[start:stop].all():
+            correlation[index] = calcCorrelation(average[start:stop], model[start:stop])
+        elif seen[index]:
+            chosen = start + np.flatnonzero(seen[start:stop])
+            correlation[index] = calcCorrelation(average[chosen], model[chosen])
+    if seen is not None and seen.any():
+        correlation = np.interp(np.arange(count), np.flatnonzero(seen), correlation[seen])
     return correlation, noise
 
 
