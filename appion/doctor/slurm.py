@@ -13,7 +13,7 @@ from appion.base.cli.program import findByCommand
 from appion.base.config import setting
 from appion.base.failures import ConfigurationFailure
 from appion.base.records.program import OWN_KINDS
-from appion.base.workers.slurm.script import checkJobs, constructJobOptions, constructSubmitEnvironment
+from appion.base.workers.jobs.script import checkJobs, constructJobOptions, constructSubmitEnvironment
 from appion.doctor.finding import NOTE, TODO, WELL, Finding
 
 #: Seconds for sbatch to answer; it gives up itself after about ten.

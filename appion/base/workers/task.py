@@ -8,10 +8,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from appion.base.calc.place import findJob, findNode
 from appion.base.failures import Failure, classifyException
 from appion.base.records.task import Computed, Task, encodeComputed
 from appion.base.store.journal import saveResult
-from appion.base.workers.slurm import jobworker
+from appion.base.workers.jobs import jobworker
 
 
 @dataclass(frozen=True)
@@ -37,8 +38,8 @@ def runTask(calc: Callable[[Any], Any], params: Any, journal: str = "", needed: 
     `journal` by then, nothing is computed and the result is None: it is in the record. A worker whose job ends in less
     than `needed` seconds takes nothing and goes.
     """
-    host, start = os.environ.get("SLURMD_NODENAME") or os.uname().nodename, time.monotonic()
-    worker = os.environ.get("SLURM_JOB_ID") or os.environ.get("APPION_WORKER", "")
+    host, start = findNode(), time.monotonic()
+    worker = findJob() or os.environ.get("APPION_WORKER", "")
     result, failure = None, None
     if journal and os.path.exists(journal):
         return Outcome(host=host, worker=worker)
