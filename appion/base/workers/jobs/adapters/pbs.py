@@ -13,13 +13,18 @@ from dask.utils import parse_bytes
 from appion.base.workers.jobs.adapter import Adapter, Listed, calcMark, findUser, hasGPU
 from appion.base.workers.jobs.answer import JobsError, quote
 
-#: What the listing ends with once it is whole: both commands print nothing at all where there is no job.
+#: What the listing ends with once it is whole, with the exit code of qstat and the numbers of all jobs: both commands
+#: print nothing at all where there is no job.
 END = "appion-end-of-jobs"
 
-#: Of our jobs alone, since a list of all takes long on a large site. 35 and 153: one has ended in between.
+#: Exit codes of qstat that say that a job has ended since qselect named it.
+MEANWHILE = ("35", "153")
+
+#: Of our jobs alone, since a list of all takes long on a large site.
 LISTING = f"""ids=$(qselect -u "$1" -N "$2") || exit
 [ -z "$ids" ] || qstat -f $ids
-case $? in 0|35|153) echo {END};; *) exit 1;; esac"""
+code=$?
+case $code in 0|{'|'.join(MEANWHILE)}) echo; echo {END} $code $ids;; *) exit 1;; esac"""
 
 STATES = {
     "Q": "PENDING", "W": "PENDING", "T": "PENDING", "M": "PENDING", "H": "PENDING", "R": "RUNNING", "B": "RUNNING",
@@ -67,8 +72,9 @@ class PBS(Adapter):
         return ("sh", "-c", LISTING, "sh", findUser(), label)
 
     def readListing(self, text: str, label: str) -> dict[str, Listed]:
-        """From paragraphs ``Job Id: …`` with lines ``key = value``, which go on after a tab."""
-        if not re.search(rf"^{END}\s*\Z", text, re.MULTILINE):
+        """From paragraphs ``Job Id: …`` with lines ``key = value``, which go on after a tab; one for each job."""
+        end = re.search(rf"^{END} (\d+)((?: \S+)*)\s*\Z", text, re.MULTILINE)
+        if end is None:
             raise JobsError(f"qstat printed a list of jobs that is cut off: {quote(text)}")
         jobs = {}
         for paragraph in re.split(r"^Job Id:\s*", text.replace("\n\t", ""), flags=re.MULTILINE)[1:]:
@@ -82,6 +88,8 @@ class PBS(Adapter):
             reason = f"held ({comment or letter})" if letter == "H" else comment or letter
             node = words.get("exec_host", "").strip().partition("/")[0]
             jobs[number] = Listed(STATES.get(letter, letter), node, reason)
+        if end[1] not in MEANWHILE and (missing := set(end[2].split()) - set(jobs)):
+            raise JobsError(f"qstat printed a list of jobs without {', '.join(sorted(missing))}: {quote(text)}")
         return jobs
 
     def isOver(self, error: str) -> bool:
