@@ -1,8 +1,9 @@
-"""The pool on a real Grid Engine: it grows, works, shrinks, keeps from sick hosts, and leaves no job."""
+"""The pool on a real Grid Engine: it grows, works, replaces what is lost and shrinks; what a job asks for is taken."""
 
 from __future__ import annotations
 
 import os
+import subprocess
 import time
 from pathlib import Path
 
@@ -11,8 +12,13 @@ import pytest
 
 from appion.base.workers.cluster import checkCluster, constructCluster, redirectDaskLogs
 from appion.base.workers.jobs import steward
+from appion.base.workers.jobs.adapters import ADAPTERS
+from appion.base.workers.jobs.job import JOBS
+from appion.base.workers.jobs.script import constructJobOptions
 from appion.base.workers.pool import Pool
 from appion.base.workers.scaling import Demand
+from appion.doctor.finding import runCheck
+from appion.doctor.slurm import checkSlurm
 
 ROOT = Path(__file__).parents[4]
 SETTINGS = {
@@ -98,3 +104,38 @@ def test_grows_works_replaces_what_is_lost_and_shrinks_to_nothing(lab):
     lab.tell(0)
     lab.wait(lambda: not lab.service.listJobs())
     assert lab.pool.describe()["trouble"] == []
+
+
+def writeScript(excluded=()):
+    options = constructJobOptions(Path("/tmp"), (0,), excluded, ADAPTERS["sge"])
+    return JOBS["sge"]("tls://127.0.0.1:1", "appion-1", **options).job_script()
+
+
+def test_jobs_are_kept_away_from_hosts(gridengine):
+    def ask(script):
+        done = subprocess.run(
+            ["qsub", "-w", "v"], env=gridengine.environment, input=script, capture_output=True, text=True, timeout=600
+        )
+        return done.stdout + done.stderr
+
+    with dask.config.set(SETTINGS):
+        assert "found suitable queue" in ask(writeScript())
+        assert "found suitable queue" in ask(writeScript(["node1", "node2"]))
+        assert "no suitable queues" in ask(writeScript(["node1", "localhost"]))
+
+
+@pytest.mark.usefixtures("sqlitedatabase", "gridenginecluster")
+def test_doctor_has_it_try_the_job_of_a_worker(monkeypatch):
+    def look():
+        return str(next(iter(runCheck("Slurm", checkSlurm))))
+
+    with dask.config.set(SETTINGS):
+        assert look().startswith("TO DO  Slurm       jobqueue.sge.walltime is 00:30:00, but a program may run for")
+        with dask.config.set({"jobqueue.sge.walltime": "12:00:00", "jobqueue.sge.queue": "main.q"}):
+            assert look().startswith("well   Grid Engine takes the job of a worker (-N appion-doctor-")
+            with dask.config.set({"jobqueue.sge.resource-spec": "gpu=9"}):
+                assert look().startswith("TO DO  Grid Engine does not take the job of a worker: ")
+            with dask.config.set({"jobqueue.sge.queue": "nope.q"}):
+                assert 'unknown queue "nope.q"' in look()
+            monkeypatch.setenv("SGE_QMASTER_PORT", "1")
+            assert "TO DO  Grid Engine does not take the job of a worker: " in look()

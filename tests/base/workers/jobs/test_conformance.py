@@ -61,7 +61,8 @@ class Bench:
         rule, path = self.folder / f"{program}.rule", self.folder / "bin" / program
         path.parent.mkdir(exist_ok=True)
         path.write_text(
-            f'#!/bin/sh\nREAL={found}\necho {program} "$@" >> {self.calls}\n[ -e {rule} ] && . {rule}\nexec "$REAL" "$@"\n'
+            f'#!/bin/sh\nREAL={found}\necho {program} "$@" >> {self.calls}\n'
+            f'[ -e {rule} ] && . {rule}\nexec "$REAL" "$@"\n'
         )
         path.chmod(0o755)
         if not os.environ["PATH"].startswith(str(path.parent)):
@@ -98,8 +99,8 @@ class Bench:
         """Submit a job under this name, past the pool; returns its number."""
         before = self.jobs()
         script = self.folder / f"{name}.sh"
-        form = {"slurm": "#SBATCH -J {}", "sge": "#$ -N {}", "pbs": "#PBS -N {}", "lsf": "#BSUB -J {}"}.get(self.name, "")
-        script.write_text(f"#!/bin/sh\n{form.format(name)}\nexec sleep 300\n")
+        word = {"slurm": "#SBATCH -J", "sge": "#$ -N", "pbs": "#PBS -N", "lsf": "#BSUB -J"}.get(self.name, "#")
+        script.write_text(f"#!/bin/sh\n{word} {name}\nexec sleep 300\n")
         command = {
             "lsf": ("sh", "-c", f"bsub < {script}"), "oar": ("oarsub", "-n", name, "sleep 300"),
             "sge": ("qsub", "-S", "/bin/sh", "-o", "/dev/null", "-j", "y", str(script)),
