@@ -216,7 +216,7 @@ def runHTCondor(program: str, words: list[str]) -> int:
         assert "$(" not in lines["Arguments"], "HTCondor would replace it"
         ads = findFolder() / "ads"
         ads.mkdir(exist_ok=True)
-        (ads / "machine").write_text(f'Machine = "{NODE}.site"\n')
+        (ads / "machine").write_text(f'Machine = "{NODE}.site"\nCpus = 4\n')
         variables = {"_CONDOR_JOB_AD": f"{ads}/{{key}}", "_CONDOR_MACHINE_AD": f"{ads}/machine"}
         held = lines.get("hold") == "True"
         name = lines["MY.AppionRun"].strip('"')

@@ -1,6 +1,6 @@
 """What every adapter must do, on Slurm and Grid Engine for real and on stand-ins for the others.
 
-The jobs are real ones of the scheduler, but their workers only sleep: what is tried is what becomes of jobs.
+The jobs are real ones of the scheduler, but the workers of most only sleep: what is tried is what becomes of jobs.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import os
 import re
 import shlex
 import time
+from pathlib import Path
 
 import dask.config
 import pytest
@@ -36,12 +37,21 @@ TAKEN = {
 NOBODY = {"pbs": "60000000.pbsserver"}
 
 
+ROOT = Path(__file__).parents[4]
+
+
+def look(_params):
+    """What a worker finds in its environment."""
+    names = ("APPION_GPU", "OMP_NUM_THREADS", "APPION_JOB_END", "DASK_APPION__POLL")
+    return {name: os.environ.get(name) for name in names}
+
+
 class Bench:
     """A pool on one scheduler, and everything that the pool had to tell."""
 
     def __init__(self, name, service, folder, monkeypatch):
         self.name, self.adapter, self.service, self.folder = name, ADAPTERS[name], service, folder
-        self.rundir, self.events = folder / "my run", []
+        self.rundir, self.events, self.gpus = folder / "my run", [], ()
         self.label = self.adapter.constructName(self.rundir)
         self.mode = folder / "mode"
         self.mode.write_text("exec sleep 300")
@@ -53,7 +63,7 @@ class Bench:
         self.calls.touch()
         for program in self.adapter.programs:
             self._shadow(program, monkeypatch)
-        self.pool = Pool(lambda: constructCluster((), None, self.rundir), 1, "test")
+        self.pool = Pool(lambda: constructCluster(self.gpus, None, self.rundir), 1, "test")
 
     def _shadow(self, program, monkeypatch):
         """Put a program before the real one that does what it is told in shell; each call is noted."""
@@ -82,7 +92,7 @@ class Bench:
 
     def start(self, workers, **settings):
         with dask.config.set({**self.settings, **settings}):
-            checkCluster((), 30)
+            checkCluster(self.gpus, 30)
             self.pool.start()
         looks = self.pool._cluster.steward
         looks._patience = dataclasses.replace(looks._patience, listed=1.0)
@@ -154,6 +164,36 @@ def bench(request, tmp_path, monkeypatch):
     while bench.jobs() and name in PROGRAMS:
         assert time.monotonic() < deadline, bench.jobs()
         service.run(*ADAPTERS[name].programs[2:], *bench.jobs())
+
+
+def test_a_worker_comes_knows_its_job_and_works(bench, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.setenv("DASK_APPION__POLL", "7")
+    section = f"jobqueue.{bench.name}"
+    told = {f"{section}.job-script-prologue": ["export CUDA_VISIBLE_DEVICES='0'", 'echo "it\'s ready"']}
+    bench.settings = told
+    bench.gpus = (0,)
+    bench.start(1)
+    bench.wait(lambda: bench.pool.countWorkers() == 1)
+    (number,) = bench.jobs()
+    outcomes = {}
+    bench.pool.submit(1, 1, look, {})
+    deadline = time.monotonic() + 600
+    while not outcomes and time.monotonic() < deadline:
+        outcomes.update(bench.pool.collect(0.05))
+    outcome = outcomes[1]
+    assert (outcome.failure, outcome.worker) == (None, number)
+    if bench.adapter.excludes:
+        assert outcome.host == bench.pool._cluster.steward.findNode(number) != ""
+    assert outcome.result["APPION_GPU"] == "0"
+    assert int(outcome.result["OMP_NUM_THREADS"]) >= 1
+    assert (outcome.result["APPION_JOB_END"] is None) == (bench.name == "htcondor")
+    assert outcome.result["DASK_APPION__POLL"] == "7"
+    log = bench.rundir / "logs" / f"{bench.label}-{number}.log"
+    assert "it's ready" in log.read_text()
+    bench.tell(0)
+    bench.wait(lambda: bench.jobs() == set())
+    assert bench.count(2) == 0, "it was retired"
 
 
 def test_submissions_that_fail_and_jobs_that_vanish_are_made_good(bench):

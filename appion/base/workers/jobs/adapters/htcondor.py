@@ -33,6 +33,7 @@ class HTCondor(Adapter):
     exports = (
         """export APPION_JOB=`sed -n 's/^ClusterId = //p' "$_CONDOR_JOB_AD"`.0""",
         """export APPION_NODE=`sed -n 's/^Machine = "\\(.*\\)"/\\1/p' "$_CONDOR_MACHINE_AD"`""",
+        """export OMP_NUM_THREADS=`sed -n 's/^Cpus = //p' "$_CONDOR_MACHINE_AD"`""",
     )
     walltime = 0.0
     pairs = True
