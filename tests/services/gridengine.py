@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import pwd
 import shutil
 import signal
 import socket
@@ -28,7 +29,7 @@ INSTALL = "apt-get install --no-install-recommends gridengine-master gridengine-
 HOST = "localhost"
 
 BOOTSTRAP = """\
-admin_user              none
+admin_user              {admin}
 default_domain          none
 ignore_fqdn             true
 spooling_method         classic
@@ -181,7 +182,9 @@ class GridEngine:
         (sge / "util").symlink_to(SHARED / "util")
         for folder in ("bin", "lib", "utilbin"):
             (sge / folder).symlink_to(Path("/var/lib/gridengine") / folder)
-        (common / "bootstrap").write_text(BOOTSTRAP.format(root=self.root, programs=PROGRAMS))
+        user = pwd.getpwuid(os.getuid()).pw_name
+        admin = "none" if os.getuid() == 0 else user
+        (common / "bootstrap").write_text(BOOTSTRAP.format(root=self.root, programs=PROGRAMS, admin=admin))
         (common / "act_qmaster").write_text(f"{HOST}\n")
         # Whatever the machine calls itself, and whatever its addresses are called, is one host.
         names = {os.uname().nodename, os.uname().nodename.partition(".")[0]} - {HOST}
@@ -191,7 +194,6 @@ class GridEngine:
         configuration = self.root / "configuration"
         configuration.write_text(change((SHARED / "default-configuration").read_text(), CONFIGURATION, root=self.root))
         spool = f"{common};{self.root / 'spool/qmaster'}"
-        user = self.run("id", "-un").stdout.strip()
         self._must("spoolinit", "classic", "libspoolc", spool, "init")
         for words in (("configuration", str(configuration)), ("complexes", str(SHARED / "util/resources/centry")),
                       ("usersets", str(SHARED / "util/resources/usersets")), ("managers", user)):  # fmt: skip
