@@ -8,6 +8,8 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+import dask.config
+
 from appion.base.cli.program import findByCommand
 from appion.base.config import setting
 from appion.base.failures import ConfigurationFailure
@@ -49,6 +51,11 @@ def checkSlurm() -> Iterator[Finding]:
                       f"correct jobqueue.slurm (asked for: {asked}), or ask who runs Slurm")  # fmt: skip
     else:
         yield Finding(WELL, "Slurm", f"takes the job of a worker ({asked}): {said}")
+
+
+def nameScheduler() -> str:
+    """What the scheduler that workers are jobs of is called; Slurm if there is none, or none of that name."""
+    return ADAPTERS.get(str(dask.config.get("appion.cluster", "")), SLURM).title
 
 
 def checkScheduler(adapter: Adapter) -> Finding:

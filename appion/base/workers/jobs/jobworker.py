@@ -14,6 +14,8 @@ import sys
 import time
 from typing import Any
 
+from appion.base.workers.jobs.adapters import ADAPTERS
+
 #: Seconds after which a worker that has too little time left goes: its last answer is fetched by then.
 FAREWELL = 2.0
 
@@ -70,9 +72,10 @@ def claimGPU() -> None:
 
 
 def calcLife() -> tuple[float, float] | None:
-    """Start and end of this job by the monotonic clock, from what Slurm or the job script says; None: no limit."""
+    """Start and end of this job by the monotonic clock, from what the scheduler or the script says; None: no limit."""
     now = time.monotonic()
-    end = os.environ.get("SLURM_JOB_END_TIME") or os.environ.get("APPION_JOB_END")  # older Slurm does not say
+    told = (os.environ.get(adapter.end) for adapter in ADAPTERS.values() if adapter.end)
+    end = next(filter(None, told), None) or os.environ.get("APPION_JOB_END")  # older Slurm does not say
     return (now, now + float(end) - time.time()) if end else None
 
 

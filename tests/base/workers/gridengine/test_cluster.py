@@ -18,7 +18,7 @@ from appion.base.workers.jobs.script import constructJobOptions
 from appion.base.workers.pool import Pool
 from appion.base.workers.scaling import Demand
 from appion.doctor.finding import runCheck
-from appion.doctor.slurm import checkSlurm
+from appion.doctor.slurm import checkSlurm, nameScheduler
 
 ROOT = Path(__file__).parents[4]
 SETTINGS = {
@@ -127,10 +127,10 @@ def test_jobs_are_kept_away_from_hosts(gridengine):
 @pytest.mark.usefixtures("sqlitedatabase", "gridenginecluster")
 def test_doctor_has_it_try_the_job_of_a_worker(monkeypatch):
     def look():
-        return str(next(iter(runCheck("Slurm", checkSlurm))))
+        return str(next(iter(runCheck(nameScheduler(), checkSlurm))))
 
     with dask.config.set(SETTINGS):
-        assert look().startswith("TO DO  Slurm       jobqueue.sge.walltime is 00:30:00, but a program may run for")
+        assert look().startswith("TO DO  Grid Engine jobqueue.sge.walltime is 00:30:00, but a program may run for")
         with dask.config.set({"jobqueue.sge.walltime": "12:00:00", "jobqueue.sge.queue": "main.q"}):
             assert look().startswith("well   Grid Engine takes the job of a worker (-N appion-doctor-")
             with dask.config.set({"jobqueue.sge.resource-spec": "gpu=9"}):

@@ -17,6 +17,9 @@ from appion.base.workers.jobs.answer import JobsError
 from appion.base.workers.jobs.job import JOBS
 from appion.base.workers.jobs.reconcile import isStuck
 from appion.base.workers.jobs.script import checkJobs, constructJobOptions
+from appion.doctor.finding import NOTE, TODO, runCheck
+from appion.doctor.slurm import checkSlurm, nameScheduler
+from tests.services.standins import PROGRAMS, StandIn
 
 DATA = Path(__file__).parent / "data"
 FILES = {"sge": "sge.xml", "pbs": "pbs.txt", "lsf": "lsf.json", "htcondor": "htcondor.json", "oar": "oar.json"}
@@ -241,3 +244,21 @@ def test_what_does_not_fit_is_said_before_the_first_job(name, monkeypatch, tmp_p
 def test_jobs_are_those_of_the_user_that_this_process_is_of():
     assert findUser() == subprocess.run(["id", "-un"], capture_output=True, text=True, check=True).stdout.strip()
     assert calcOrder("9.server") < calcOrder("12.server") < calcOrder("12.x")
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_doctor_asks_how_jobs_are(name, monkeypatch, tmp_path):
+    service = StandIn(name, tmp_path)
+    for key in ("PATH", "STANDIN"):
+        monkeypatch.setenv(key, service.environment[key])
+    settings = {"memory": "1GB", **({} if name == "htcondor" else {"walltime": "12:00:00"})}
+    with dask.config.set({"appion.cluster": name, **{f"jobqueue.{name}.{key}": settings[key] for key in settings}}):
+        (finding,) = runCheck(nameScheduler(), checkSlurm)
+        assert (finding.level, finding.subject) == (NOTE, ADAPTERS[name].title), finding
+        assert "not tried before a run (" in finding.text
+        assert ADAPTERS[name].constructName(Path("/tmp/doctor")) in finding.text
+        program = "qselect" if name == "pbs" else ADAPTERS[name].programs[1]
+        (service.folder / "bin" / program).write_text("#!/bin/sh\necho connection refused >&2; exit 1\n")
+        (finding,) = runCheck(nameScheduler(), checkSlurm)
+        assert finding.level == TODO, finding
+        assert "connection refused" in finding.text
