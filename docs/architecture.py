@@ -27,7 +27,7 @@ BASE = {
     "cli": "from the line of a command to the loop",
     "loop": "the turns: look, hand out, collect, store",
     "controller": "one run: way in, way out, states, report",
-    "workers": "where workers come from; tasks; slurm/",
+    "workers": "where workers come from; tasks; jobs/",
     "programs": "running one so that it always ends",
     "store": "writes rows, files, journal",
     "retrieve": "reads rows, files, movies, journal",

@@ -17,6 +17,8 @@ from sinedon.create import createDatabases
 from sinedon.live import readLiveTables
 from sinedon.models import projectdata
 from sinedon.schema import createMissing
+from tests.services import gridengine as gridengines
+from tests.services.gridengine import GridEngine, findGridEngine
 from tests.services.mariadb import Limited, MariaDB, findMariaDB
 from tests.services.slurm import INSTALL, Slurm, findSlurm
 
@@ -100,6 +102,28 @@ def slurmcluster(slurm, monkeypatch) -> Iterator[Slurm]:
     monkeypatch.setenv("SLURM_CONF", slurm.environment["SLURM_CONF"])
     yield slurm
     slurm.heal()
+
+
+@pytest.fixture(scope="session")
+def gridengine() -> Iterator[GridEngine]:
+    """A Grid Engine of our own. Where it is missing, tests are skipped, but they fail where CI is set."""
+    if not findGridEngine():
+        _skipUnlessCI(f"Grid Engine is not installed: {gridengines.INSTALL}")
+    service = GridEngine().start()
+    try:
+        yield service
+    finally:
+        service.stop()
+
+
+@pytest.fixture
+def gridenginecluster(gridengine, monkeypatch) -> Iterator[GridEngine]:
+    """The same for one test whose process talks to it: no job at its start and after it."""
+    gridengine.heal()
+    for name in ("PATH", *(name for name in gridengine.environment if name.startswith("SGE_"))):
+        monkeypatch.setenv(name, gridengine.environment[name])
+    yield gridengine
+    gridengine.heal()
 
 
 @pytest.fixture

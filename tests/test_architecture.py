@@ -37,7 +37,7 @@ VIOLATIONS = [
     ("No worker opens", "appion/base/workers/fetch.py", "def fetch():\n    import sinedon"),
     ("The daemon does not wait", "appion/base/controller/line.py", "import appion.base.retrieve.movies"),
     ("The data model", "sinedon/rows.py", "import appion.base.failures"),
-    ("No package and its neighbour", "appion/base/workers/scaling.py", "import appion.base.workers.slurm.script"),
+    ("No package and its neighbour", "appion/base/workers/scaling.py", "import appion.base.workers.jobs.script"),
 ]
 
 

@@ -26,6 +26,12 @@ NULLABLE: dict[str, type] = {
     "runjob.template": str, "runjob.wrapper": str,
 }  # fmt: skip
 
+#: Sections below `jobqueue` that workers may be jobs of.
+JOBQUEUES = ("slurm", "sge", "pbs", "lsf", "htcondor", "oar")
+
+#: What used to be the name of a section. It is understood as ever.
+FORMER = {"slurm.": "jobs."}
+
 #: What the command line set: dotted key -> (value, option).
 _commandline: dict[str, tuple[Any, str]] = {}
 
@@ -71,11 +77,28 @@ def setting(key: str) -> Any:
         raise sitefiles.BROKEN
     if key not in DEFAULTS:
         raise _unknown(key, "the program")
-    value = dask.config.get(f"appion.{key}")
+    value = _readValue(key)
     problem = _findProblem(key, value)
     if problem:
         raise ConfigurationFailure(f"setting appion.{key} is {value!r} (from {_findOrigin(key)})", problem)
     return value
+
+
+def _readValue(key: str) -> Any:
+    """The value of a setting; one under its former name counts where the other is not set."""
+    value = dask.config.get(f"appion.{key}")
+    old = _nameFormerly(key)
+    return dask.config.get(f"appion.{old}", value) if old and value == DEFAULTS[key] else value
+
+
+def _nameFormerly(key: str) -> str:
+    """What a setting used to be called; empty if it has its first name."""
+    return next((old + key.removeprefix(new) for old, new in FORMER.items() if key.startswith(new)), "")
+
+
+def _nameToday(key: str) -> str:
+    """What a setting is called that may be given by its former name."""
+    return next((new + key.removeprefix(old) for old, new in FORMER.items() if key.startswith(old)), key)
 
 
 def overrideSettings(values: Mapping[str, Any], option: str = "command line") -> None:
@@ -91,13 +114,18 @@ def checkSettings() -> None:
     """Raise ConfigurationFailure for an unknown key anywhere, with a suggestion, or for a value of the wrong kind."""
     if sitefiles.BROKEN is not None:
         raise sitefiles.BROKEN
-    for path, tree in _readFiles():
-        for key in tree:
-            if key not in DEFAULTS:
-                raise _unknown(key, path)
-    for name in os.environ:
-        if name.startswith(PREFIX) and _keyOfVariable(name) not in DEFAULTS:
-            raise _unknown(_keyOfVariable(name), f"environment variable {name}")
+    given = [(key, path) for path, tree in _readFiles() for key in tree]
+    given += [(_keyOfVariable(name), f"environment variable {name}") for name in os.environ if name.startswith(PREFIX)]
+    for key, origin in given:
+        if _nameToday(key) not in DEFAULTS:
+            raise _unknown(key, origin)
+    where = dict(given)
+    for key, origin in where.items():
+        if (new := _nameToday(key)) != key and new in where:
+            raise ConfigurationFailure(
+                f"appion.{key} (from {origin}) and appion.{new} (from {where[new]}) are the same setting",
+                f"keep appion.{new}",
+            )
     for key in DEFAULTS:
         setting(key)
     _checkSections()
@@ -105,7 +133,7 @@ def checkSettings() -> None:
 
 def describeSettings() -> list[Setting]:
     """Every setting in the order of the shipped file."""
-    return [Setting(key, dask.config.get(f"appion.{key}"), _findOrigin(key)) for key in DEFAULTS]
+    return [Setting(key, _readValue(key), _findOrigin(key)) for key in DEFAULTS]
 
 
 def _keyOfVariable(name: str) -> str:
@@ -144,7 +172,7 @@ def _listKeys(section: str) -> Iterator[tuple[str, str]]:
 
 def _checkSections() -> None:
     """Raise ConfigurationFailure for a section that nobody reads and whose name is nearly that of one of ours."""
-    for section, ours in (("", ("appion", "jobqueue")), ("jobqueue", ("slurm",))):
+    for section, ours in (("", ("appion", "jobqueue")), ("jobqueue", JOBQUEUES)):
         for origin, key in _listKeys(section):
             word = re.sub(r"[\W_]", "", key.lower())
             near = difflib.get_close_matches(word, ours, n=1, cutoff=0.75)
@@ -174,13 +202,14 @@ def _collectYaml() -> Iterator[tuple[Any, Any]]:
 def _findOrigin(key: str) -> str:
     if key in _commandline:
         return _commandline[key][1]
+    names = {key, _nameFormerly(key)}
     for name in os.environ:
-        if name.startswith(PREFIX) and _keyOfVariable(name) == key:
+        if name.startswith(PREFIX) and _keyOfVariable(name) in names:
             return f"environment variable {name}"
     for path, tree in reversed(_readFiles()):
-        if key in tree:
+        if names & tree.keys():
             return path
-    return "default" if dask.config.get(f"appion.{key}") == DEFAULTS[key] else "set by the program"
+    return "default" if _readValue(key) == DEFAULTS[key] else "set by the program"
 
 
 def _unknown(key: str, origin: str) -> ConfigurationFailure:

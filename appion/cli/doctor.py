@@ -19,7 +19,7 @@ from appion.doctor.finding import TODO, WELL, Finding, runCheck
 from appion.doctor.folder import checkFolder, checkRundir
 from appion.doctor.program import checkPrograms
 from appion.doctor.size import describeSize
-from appion.doctor.slurm import checkSlurm
+from appion.doctor.slurm import checkSlurm, nameScheduler
 
 import dask.config  # isort: skip  # after appion.base.config, which bears with broken files
 
@@ -48,7 +48,7 @@ def listChecks(rundir: Path | None, projectid: int | None) -> Iterator[tuple[str
     yield "access", checkConfigFiles
     yield "database", partial(checkDatabases, projectid)
     yield "program", checkPrograms
-    yield "Slurm", checkSlurm
+    yield nameScheduler(), checkSlurm
     if rundir is not None:
         yield "run folder", partial(checkRundir, rundir)
         yield "access", partial(checkAccess, rundir)

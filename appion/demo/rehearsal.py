@@ -34,7 +34,7 @@ from appion.demo.verdict import printVerdict
 from appion.demo.watch import startMicroscope, waitForSession, watch
 from appion.doctor.finding import TODO, Finding, runCheck
 from appion.doctor.program import checkPrograms
-from appion.doctor.slurm import checkSlurm
+from appion.doctor.slurm import checkSlurm, nameScheduler
 from sinedon.errors import SinedonError
 
 #: Seconds in which daemons that are told to stop finish what runs, and then end their workers.
@@ -110,7 +110,7 @@ def checkSite() -> None:
         DemoError: settings are wrong, or Slurm would take no job. A program may be one that is not going to be used.
     """
     grave = False
-    for subject, check in (("settings", checkValues), ("program", checkPrograms), ("Slurm", checkSlurm)):
+    for subject, check in (("settings", checkValues), ("program", checkPrograms), (nameScheduler(), checkSlurm)):
         for finding in runCheck(subject, check):
             if finding.level == TODO:
                 print(finding, flush=True)

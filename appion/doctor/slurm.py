@@ -1,19 +1,24 @@
-"""Slurm: would it take the jobs of our workers?"""
+"""Slurm, or whichever scheduler workers are jobs of: would it take them?"""
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-from dask_jobqueue.slurm import SLURMJob
+import dask.config
 
 from appion.base.cli.program import findByCommand
 from appion.base.config import setting
 from appion.base.failures import ConfigurationFailure
 from appion.base.records.program import OWN_KINDS
-from appion.base.workers.slurm.script import checkJobs, constructJobOptions, constructSubmitEnvironment
+from appion.base.workers.jobs.adapter import Adapter
+from appion.base.workers.jobs.adapters import ADAPTERS, SLURM
+from appion.base.workers.jobs.answer import JobsError
+from appion.base.workers.jobs.job import JOBS
+from appion.base.workers.jobs.script import checkJobs, constructJobOptions, constructSubmitEnvironment
 from appion.doctor.finding import NOTE, TODO, WELL, Finding
 
 #: Seconds for sbatch to answer; it gives up itself after about ten.
@@ -26,16 +31,20 @@ def checkSlurm() -> Iterator[Finding]:
     Where workers are not to run on Slurm, it only matters to runJob.py: any job is tried.
 
     Raises:
-        ConfigurationFailure: workers are to run on Slurm, and it is not here or a setting is missing or wrong.
+        ConfigurationFailure: workers are to be jobs, and the scheduler is not here or a setting is missing or wrong.
     """
-    if setting("cluster") != "slurm":
+    kind = setting("cluster")
+    if kind in ADAPTERS and kind != "slurm":
+        yield checkScheduler(ADAPTERS[kind])
+        return
+    if kind != "slurm":
         if shutil.which("sbatch") is not None:
             refusal, said = trySubmission("#!/bin/sh\n")
             text = f"runJob.py could not submit from here: {said}" if refusal else f"runJob.py can submit: {said}"
             yield Finding(NOTE if refusal else WELL, "Slurm", text)
         return
     script = constructWorkerScript()
-    asked = "; ".join(line.removeprefix("#SBATCH ") for line in script.splitlines() if line.startswith("#SBATCH "))
+    asked = describeRequest(script)
     refusal, said = trySubmission(script)
     if refusal:
         yield Finding(TODO, "Slurm", f"does not take the job of a worker: {said}",
@@ -44,15 +53,55 @@ def checkSlurm() -> Iterator[Finding]:
         yield Finding(WELL, "Slurm", f"takes the job of a worker ({asked}): {said}")
 
 
-def constructWorkerScript() -> str:
+def nameScheduler() -> str:
+    """What the scheduler that workers are jobs of is called; Slurm if there is none, or none of that name."""
+    return ADAPTERS.get(str(dask.config.get("appion.cluster", "")), SLURM).title
+
+
+def checkScheduler(adapter: Adapter) -> Finding:
+    """Have Grid Engine try the job of a worker without submitting it; others only list what jobs there are.
+
+    Raises:
+        ConfigurationFailure: as for :func:`checkSlurm`.
+    """
+    script = constructWorkerScript(adapter)
+    asked, section = describeRequest(script), f"jobqueue.{adapter.name}"
+    if adapter.name == "sge":
+        refusal, said = runProgram(["qsub", "-w", "v"], script)
+        if refusal or "found suitable queue" not in said:
+            return Finding(TODO, adapter.title, f"does not take the job of a worker: {said}",
+                           f"correct {section} (asked for: {asked}), or ask who runs it")  # fmt: skip
+        return Finding(WELL, adapter.title, f"takes the job of a worker ({asked})")
+    label = adapter.constructName(Path("/tmp/doctor"))
+    failed, said = runProgram(list(adapter.constructListing(label)))
+    trouble = said if failed and not adapter.isEmpty(f"{adapter.programs[1]}: {said}") else ""
+    try:
+        if not failed:
+            adapter.readListing(said, label)
+    except JobsError as error:
+        trouble = str(error)
+    if trouble:
+        return Finding(TODO, adapter.title, f"does not say how jobs are: {trouble}", "ask who runs it")
+    return Finding(NOTE, adapter.title, f"says how jobs are; the job of a worker is not tried before a run ({asked})")
+
+
+def describeRequest(script: str) -> str:
+    """What a script asks for, in the scheduler's words."""
+    lines = (re.match(r"#(?:SBATCH|PBS|BSUB|OAR|\$) (.*)|(\w[\w.]* = .*)", line) for line in script.splitlines())
+    words = [match[1] or match[2] for match in lines if match]
+    return "; ".join(word for word in words if not word.startswith(("Arguments", "Executable")))
+
+
+def constructWorkerScript(adapter: Adapter = SLURM) -> str:
     """Return the script of a worker for motion correction.
 
     Raises:
         ConfigurationFailure: as for :func:`checkSlurm`.
     """
     gpus = (0,) if needGPU() else ()
-    checkJobs(gpus, setting("motioncorrection.timeout"))
-    return SLURMJob("tcp://127.0.0.1:1", "doctor", **constructJobOptions(Path("/tmp/doctor"), gpus)).job_script()
+    checkJobs(gpus, setting("motioncorrection.timeout"), adapter)
+    options = constructJobOptions(Path("/tmp/doctor"), gpus, adapter=adapter)
+    return JOBS[adapter.name]("tcp://127.0.0.1:1", "doctor", **options).job_script()
 
 
 def needGPU() -> bool:
@@ -65,13 +114,18 @@ def needGPU() -> bool:
 
 def trySubmission(script: str) -> tuple[bool, str]:
     """Return whether sbatch refuses a script, and what it says."""
+    refusal, said = runProgram(["sbatch", "--test-only"], script)
+    return refusal, said.removeprefix("sbatch: ")
+
+
+def runProgram(command: list[str], script: str = "") -> tuple[bool, str]:
+    """Return whether a command of the scheduler fails, and what it says."""
     try:
         done = subprocess.run(
-            ["sbatch", "--test-only"], input=script, env=constructSubmitEnvironment(), capture_output=True, text=True,
-            timeout=PATIENCE,
-        )  # fmt: skip
+            command, input=script, env=constructSubmitEnvironment(), capture_output=True, text=True, timeout=PATIENCE
+        )
     except subprocess.TimeoutExpired:
         return True, f"no answer within {PATIENCE:g} s"
     except OSError as error:
         return True, str(error)
-    return done.returncode != 0, done.stderr.strip().removeprefix("sbatch: ")
+    return done.returncode != 0, done.stderr.strip() or done.stdout.strip()

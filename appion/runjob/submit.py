@@ -9,9 +9,9 @@ import time
 from pathlib import Path
 
 from appion.base.failures import ConfigurationFailure, InfrastructureFailure
-from appion.base.workers.slurm.answer import SlurmError, constructFormat, readJobNumber, readListing
-from appion.base.workers.slurm.reconcile import ENDED
-from appion.base.workers.slurm.script import constructSubmitEnvironment
+from appion.base.workers.jobs.answer import JobsError, constructFormat, readJobNumber, readListing
+from appion.base.workers.jobs.reconcile import ENDED
+from appion.base.workers.jobs.script import constructSubmitEnvironment
 
 #: Seconds for squeue to say whether the job is there after all, and between two such questions.
 ASK_PATIENCE, ASK_AGAIN = 4.0, 1.0
@@ -42,7 +42,7 @@ def submitScript(script: Path, timeout: float) -> int:
                 return int(readJobNumber(out))
             reason = said or out or f"sbatch ended with {code}"
             trouble, certain = f"the job was not accepted: {reason}", code > 0 and not isLost(reason)
-        except SlurmError as error:
+        except JobsError as error:
             trouble, certain = str(error), False
     job, unknown = findJob(word, script.parent, 0.0 if certain else ASK_PATIENCE)
     if job is not None:
@@ -72,7 +72,7 @@ def findJob(word: str, folder: Path, patience: float) -> tuple[int | None, str]:
             rows = askSqueue(command, folder, max(ASK_AGAIN, end - time.monotonic()))
             job = next((int(number) for number, state, program in rows
                         if program.split()[-1:] == [word] and state not in REFUSED), None)  # fmt: skip
-        except (SlurmError, ConfigurationFailure, ValueError) as error:
+        except (JobsError, ConfigurationFailure, ValueError) as error:
             unknown = str(error)
         if job is not None or time.monotonic() + ASK_AGAIN >= end:
             return job, unknown
@@ -83,15 +83,15 @@ def askSqueue(command: list[str], folder: Path, timeout: float) -> list[tuple[st
     """Number, state and command line of each job that squeue lists.
 
     Raises:
-        SlurmError: it says something else or nothing.
+        JobsError: it says something else or nothing.
         ConfigurationFailure: it is not there.
     """
     answer = callCommand(command, folder, timeout)
     if answer is None:
-        raise SlurmError(f"squeue did not answer within {timeout:.0f} s")
+        raise JobsError(f"squeue did not answer within {timeout:.0f} s")
     code, out, said = answer
     if code:
-        raise SlurmError(said or f"squeue ended with {code}")
+        raise JobsError(said or f"squeue ended with {code}")
     return readListing(out, 3)
 
 

@@ -87,3 +87,31 @@ def test_unknown_keys_of_the_program_itself():
         setting("nope")
     with pytest.raises(ConfigurationFailure, match="--nope"):
         overrideSettings({"nope": 1}, "--nope")
+
+
+def test_jobs_may_be_set_by_the_former_name_of_their_section(site):
+    path = site("appion:\n  slurm:\n    maximum: 3\n    hold: 7\n", DASK_APPION__SLURM__POLL="9")
+    checkSettings()
+    assert (setting("jobs.maximum"), setting("jobs.hold"), setting("jobs.poll")) == (3, 7, 9)
+    assert originOf("jobs.maximum") == (3, path)
+    assert originOf("jobs.poll") == (9, "environment variable DASK_APPION__SLURM__POLL")
+    assert originOf("jobs.latency") == (300, "default")
+    path = site("appion:\n  jobs:\n    maximum: 4\n")
+    assert originOf("jobs.maximum") == (4, path)
+
+
+@pytest.mark.parametrize(
+    ("text", "environment", "message"),
+    [
+        ("appion:\n  slurm:\n    maximum: 3\n  jobs:\n    maximum: 4\n", {},
+         r"appion.slurm.maximum \(from .*\) and appion.jobs.maximum \(from .*\) are the same setting \(keep .*jobs"),
+        ("appion:\n  jobs:\n    maximum: 4\n", {"DASK_APPION__SLURM__MAXIMUM": "3"}, "are the same setting"),
+        ("appion:\n  slurm:\n    maximun: 3\n", {}, "unknown setting appion.slurm.maximun"),
+        ("appion:\n  slurm:\n    maximum: many\n", {}, "appion.jobs.maximum is 'many'"),
+        ("jobqueue:\n  htcondr: {}\n", {}, r"did you mean jobqueue\.htcondor\?"),
+    ],
+)  # fmt: skip
+def test_former_names_are_checked_as_well(site, text, environment, message):
+    site(text, **environment)
+    with pytest.raises(ConfigurationFailure, match=message):
+        checkSettings()

@@ -37,6 +37,6 @@ def calcDemand(run: Run) -> Demand:
     return Demand(
         backlog=backlog + running,
         seconds=sum(seconds) / len(seconds) if seconds else None,
-        needed=calcNeededTime(max(seconds, default=None), run.step.timeout, setting("slurm.margin")),
+        needed=calcNeededTime(max(seconds, default=None), run.step.timeout, setting("jobs.margin")),
         quiet=time.monotonic() - arrived[-1] if arrived and not run.stopping else math.inf,
     )

@@ -12,8 +12,11 @@ from appion.base.controller.run import Run
 from appion.base.controller.state import Phase
 from appion.base.retrieve.status import isFolderMissing
 
-#: What sbatch says of jobs that it will never take as they are.
-REFUSED = re.compile(r"invalid|not available|permitted|denied|not found|no such file|unrecogni[sz]ed", re.IGNORECASE)
+#: What schedulers say of jobs that they will never take as they are.
+REFUSED = re.compile(
+    r"invalid|not available|permitted|denied|not found|no such file|unrecogni[sz]ed|unknown|rejected|no suitable",
+    re.IGNORECASE,
+)
 
 
 def findDeadEnd(run: Run) -> str:
@@ -24,7 +27,7 @@ def findDeadEnd(run: Run) -> str:
         if stuck and time.time() - stuck["since"] >= patience:
             return f"no job can start before somebody does something: {stuck['reason']}"
         if refused and REFUSED.search(refused["reason"]) and time.time() - refused["since"] >= patience:
-            return f"Slurm does not take jobs: {refused['reason']}"
+            return f"{workers.get('scheduler', 'Slurm')} does not take jobs: {refused['reason']}"
         if workers.get("trouble") and describeStall(run):
             return workers["trouble"][0]
     out = run.pool.flights or run.to_store

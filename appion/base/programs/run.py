@@ -17,6 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import IO
 
+from appion.base.calc.place import findJob
 from appion.base.failures import ConfigurationFailure, Failure, InfrastructureFailure
 from appion.base.programs.environment import constructEnvironment
 from appion.base.programs.output import collectOutput, shortenOutput
@@ -203,7 +204,7 @@ def explainStart(error: OSError, command: Sequence[str]) -> Failure:
     """Return why a program could not be started; it never saw an image, so no image is to blame.
 
     One that is not there or is none is a configuration failure, unless the evidence speaks against this host: it was
-    started here before, or this is a job of Slurm while the daemon, on its own host, found it.
+    started here before, or this is a job while the daemon, on its own host, found it.
     """
     about: dict[str, str] = {"command": " ".join(command), "host": os.uname().nodename}
     if error.errno not in NOT_EXECUTABLE or error.filename not in (command[0], None):
@@ -211,7 +212,7 @@ def explainStart(error: OSError, command: Sequence[str]) -> Failure:
     reason, remedy = f"cannot run {command[0]}: {error.strerror}", "install the program on every host that computes"
     if error.errno == errno.ENOENT and os.path.exists(command[0]):
         reason, remedy = f"{reason}: it is there, but not what it is run by", "look at the first line of the script"
-    if command[0] in _started or "SLURM_JOB_ID" in os.environ:
+    if command[0] in _started or findJob():
         return InfrastructureFailure(reason, f"is its disk mounted on this host? Else {remedy}", **about)
     return ConfigurationFailure(reason, remedy, **about)
 

@@ -83,9 +83,9 @@ def describeMetrics(status: Mapping[str, Any]) -> Iterator[tuple[str, str, str, 
     yield "appion_outage", "gauge", "1 while something does not answer or keeps exposures from being handed out.", [
         *(("", {"what": what}, bool(status.get(key))) for key, what in OUTAGES.items()),
         *(("", {"what": what}, flag) for what, flag in workers.get("outages", {}).items())]
-    yield "appion_jobs", "gauge", "Jobs of Slurm by what they are doing, unknown to Slurm's last list included.", [
+    yield "appion_jobs", "gauge", "Jobs by what they are doing, those missing in the scheduler's last list included.", [
         ("", {"state": state}, number) for state, number in workers.get("jobs", {}).items()]
-    yield "appion_jobs_pending", "gauge", "Jobs that wait, by the reason that Slurm gives.", [
+    yield "appion_jobs_pending", "gauge", "Jobs that wait, by the reason that the scheduler gives.", [
         ("", {"reason": reason}, number) for reason, number in workers.get("pending", ())]
     yield "appion_nodes_excluded", "gauge", "Nodes that are not used because programs fail there again and again.", [
         ("", {}, workers.get("excluded"))]

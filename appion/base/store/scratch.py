@@ -14,6 +14,7 @@ from collections.abc import Container, Iterator
 from pathlib import Path
 from typing import Any
 
+from appion.base.calc.place import findJob
 from appion.base.failures import classifyException
 from appion.base.records.process import readNamespace, readStartTime
 from appion.base.records.runfolder import scratchFolder
@@ -22,7 +23,7 @@ from appion.base.store.ownfolder import describeStranger, listOwnFolders, openOw
 
 OWNER = "owner.json"
 _counter = itertools.count()
-_cleaned: set[Path | str] = set()  # where this process, as a Slurm job, has looked for what others left
+_cleaned: set[Path | str] = set()  # where this process, as a job, has looked for what others left
 
 
 def calcScratchRoot(rundir: Path | str, tempdir: Path | str | None = None) -> Path:
@@ -78,7 +79,7 @@ def workInScratch(root: Path | str, name: int | str) -> Iterator[Path]:
     """
     host = os.uname().nodename
     try:
-        if "SLURM_JOB_ID" in os.environ and root not in _cleaned:
+        if findJob() and root not in _cleaned:
             _cleaned.add(root)
             cleanDead(root)
         scratch = makeScratch(root, name)
@@ -103,7 +104,7 @@ def saveOwner(scratch: Path, program: int | None = None) -> None:
         "namespace": readNamespace(),
         "program": program,
         "program_started": readStartTime(program) if program else None,
-        "job": os.environ.get("SLURM_JOB_ID"),
+        "job": findJob() or None,
         "since": time.time(),
     }
     writeAtomically(scratch / OWNER, json.dumps(owner))
@@ -175,7 +176,7 @@ def cleanDead(root: Path | str) -> None:
 
 
 def cleanEndedJobs(root: Path | str, live: Container[str]) -> list[str]:
-    """Remove scratch folders, of whatever host, whose Slurm job is not among those that may still run.
+    """Remove scratch folders, of whatever host, whose job is not among those that may still run.
 
     Returns:
         One line for each folder.

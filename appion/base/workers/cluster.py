@@ -1,4 +1,4 @@
-"""Where the workers come from: processes on this machine, or jobs of Slurm."""
+"""Where the workers come from: processes on this machine, or jobs of a job scheduler."""
 
 from __future__ import annotations
 
@@ -26,17 +26,18 @@ from appion.base.workers.doors import (
     constructDashboard,
     constructSecurity,
 )
+from appion.base.workers.jobs.adapters import ADAPTERS
 from appion.base.workers.scaling import Demand
 from appion.base.workers.stage import constructStager
 from appion.base.workers.starting import constructStartFailure, ensureFiles
 from appion.base.workers.supply import Supply
 
 if TYPE_CHECKING:
-    from appion.base.workers.slurm.cluster import SlurmCluster
+    from appion.base.workers.jobs.cluster import JobCluster
 
 logger = logging.getLogger(__name__)
 
-CLUSTERS = ("local", "slurm")
+CLUSTERS = ("local", *ADAPTERS)
 
 #: Dask must not try again by itself: a task that lost its worker comes back and the loop decides.
 DASK_SETTINGS = {
@@ -62,29 +63,29 @@ dask.config.update_defaults({"distributed": QUIET_DEFAULTS})
 
 def constructCluster(
     gpus: tuple[int, ...] = (), workers: int | None = None, rundir: Path | None = None
-) -> LocalCluster | SlurmCluster:
+) -> LocalCluster | JobCluster:
     """Start the workers that `appion.cluster` asks for; closing the cluster ends them.
 
     Args:
         gpus: ids of the GPUs to use, one worker each; empty if the program needs none. Which ones does not matter to
-            Slurm, which hands out its own.
+            job schedulers, which hand out their own.
         workers: number of workers on this machine without GPUs; None: as `appion.workers` says.
-        rundir: the run folder, which Slurm's jobs write their logs to.
+        rundir: the run folder, which jobs write their logs to.
 
     Raises:
         ConfigurationFailure: an unknown kind of cluster, or a setting with which it cannot be started.
         InfrastructureFailure: it cannot be started now.
     """
     kind = checkCluster()
-    number = calcWorkers(gpus, workers) if kind == "local" else int(setting("slurm.maximum"))
+    number = calcWorkers(gpus, workers) if kind == "local" else int(setting("jobs.maximum"))
     ensureFiles(number)
     try:
         with dask.config.set(DASK_SETTINGS):
             if kind == "local":
                 return constructLocalCluster(gpus, number)
-            from appion.base.workers.slurm.cluster import SlurmCluster  # here: dask-jobqueue takes a while to import
+            from appion.base.workers.jobs.cluster import JobCluster  # here: dask-jobqueue takes a while to import
 
-            return SlurmCluster((rundir or Path.cwd()).absolute(), gpus)
+            return JobCluster((rundir or Path.cwd()).absolute(), gpus, ADAPTERS[kind])
     except Failure:
         raise
     except Exception as error:
@@ -105,24 +106,24 @@ def checkCluster(gpus: tuple[int, ...] = (), timeout: float | None = None) -> st
     if kind not in CLUSTERS:
         raise ConfigurationFailure(f"setting appion.cluster is {kind!r}", f"one of: {', '.join(CLUSTERS)}")
     constructStager()
-    if kind == "slurm":
-        from appion.base.workers.slurm.script import checkJobs
+    if kind in ADAPTERS:
+        from appion.base.workers.jobs.script import checkJobs
 
-        checkJobs(gpus, timeout)
+        checkJobs(gpus, timeout, ADAPTERS[kind])
     return kind
 
 
 def calcWorkers(gpus: tuple[int, ...] = (), workers: int | None = None) -> int:
     """How many workers there will be: one for each GPU, else `workers`, else the setting, else half the processors.
 
-    With Slurm there is none at first; room for one is what makes the first submission possible.
+    With a job scheduler there is none at first; room for one is what makes the first submission possible.
 
     Raises:
         ConfigurationFailure: a GPU twice, or no worker at all.
     """
     if len(set(gpus)) < len(gpus):
         raise ConfigurationFailure(f"a GPU is named twice: {', '.join(map(str, gpus))}", "name each once")
-    if setting("cluster") == "slurm":
+    if setting("cluster") in ADAPTERS:
         return 1
     if gpus:
         return len(gpus)

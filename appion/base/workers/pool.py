@@ -20,17 +20,17 @@ from distributed.core import Status
 
 from appion.base.failures import InfrastructureFailure
 from appion.base.workers.fetch import fetchAll
+from appion.base.workers.jobs import jobworker
 from appion.base.workers.nodes import Nodes
 from appion.base.workers.scaling import Demand
-from appion.base.workers.slurm import jobworker
 from appion.base.workers.stage import NOTE, constructStager
 from appion.base.workers.task import Outcome, runTask
 
 if TYPE_CHECKING:
     from appion.base.workers.cluster import LocalCluster
-    from appion.base.workers.slurm.cluster import SlurmCluster
+    from appion.base.workers.jobs.cluster import JobCluster
 
-    Cluster = LocalCluster | SlurmCluster
+    Cluster = LocalCluster | JobCluster
 
 logger = logging.getLogger(__name__)
 

@@ -23,7 +23,7 @@ from distributed.diagnostics.plugin import WorkerPlugin
 from appion.base.config import setting
 from appion.base.failures import ConfigurationFailure
 from appion.base.store.scratch import cleanDead, makeScratch
-from appion.base.workers.slurm import jobworker
+from appion.base.workers.jobs import jobworker
 
 NAME = "appion-stage"
 #: Under which the file that an exposure reads is noted with its task.

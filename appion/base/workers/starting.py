@@ -12,6 +12,7 @@ from collections.abc import Iterator
 
 import dask.config
 
+from appion.base.config import setting
 from appion.base.failures import ConfigurationFailure, Failure, InfrastructureFailure
 
 #: Open files that a daemon needs beside those of its workers, and for each worker.
@@ -55,19 +56,27 @@ def constructStartFailure(error: BaseException) -> Failure:
         return InfrastructureFailure(text, ULIMIT)
     if number == errno.EADDRINUSE:
         return InfrastructureFailure(
-            text, "end what has the port (see ss -ltnp), or name no port in jobqueue.slurm.scheduler-options"
+            text, f"end what has the port (see ss -ltnp), or name no port in {findSection()}.scheduler-options"
         )
     if number == errno.EADDRNOTAVAIL or isinstance(cause, socket.gaierror):
         return ConfigurationFailure(
-            text, "the host in jobqueue.slurm.scheduler-options, or in appion.dashboard, must be this one"
+            text, f"the host in {findSection()}.scheduler-options, or in appion.dashboard, must be this one"
         )
     if isinstance(cause, ssl.SSLError) or re.search(r"\bTLS\b|\bssl|encrypt|certificate", str(cause), re.IGNORECASE):
         return ConfigurationFailure(text, TLS)
     if isinstance(cause, FileNotFoundError) and (missing := findMissingCertificates()):
         return ConfigurationFailure(f"{text}: {', '.join(missing)}", TLS)
     if isinstance(cause, (TypeError, ValueError)):
-        return ConfigurationFailure(text, "correct jobqueue.slurm (scheduler-options, interface) or appion.dashboard")
+        return ConfigurationFailure(
+            text, f"correct {findSection()} (scheduler-options, interface) or appion.dashboard"
+        )
     return InfrastructureFailure(text, f"look into logs/dask.log of the run folder; {os.uname().nodename} tries again")
+
+
+def findSection() -> str:
+    """Where the site's settings of jobs are."""
+    kind = setting("cluster")
+    return f"jobqueue.{kind if kind != 'local' else 'slurm'}"
 
 
 def followCauses(error: BaseException) -> Iterator[BaseException]:

@@ -8,11 +8,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from appion.base.calc.place import findJob, findNode
 from appion.base.failures import Failure, classifyException
 from appion.base.records.belonging import Belonging
 from appion.base.records.task import Computed, Task, encodeComputed
 from appion.base.store.journal import saveResult
-from appion.base.workers.slurm import jobworker
+from appion.base.workers.jobs import jobworker
 from appion.base.workers.stage import Fetch, deliverFile, redirect
 
 
@@ -43,8 +44,8 @@ def runTask(
     `journal` by then, nothing is computed and the result is None: it is in the record. A worker whose job ends in less
     than `needed` seconds takes nothing and goes. The file `reads` is read where it was fetched to, if it was.
     """
-    host, start = os.environ.get("SLURMD_NODENAME") or os.uname().nodename, time.monotonic()
-    worker = os.environ.get("SLURM_JOB_ID") or os.environ.get("APPION_WORKER", "")
+    host, start = findNode(), time.monotonic()
+    worker = findJob() or os.environ.get("APPION_WORKER", "")
     result, failure, fetch = None, None, Fetch(None)
     if journal and os.path.exists(journal):
         return Outcome(host=host, worker=worker)

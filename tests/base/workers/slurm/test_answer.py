@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from appion.base.workers.slurm.answer import END, MARK, SlurmError, readJobNumber, readListing
+from appion.base.workers.jobs.answer import END, MARK, JobsError, readJobNumber, readListing
 
 BANNER = """
 -----------------------------------------------------------------
@@ -65,7 +65,7 @@ def test_the_number_is_found(text):
     ],
 )  # fmt: skip
 def test_what_is_not_certain_is_an_error_that_says_what_was_printed(text):
-    with pytest.raises(SlurmError, match=r"sbatch printed (no number|more than one number).*--parsable") as error:
+    with pytest.raises(JobsError, match=r"sbatch printed (no number|more than one number).*--parsable") as error:
         readJobNumber(text)
     words = text.split()
     assert not words or (words[0] in str(error.value) or "\\u" in repr(words[0]))
@@ -79,7 +79,7 @@ def test_a_banner_never_makes_another_number(banner):
         assert readJobNumber(text) == "1234"
     try:
         assert readJobNumber(f"{banner}\n1234\n") == "1234"
-    except SlurmError:
+    except JobsError:
         return
 
 
@@ -94,5 +94,5 @@ def test_a_listing_that_is_cut_off_is_refused_or_ends_with_a_whole_line(rows, da
     if cut.endswith((END, "\n")) and cut:
         assert readListing(cut, 2) == rows[: cut.count(END) - 1]
     else:
-        with pytest.raises(SlurmError, match="squeue printed"):
+        with pytest.raises(JobsError, match="squeue printed"):
             readListing(cut, 2)

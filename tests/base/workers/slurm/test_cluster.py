@@ -13,10 +13,10 @@ import pytest
 
 from appion.base.failures import InfrastructureFailure
 from appion.base.workers.cluster import checkCluster, constructCluster, redirectDaskLogs
+from appion.base.workers.jobs import steward
+from appion.base.workers.jobs.script import calcJobName
 from appion.base.workers.pool import Pool
 from appion.base.workers.scaling import Demand
-from appion.base.workers.slurm import steward
-from appion.base.workers.slurm.script import calcJobName
 
 ROOT = Path(__file__).parents[4]
 SETTINGS = {
@@ -92,7 +92,7 @@ class Lab:
 @pytest.fixture
 def lab(slurmcluster, tmp_path, monkeypatch):
     monkeypatch.setattr(steward, "INTERVAL", 0.2)
-    monkeypatch.setattr("appion.base.workers.slurm.cluster.INTERVAL", 0.2)
+    monkeypatch.setattr("appion.base.workers.jobs.cluster.INTERVAL", 0.2)
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     monkeypatch.setenv("PATH", os.environ["PATH"])  # put back whatever a test does to it
     with dask.config.set(SETTINGS), redirectDaskLogs(tmp_path / "logs"):

@@ -6,18 +6,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from appion.base.workers.slurm.answer import END, MARK, SlurmError
-from appion.base.workers.slurm.reconcile import (
+from appion.base.workers.jobs.adapter import Listed
+from appion.base.workers.jobs.adapters.slurm import parseSqueue
+from appion.base.workers.jobs.answer import END, MARK, JobsError
+from appion.base.workers.jobs.reconcile import (
     ENDED,
     Facts,
-    Listed,
     Patience,
     countJobs,
     describeStuck,
     findLoss,
     findStrangers,
     isStuck,
-    parseSqueue,
 )
 
 PATIENCE = Patience(listed=15, start=300, back=15)
@@ -93,9 +93,9 @@ def test_squeue_is_believed_whole_or_not_at_all():
     for garbage in ("", "slurm_load_jobs error: Invalid job id", "3|RUNNING|n1|run|None", text[:-5], text[:-60],
                     text[: -len(END) - 1], text + MARK[:5], text.replace(write(), ""),
                     write(("x", "Y", "", "run", ""))):  # fmt: skip
-        with pytest.raises(SlurmError, match=r"squeue printed"):
+        with pytest.raises(JobsError, match=r"squeue printed"):
             parseSqueue(garbage, "run")
-    with pytest.raises(SlurmError, match="wrapper of the site"):
+    with pytest.raises(JobsError, match="wrapper of the site"):
         parseSqueue("hello", "run")
 
 

@@ -14,10 +14,10 @@ import pytest
 
 from appion.base.config import checkSettings
 from appion.base.failures import ConfigurationFailure
-from appion.base.workers.slurm import jobworker
-from appion.base.workers.slurm.job import SlurmJob
-from appion.base.workers.slurm.options import checkOptions, readJobqueue
-from appion.base.workers.slurm.script import (
+from appion.base.workers.jobs import jobworker
+from appion.base.workers.jobs.job import SlurmJob
+from appion.base.workers.jobs.options import checkOptions, readJobqueue
+from appion.base.workers.jobs.script import (
     calcJobName,
     checkJobs,
     constructDirectives,

@@ -16,4 +16,4 @@ export PATH='/opt/programs with blank:/usr/bin'
 export DASK_APPION__POLL=7
 export APPION_JOB_END=$(($(date +%s) + 43200))
 module load cuda
-exec /opt/python -m distributed.cli.dask_worker tcp://10.0.0.1:4711 --name appion-5 --nthreads 1 --memory-limit 29.80GiB --no-nanny --death-timeout 60 --local-directory /scratch --memory-limit 0 --no-dashboard --worker-class appion.base.workers.doors.ClosedWorker --preload appion.base.workers.slurm.jobworker --interface ib0
+exec /opt/python -m distributed.cli.dask_worker tcp://10.0.0.1:4711 --name appion-5 --nthreads 1 --memory-limit 29.80GiB --no-nanny --death-timeout 60 --local-directory /scratch --memory-limit 0 --no-dashboard --worker-class appion.base.workers.doors.ClosedWorker --preload appion.base.workers.jobs.jobworker --interface ib0

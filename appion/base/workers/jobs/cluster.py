@@ -1,6 +1,6 @@
-"""Workers that are jobs of Slurm.
+"""Workers that are jobs of a job scheduler.
 
-dask-jobqueue writes the script and calls sbatch; which jobs there should be is decided by the steward alone, in rounds.
+dask-jobqueue writes the script and submits it; which jobs there should be is decided by the steward alone, in rounds.
 Where Dask or dask-jobqueue would act by themselves, they are held back here.
 """
 
@@ -9,66 +9,63 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import os
-import re
 import shlex
 import shutil
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dask_jobqueue import SLURMCluster
+from dask_jobqueue import JobQueueCluster
 from distributed import Security
 from distributed.core import Status
 from distributed.deploy.cluster import Cluster
 
 from appion.base.config import setting
 from appion.base.workers.doors import ClosedScheduler, constructDashboard, constructSecurity, saveSecurity
+from appion.base.workers.jobs.adapter import Adapter, Listed, calcOrder
+from appion.base.workers.jobs.answer import JobsError
+from appion.base.workers.jobs.estate import NO_LOG, Estate
+from appion.base.workers.jobs.job import JOBS, WorkerJob, callCommand, describeError
+from appion.base.workers.jobs.reconcile import isAlive
+from appion.base.workers.jobs.script import constructDirectives, constructJobOptions, readJobqueue
+from appion.base.workers.jobs.steward import INTERVAL, Steward
 from appion.base.workers.nodes import Nodes
 from appion.base.workers.scaling import Demand
-from appion.base.workers.slurm.answer import SlurmError
-from appion.base.workers.slurm.estate import Estate
-from appion.base.workers.slurm.job import SlurmJob, callSlurm, describeError
-from appion.base.workers.slurm.reconcile import SQUEUE_FORMAT, Listed, isAlive, parseSqueue
-from appion.base.workers.slurm.script import calcJobName, constructDirectives, constructJobOptions, readJobqueue
-from appion.base.workers.slurm.steward import INTERVAL, Steward
 from appion.base.workers.supply import Supply
 
 logger = logging.getLogger(__name__)
 
-#: What scancel says of jobs that ended before it could do anything.
-ENDED_MEANWHILE = re.compile(r"scancel: (?:scancel: error: .*(?:Invalid job id|already).*\n?)+ \(exit code 1\)")
-
-#: Seconds for squeue to answer once more before the jobs are cancelled at the end.
+#: Seconds for a last listing before the jobs are cancelled at the end.
 FAREWELL = 5.0
 
 
-class SlurmCluster(Supply, SLURMCluster):
+class JobCluster(Supply, JobQueueCluster):
     """One job, one worker, one thread, one exposure at a time.
 
     Args:
         rundir: logs go to its folder `logs`, and its name and path make the name of the jobs.
         gpus: empty if the program needs none.
+        adapter: of the scheduler that the jobs are of.
     """
 
-    job_cls = SlurmJob
-
-    def __init__(self, rundir: Path, gpus: tuple[int, ...]):
-        self._rundir, self._gpus = rundir, gpus
-        self.nodes = Nodes(int(setting("slurm.node_failures")), setting("slurm.exclude_for"))
+    def __init__(self, rundir: Path, gpus: tuple[int, ...], adapter: Adapter):
+        self._rundir, self._gpus, self.adapter = rundir, gpus, adapter
+        failures = int(setting("jobs.node_failures")) if adapter.excludes else 0
+        self.nodes = Nodes(failures, setting("jobs.exclude_for"))
         self._numbers: dict[str, str] = {}  # of all jobs, by the names of their workers
-        self.job_label = calcJobName(rundir)
+        self.job_label = adapter.constructName(rundir)
         (rundir / "logs").mkdir(parents=True, exist_ok=True)
-        given = readJobqueue().get("scheduler-options") or {}
+        given = readJobqueue(adapter.name).get("scheduler-options") or {}
         super().__init__(
+            job_cls=JOBS[adapter.name],  # type: ignore[arg-type]
             name="appion",
             silence_logs=False,
             security=constructSecurity(),
             scheduler_cls=ClosedScheduler,
             scheduler_options={**constructDashboard(setting("dashboard")), **given},
-            **constructJobOptions(rundir, gpus),
+            **constructJobOptions(rundir, gpus, adapter=adapter),
         )
-        minimum, maximum = int(setting("slurm.minimum")), int(setting("slurm.maximum"))
+        minimum, maximum = int(setting("jobs.minimum")), int(setting("jobs.maximum"))
         self.steward: Steward = self.adapt(Adaptive=Steward, minimum=minimum, maximum=maximum, interval=f"{INTERVAL} s")
 
     # -- what the daemon's thread calls ----------------------------------------------------------------------------
@@ -103,22 +100,23 @@ class SlurmCluster(Supply, SLURMCluster):
         return {worker.name: worker for worker in self.scheduler.workers.values()}  # type: ignore[union-attr]
 
     async def listJobs(self) -> dict[str, Listed]:
-        """All our jobs that Slurm knows, by number, also those that have ended of late, with a single call.
+        """All our jobs that the scheduler knows, by number, also those that have ended of late, with a single call.
 
         Raises:
-            SlurmError, OSError: they are not known.
+            JobsError, OSError: they are not known.
         """
-        command = ("squeue", "--states=all", *self._selectOurs(), f"--format={SQUEUE_FORMAT}")
-        return parseSqueue(await callSlurm(*command), self.job_label)
+        try:
+            text = await callCommand(*self.adapter.constructListing(self.job_label))
+        except JobsError as error:
+            if self.adapter.isEmpty(str(error)):
+                return {}
+            raise
+        return self.adapter.readListing(text, self.job_label)
 
-    def _selectOurs(self) -> tuple[str, str]:
-        """What keeps Slurm's commands to the jobs of this run."""
-        return f"--user={os.getuid()}", f"--name={self.job_label}"
-
-    async def submitJobs(self, number: int, excluded: Sequence[str]) -> list[SlurmJob]:
-        """Submit jobs that keep away from some nodes. Those that Slurm did not take are not kept, see their `error`."""
+    async def submitJobs(self, number: int, excluded: Sequence[str]) -> list[WorkerJob]:
+        """Submit jobs that keep away from some nodes. Those that were not taken are not kept, see their `error`."""
         self.new_spec["options"]["job_extra_directives"] = constructDirectives(
-            self._rundir, self._gpus, readJobqueue(), excluded
+            self._rundir, self._gpus, readJobqueue(self.adapter.name), excluded, self.adapter
         )
         before = set(self.workers)
         for _ in range(number):
@@ -139,7 +137,7 @@ class SlurmCluster(Supply, SLURMCluster):
         )
         return [self.forget(name).number for name in names if name in self.workers]
 
-    def forget(self, name: str) -> SlurmJob:
+    def forget(self, name: str) -> WorkerJob:
         """Take a job off the books: it does not count any more, whatever becomes of it."""
         job = self.workers.pop(name)
         self.worker_spec.pop(name, None)
@@ -147,24 +145,24 @@ class SlurmCluster(Supply, SLURMCluster):
         return job
 
     async def cancelJobs(self, numbers: Iterable[str]) -> None:
-        """Cancel jobs that squeue has shown as ours; scancel looks at their name once more.
+        """Cancel jobs that were listed as ours; where the scheduler can, it looks at their name once more.
 
         Those for which it fails turn up again, as jobs that nobody knows. One that has ended meanwhile is no failure.
         """
         if numbers := [number for number in numbers if number]:
             try:
-                await callSlurm("scancel", *self._selectOurs(), *numbers)
-            except (SlurmError, OSError) as error:
-                if not ENDED_MEANWHILE.fullmatch(str(error)):
+                await callCommand(*self.adapter.constructCancel(self.job_label, numbers))
+            except (JobsError, OSError) as error:
+                if not self.adapter.isOver(str(error)):
                     logger.warning("jobs %s were not cancelled: %s", ", ".join(numbers), describeError(error))
 
-    def readLog(self, job: SlurmJob) -> str:
+    def readLog(self, job: WorkerJob) -> str:
         """The last line that a job wrote, and where."""
         path = self._rundir / "logs" / f"{self.job_label}-{job.number}.log"
         try:
             lines = path.read_bytes()[-4000:].decode(errors="replace").split("\n")
         except OSError:
-            return "it left no log"
+            return NO_LOG
         return f"{next((line.strip()[:300] for line in reversed(lines) if line.strip()), 'its log is empty')} ({path})"
 
     # -- where Dask would act by itself ----------------------------------------------------------------------------
@@ -202,24 +200,24 @@ class SlurmCluster(Supply, SLURMCluster):
         shutil.rmtree(self._rundir / ".appion" / "tls", ignore_errors=True)
 
     async def _cancelAll(self, steward: Steward, numbers: set[str]) -> None:
-        """Cancel these jobs and whatever else has our name; what squeue never showed may be anybody's and is left."""
+        """Cancel these jobs and whatever else has our name; what was never listed may be anybody's and is left."""
         steward.leaving.clear()
         shown = set(steward.shown)
         if steward.live is None or numbers - shown:
-            with contextlib.suppress(SlurmError, OSError, TimeoutError):
+            with contextlib.suppress(JobsError, OSError, TimeoutError):
                 listed = await asyncio.wait_for(self.listJobs(), FAREWELL)
                 numbers |= {number for number, job in listed.items() if isAlive(job)}
                 shown |= set(listed)
-        if left := sorted(numbers - shown, key=int):
+        if left := sorted(numbers - shown, key=calcOrder):
             logger.warning(
-                "jobs %s are not cancelled, as squeue never showed them as ours; look with squeue --name=%s (without "
+                "jobs %s are not cancelled, as %s never showed them as ours; look with %s (without "
                 "a daemon their workers end by themselves, and the next start cancels them)",
-                ", ".join(left), self.job_label,
+                ", ".join(left), self.adapter.programs[1], self.adapter.look.format(label=self.job_label),
             )  # fmt: skip
-        if ours := sorted(numbers & shown, key=int):
+        if ours := sorted(numbers & shown, key=calcOrder):
             steward.news.append({"what": "jobs cancelled", "jobs": ours, "reason": "the workers are closed"})
             await self.cancelJobs(ours)
 
 
 if TYPE_CHECKING:
-    _estate: type[Estate] = SlurmCluster  # the steward finds what it asks for
+    _estate: type[Estate] = JobCluster  # the steward finds what it asks for

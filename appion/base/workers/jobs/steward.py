@@ -1,7 +1,7 @@
 """Looks after the jobs of a pool: grows it with the backlog, shrinks it to nothing, replaces what is lost.
 
-Each round looks at the workers, asks Slurm when it is time to (one squeue for all jobs), gives up what is lost, then
-submits or retires. What Slurm does not say for certain is left as it is.
+Each round looks at the workers, asks the scheduler when it is time to (one listing of all jobs), gives up what is lost,
+then submits or retires. What it does not say for certain is left as it is.
 """
 
 from __future__ import annotations
@@ -16,13 +16,12 @@ from distributed.deploy.adaptive import Adaptive
 
 from appion.base.calc.outage import Outage
 from appion.base.config import setting
-from appion.base.workers.scaling import Bounds, Demand, Hold, calcChange, calcNeed
-from appion.base.workers.slurm.answer import SlurmError
-from appion.base.workers.slurm.estate import Estate
-from appion.base.workers.slurm.job import SlurmJob, describeError
-from appion.base.workers.slurm.reconcile import (
+from appion.base.workers.jobs.adapter import Listed
+from appion.base.workers.jobs.answer import JobsError
+from appion.base.workers.jobs.estate import NO_LOG, Estate
+from appion.base.workers.jobs.job import WorkerJob, describeError
+from appion.base.workers.jobs.reconcile import (
     Facts,
-    Listed,
     Loss,
     Patience,
     countJobs,
@@ -31,6 +30,7 @@ from appion.base.workers.slurm.reconcile import (
     findStrangers,
     isAlive,
 )
+from appion.base.workers.scaling import Bounds, Demand, Hold, calcChange, calcNeed
 
 logger = logging.getLogger(__name__)
 
@@ -45,11 +45,13 @@ class Steward(Adaptive):
         demand, outcomes: what the daemon's thread says: how much there is to do, and (node, trouble or empty).
         news, snapshot, live: what it may read: events, facts for the status, jobs that may still run (None: not known).
         leaving: jobs that were retired or cancelled and may still run, and until when they may.
-        shown: jobs that squeue has shown under the name of this run: no other is ever cancelled.
+        shown: jobs that were listed under the name of this run: no other is ever cancelled.
     """
 
     def __init__(self, cluster: Any, **options: Any):
         self.estate: Estate = cluster
+        self._title = self.estate.adapter.title
+        self._submitter, self._lister, _ = self.estate.adapter.programs
         self.demand = Demand()
         self.outcomes: deque[tuple[str, str]] = deque(maxlen=10000)
         self.news: deque[dict[str, Any]] = deque(maxlen=10000)
@@ -59,11 +61,11 @@ class Steward(Adaptive):
         self.shown: set[str] = set()
         self._bounds = readBounds()
         self._hold = Hold(self._bounds.hold)
-        self._patience = Patience(start=setting("slurm.start_timeout"))
+        self._patience = Patience(start=setting("jobs.start_timeout"))
         first, longest = setting("pause"), setting("pause_max")
         self._submitting, self._starting, self._asking = (Outage(first, longest) for _ in range(3))
         self._stuck = Outage(0.0, 0.0)  # no job can start unless a person does something
-        self._poll = setting("slurm.poll")
+        self._poll = setting("jobs.poll")
         self._next_listing = 0.0
         self._listed: dict[str, Listed] = {}
         self._broken = ""
@@ -92,7 +94,7 @@ class Steward(Adaptive):
             self.snapshot = self._describe()
 
     def isIdle(self) -> bool:
-        """Whether Slurm has no job of ours, and there is to be none."""
+        """Whether there is no job of ours, and there is to be none."""
         return self.live == set() and not self.leaving and not calcNeed(self.demand, self._bounds)
 
     async def retire(self) -> None:
@@ -138,7 +140,7 @@ class Steward(Adaptive):
                 job.silent_since, self._next_listing = now, 0.0
 
     async def _reconcile(self) -> None:
-        """Ask Slurm about our jobs, when it is time to, and give up those that are lost; nothing if it does not say."""
+        """Ask the scheduler about our jobs, when it is time to, and give up those that are lost; else nothing."""
         now, estate = time.monotonic(), self.estate
         nobody = self.live is not None and not estate.workers and not self.leaving
         if now < self._next_listing or nobody:
@@ -146,13 +148,14 @@ class Steward(Adaptive):
         self._next_listing = now + self._poll
         try:
             listed = await estate.listJobs()
-        except (SlurmError, OSError) as error:
+        except (JobsError, OSError) as error:
             if self._asking.fail(describeError(error)):
-                logger.warning("Slurm does not say how jobs are, all is left as it is: %s", self._asking.reason)
-                self._tell("squeue fails", reason=self._asking.reason)
+                reason = self._asking.reason
+                logger.warning("%s does not say how jobs are, all is left as it is: %s", self._title, reason)
+                self._tell(f"{self._lister} fails", reason=self._asking.reason)
             return
         if self._asking.clear():
-            self._tell("squeue answers again")
+            self._tell(f"{self._lister} answers again")
         self._listed = listed
         self._noteShown(listed)
         losses = {name: self._judge(job, listed.get(job.number)) for name, job in estate.workers.items()}
@@ -161,7 +164,7 @@ class Steward(Adaptive):
         self._noteStuck()
 
     def _noteShown(self, listed: dict[str, Listed]) -> None:
-        """Take in which jobs are ours because squeue says so; those that are over and done with are forgotten."""
+        """Take in which jobs are ours because they are listed; those that are over and done with are forgotten."""
         ours = {job.number for job in self.estate.workers.values()} | set(self.leaving)
         alive = {number for number, job in listed.items() if isAlive(job)}
         self.shown = alive | (ours & (self.shown | set(listed)))
@@ -169,7 +172,7 @@ class Steward(Adaptive):
     def _noteStuck(self) -> None:
         """Say once that all jobs wait for a person, and once that they do no more."""
         ours = {job.number: job.registered for job in self.estate.workers.values()}
-        reason = describeStuck(self._listed, ours)
+        reason = describeStuck(self._listed, ours, self.estate.adapter)
         if not reason:
             if self._stuck.clear():
                 logger.info("jobs can start again")
@@ -178,7 +181,7 @@ class Steward(Adaptive):
             logger.warning("no job can start before somebody does something: %s", reason)
             self._tell("jobs are stuck", reason=reason)
 
-    def _judge(self, job: SlurmJob, found: Listed | None) -> Loss | None:
+    def _judge(self, job: WorkerJob, found: Listed | None) -> Loss | None:
         """Whether a job is lost."""
         now, silent = time.monotonic(), None
         job.missing = 0 if found else job.missing + 1
@@ -186,13 +189,14 @@ class Steward(Adaptive):
             job.silent_since = job.silent_since or now
             silent = now - job.silent_since
         facts = Facts(job.job_id, job.registered, job.seen, now - job.submitted, job.missing, silent)
-        return findLoss(facts, found, self._patience)
+        return findLoss(facts, found, self._patience, self._title)
 
     async def _giveUp(self, losses: dict[str, Loss]) -> None:
         """Forget lost jobs, so that others take their place; those that may still run are cancelled."""
         for name, loss in losses.items():
             job = self.estate.forget(name)
-            why = f"{loss.why}: {self.estate.readLog(job)}" if loss.early and loss.node else loss.why
+            said = self.estate.readLog(job) if loss.early else ""
+            why = f"{loss.why}: {said}" if said and (loss.node or said != NO_LOG) else loss.why
             logger.warning("job %s is lost: %s", job.number, why)
             self._tell("job lost", job=job.number, host=loss.node, reason=why)
             if loss.early and self._starting.fail(f"job {job.number} on {loss.node or 'no node'}: {why}"):
@@ -215,15 +219,15 @@ class Steward(Adaptive):
         self.live = (alive | known) - set(strangers)
 
     async def _end(self, numbers: list[str]) -> None:
-        """Cancel jobs; they count until Slurm does not list them as alive any more.
+        """Cancel jobs; they count until they are not listed as alive any more.
 
-        One that squeue has not shown is not cancelled: if it is ours after all, it turns up as one that nobody knows.
+        One that was never listed is not cancelled: if it is ours after all, it turns up as one that nobody knows.
         """
         self._keep(numbers, INTERVAL)
         await self.estate.cancelJobs([number for number in numbers if number in self.shown])
 
     def _keep(self, numbers: list[str], seconds: float) -> None:
-        """Jobs off the books may run on for so long; Slurm is asked soon what became of them."""
+        """Jobs off the books may run on for so long; the scheduler is asked soon what became of them."""
         self.leaving.update(dict.fromkeys(numbers, time.monotonic() + seconds))
         self._askSoon()
 
@@ -268,7 +272,7 @@ class Steward(Adaptive):
         return min(room, 1 if self._submitting.failures else BURST)
 
     async def _submit(self, number: int) -> None:
-        """Submit jobs, and take in what Slurm said."""
+        """Submit jobs, and take in what was said."""
         jobs = await self.estate.submitJobs(number, sorted(self.estate.nodes.excluded))
         for job in jobs:
             if job.number:
@@ -278,12 +282,12 @@ class Steward(Adaptive):
         if self.live is not None:
             self.live = self.live | {job.number for job in jobs}
         if len(errors) < len(jobs) and self._submitting.clear():
-            logger.info("Slurm takes jobs again")
+            logger.info("%s takes jobs again", self._title)
             self._tell("submitting works again")
         if errors:
             self.live = None  # it may have taken the job all the same, if only its answer was lost
             if self._submitting.fail(errors[0]):
-                logger.warning("Slurm does not take jobs; trying again: %s", errors[0])
+                logger.warning("%s does not take jobs; trying again: %s", self._title, errors[0])
                 self._tell("submitting fails", reason=errors[0])
 
     async def _cancel(self, names: list[str], reason: str) -> None:
@@ -299,9 +303,9 @@ class Steward(Adaptive):
         """For the status: jobs there are, why they wait, and what a person should know."""
         nodes = self.estate.nodes
         outages = {
-            "sbatch": (self._submitting, "Slurm does not take jobs"),
+            self._submitter: (self._submitting, f"{self._title} does not take jobs"),
             "jobs": (self._starting, "jobs end before they work"),
-            "squeue": (self._asking, "Slurm does not say how jobs are"),
+            self._lister: (self._asking, f"{self._title} does not say how jobs are"),
             "stuck": (self._stuck, "no job can start before somebody does something"),
         }
         trouble = [
@@ -319,6 +323,7 @@ class Steward(Adaptive):
             "outages": {what: outage.began is not None for what, (outage, _) in outages.items()},
             "stuck": self._stuck.describe(),
             "refused": self._submitting.describe(),
+            "scheduler": self._title,
             "excluded": len(nodes.excluded),
             "trouble": trouble,
         }
@@ -332,6 +337,6 @@ def isIdle(worker: Any) -> bool:
 def readBounds() -> Bounds:
     """The settings of scaling."""
     return Bounds(
-        minimum=int(setting("slurm.minimum")), maximum=int(setting("slurm.maximum")), latency=setting("slurm.latency"),
-        hold=setting("slurm.hold"), warm=setting("slurm.warm"), assumed=setting("slurm.assumed_seconds"),
+        minimum=int(setting("jobs.minimum")), maximum=int(setting("jobs.maximum")), latency=setting("jobs.latency"),
+        hold=setting("jobs.hold"), warm=setting("jobs.warm"), assumed=setting("jobs.assumed_seconds"),
     )  # fmt: skip

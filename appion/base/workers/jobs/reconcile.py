@@ -1,4 +1,4 @@
-"""Pure decisions about jobs: what Slurm says of them, and which are lost."""
+"""Pure decisions about jobs: which are lost, are nobody's, or wait for a person, by what their scheduler says."""
 
 from __future__ import annotations
 
@@ -7,38 +7,20 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from appion.base.workers.slurm.answer import SlurmError, constructFormat, quote, readListing
+from appion.base.workers.jobs.adapter import Adapter, Listed, calcOrder
+from appion.base.workers.jobs.adapters import SLURM
 
-#: States in which a job runs no more. A state that is not known counts as alive.
+#: States in which a job runs no more; ENDED: it is not said how it ended. A state that is not known counts as alive.
 ENDED = frozenset(
     {"BOOT_FAIL", "CANCELLED", "COMPLETED", "DEADLINE", "FAILED", "NODE_FAIL", "OUT_OF_MEMORY", "PREEMPTED", "REVOKED",
-     "TIMEOUT"}
+     "TIMEOUT", "ENDED"}
 )  # fmt: skip
 
 #: States that say something about the node.
 NODE_TROUBLE = frozenset({"BOOT_FAIL", "FAILED", "NODE_FAIL"})
 
-#: What is asked of squeue about each job: id, state, nodes, name, reason.
-SQUEUE_FORMAT = constructFormat("%i", "%T", "%N", "%j", "%r")
-
 #: States in which a job waits for a person.
 HELD = frozenset({"REQUEUE_HOLD", "RESV_DEL_HOLD", "SPECIAL_EXIT", "STOPPED", "SUSPENDED"})
-
-#: Reasons of Slurm's for which a job waits until a person does something, as far as can be told from here: it is held,
-#: asks for what there is not, or has no right to it. Waiting for one's turn (Priority, Resources) is none of them.
-STUCK = re.compile(
-    r"hold|held|invalid|never|notallowed|notpermitted|badconstraints|reqnodenotavail|nodedown|reservationdeleted|"
-    r"userenv|^partition|^assoc|^qos|^account|^max|frontenddown|down,drained|launchfail"
-)
-
-
-@dataclass(frozen=True)
-class Listed:
-    """One job as squeue shows it; `node` is empty before it runs."""
-
-    state: str
-    node: str
-    reason: str
 
 
 @dataclass(frozen=True)
@@ -46,10 +28,10 @@ class Facts:
     """One job as seen from here.
 
     Attributes:
-        job_id: Slurm's number; None: its submission failed.
+        job_id: its number; None: its submission failed.
         registered: its worker is there now; `seen`: it was there at some time.
         age: seconds since it was submitted.
-        missing: how many times in a row squeue did not list it.
+        missing: how many times in a row it was not listed.
         silent: seconds since it runs, or since its worker was lost, without a worker; None: it does not run.
     """
 
@@ -80,60 +62,46 @@ class Loss:
     blamed: bool = False
 
 
-def parseSqueue(text: str, name: str) -> dict[str, Listed]:
-    """Jobs of this name by id from what squeue printed in :data:`SQUEUE_FORMAT`; other jobs are none of ours.
-
-    Raises:
-        SlurmError: it is cut off or something else; then nothing of it is to be believed.
-    """
-    jobs = {}
-    for number, state, node, job_name, reason in readListing(text, 5):
-        if job_name != name:
-            continue
-        if not (re.fullmatch(r"[1-9][0-9]*", number) and re.fullmatch("[A-Z_]+", state)):
-            raise SlurmError(f"squeue printed {quote(f'{number}|{state}')} for number and state of job {name}")
-        jobs[number] = Listed(state, re.sub(r"^\(.*\)$", "", node), reason)
-    return jobs
-
-
-def isStuck(job: Listed) -> bool:
+def isStuck(job: Listed, adapter: Adapter = SLURM) -> bool:
     """Whether a job will not start unless a person does something."""
     if job.state in HELD:
         return True
-    return job.state == "PENDING" and STUCK.search(re.sub(r"[\s_]+", "", job.reason.lower())) is not None
+    reason = re.sub(r"[\s_]+", "", job.reason.lower())
+    return job.state == "PENDING" and adapter.stuck.search(reason) is not None
 
 
-def describeStuck(listing: Mapping[str, Listed], ours: Mapping[str, bool]) -> str:
+def describeStuck(listing: Mapping[str, Listed], ours: Mapping[str, bool], adapter: Adapter = SLURM) -> str:
     """Why none of our jobs can start, with their numbers and what to type; empty if one works or may yet.
 
     Args:
         ours: number of each job -> whether its worker is there.
     """
     there = {key: listing[key] for key in ours if key in listing and isAlive(listing[key])}
-    if any(ours.values()) or not there or not all(isStuck(job) for job in there.values()):
+    if any(ours.values()) or not there or not all(isStuck(job, adapter) for job in there.values()):
         return ""
     groups: dict[str, list[str]] = {}
     for key, job in there.items():
         groups.setdefault(job.reason if job.reason not in ("", "None") else job.state, []).append(key)
     parts = []
     for reason, numbers in sorted(groups.items(), key=lambda group: -len(group[1])):
-        keys = sorted(numbers, key=int)
+        keys = sorted(numbers, key=calcOrder)
         some = ", ".join(keys[:5]) + (", …" if len(keys) > 5 else "")
         held = re.search("held|jobhold|_hold", reason.lower())
-        remedy = f"release with: scontrol release {','.join(keys)}" if held else f"see: scontrol show job {keys[0]}"
+        release, show = f"{adapter.release} {adapter.joint.join(keys)}", f"{adapter.show} {keys[0]}"
+        remedy = f"release with: {release}" if held else f"see: {show}"
         parts.append(f"{reason} (job{'s' * (len(keys) > 1)} {some}; {remedy})")
     return "; ".join(parts)
 
 
-def findLoss(facts: Facts, listed: Listed | None, patience: Patience) -> Loss | None:
-    """Whether a job is lost, given how squeue lists it (None: it does not). While its worker is there it never is."""
+def findLoss(facts: Facts, listed: Listed | None, patience: Patience, title: str = SLURM.title) -> Loss | None:
+    """Whether a job is lost, given how it is listed (None: it is not). While its worker is there it never is."""
     if not facts.job_id:
         return Loss("it was not submitted", early=True)
     if facts.registered:
         return None
     if listed is None:
         if facts.missing >= 2 and facts.age > patience.listed:
-            return Loss("Slurm knows it no more", early=not facts.seen)
+            return Loss(f"{title} knows it no more", early=not facts.seen)
         return None
     if listed.state in ENDED:
         reason = f" ({listed.reason})" if listed.reason not in ("", "None") else ""
@@ -154,14 +122,14 @@ def isAlive(job: Listed) -> bool:
 
 
 def findStrangers(listing: Mapping[str, Listed], known: Iterable[str | None]) -> list[str]:
-    """Jobs under our name that we know nothing of: left by a daemon that was killed, or by an sbatch that hung."""
-    return sorted({key for key, job in listing.items() if isAlive(job)} - set(known), key=int)
+    """Jobs under our name that we know nothing of: left by a daemon that was killed, or by a submission that hung."""
+    return sorted({key for key, job in listing.items() if isAlive(job)} - {one for one in known if one}, key=calcOrder)
 
 
 def countJobs(
     listing: Mapping[str, Listed], ours: Mapping[str, bool]
 ) -> tuple[dict[str, int], list[tuple[str, int]]]:
-    """How many jobs work, are starting, are pending or in a state not known, and why those wait, as Slurm says.
+    """How many jobs work, are starting, are pending or in a state not known, and why those wait, as is said.
 
     Args:
         ours: number of each job -> whether its worker is there.

@@ -1,4 +1,4 @@
-"""What Slurm's commands say, told from what a site's wrappers print around it: banners, time stamps, modules' chatter.
+"""What the commands for jobs say, told from what a site's wrappers print around it: banners, times, modules' chatter.
 
 A number that is misread is somebody else's job, and would be cancelled. So nothing is taken for an answer but what
 cannot be anything else; the rest is an error that says what was printed.
@@ -27,8 +27,28 @@ PARSABLE = re.compile(r"([1-9]\d*)(;[\w.-]+)?", re.ASCII)
 SUBMITTED = re.compile(r"\bSubmitted batch job ([1-9]\d*)(?![\w.-]*\w)", re.ASCII)
 
 
-class SlurmError(RuntimeError):
-    """A command of Slurm failed, or what it said is no answer; the text is what it printed."""
+class JobsError(RuntimeError):
+    """A command of the job scheduler failed, or what it said is no answer; the text is what it printed."""
+
+
+def findNumber(text: str, said: re.Pattern[str], bare: bool, program: str) -> str:
+    """The number of the job that a program says to have submitted, out of all that was printed.
+
+    Args:
+        said: how it is said, with the number as first group.
+        bare: whether a line that is nothing but the number says it, too, where it is not said otherwise.
+
+    Raises:
+        JobsError: there is no such number, or more than one.
+    """
+    lines = [COLOUR.sub("", line).strip() for line in text.splitlines()]
+    found = {match[1] for line in lines for match in said.finditer(line)}
+    if bare and not found:
+        found = {match[1] for line in lines if (match := PARSABLE.fullmatch(STAMP.sub("", line)))}
+    if len(found) != 1:
+        number = "no number of a job" if not found else f"more than one number ({', '.join(sorted(found))})"
+        raise JobsError(f"{program} printed {number}: {quote(text)}")
+    return found.pop()
 
 
 def readJobNumber(text: str) -> str:
@@ -38,7 +58,7 @@ def readJobNumber(text: str) -> str:
     number, or number and cluster, after a time stamp at most.
 
     Raises:
-        SlurmError: there is no such number, or more than one.
+        JobsError: there is no such number, or more than one.
     """
     lines = [COLOUR.sub("", line).strip() for line in text.splitlines()]
     matches = [match for line in lines if (match := PARSABLE.fullmatch(STAMP.sub("", line)))]
@@ -50,7 +70,7 @@ def readJobNumber(text: str) -> str:
     found = next((kind for kind in kinds if kind), set())
     if len(found) != 1:
         number = "no number of a job" if not found else f"more than one number ({', '.join(sorted(found, key=int))})"
-        raise SlurmError(
+        raise JobsError(
             f"sbatch printed {number}: {quote(text)} (if it is a wrapper of the site, have it print what sbatch "
             "--parsable prints, and nothing else on standard output)"
         )
@@ -66,7 +86,7 @@ def readListing(text: str, fields: int) -> list[tuple[str, ...]]:
     """The rows of so many fields that squeue printed in a format of :func:`constructFormat`, without its headings.
 
     Raises:
-        SlurmError: a row is cut off, or not even the heading is there; then nothing of it is to be believed.
+        JobsError: a row is cut off, or not even the heading is there; then nothing of it is to be believed.
     """
     pattern = re.compile(re.escape(MARK) + r"([^|]*)\|" * (fields - 1) + "(.*)" + re.escape(END))
     lines = text.split("\n")
@@ -75,13 +95,13 @@ def readListing(text: str, fields: int) -> list[tuple[str, ...]]:
         if MARK in line or END in line:
             match = pattern.search(line)
             if match is None or line.count(MARK) != 1:
-                raise SlurmError(f"squeue printed a line that is cut off: {quote(line)} ({REMEDY})")
+                raise JobsError(f"squeue printed a line that is cut off: {quote(line)} ({REMEDY})")
             rows.append(match.groups())
     if lines[-1] and MARK.startswith(lines[-1]):
-        raise SlurmError(f"squeue printed a list that is cut off at {quote(lines[-1])} ({REMEDY})")
+        raise JobsError(f"squeue printed a list that is cut off at {quote(lines[-1])} ({REMEDY})")
     jobs = [row for row in rows if row[0] != "JOBID"]
     if len(jobs) == len(rows):  # squeue prints a heading also where there is no job
-        raise SlurmError(f"squeue printed no list of jobs: {quote(text)} ({REMEDY})")
+        raise JobsError(f"squeue printed no list of jobs: {quote(text)} ({REMEDY})")
     return jobs
 
 

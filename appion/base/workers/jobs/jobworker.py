@@ -1,11 +1,13 @@
-"""Loaded by Dask into a worker that is a Slurm job: how long it has to live, which GPU is its own, how it ends.
+"""Loaded by Dask into a worker that is a job: how long it has to live, which GPU is its own, how it ends.
 
-Slurm's SIGTERM (cancelled, preempted, out of time) ends the worker at once: its program is killed with it, its GPU is
-free, and the exposure is computed elsewhere. Waiting for a thread that cannot be interrupted would only end in SIGKILL.
+A SIGTERM (cancelled, preempted, out of time) ends the worker at once: its program is killed with it, its GPU is free,
+the exposure is computed elsewhere. Waiting for a thread that cannot be interrupted would only end in SIGKILL.
 """
 
 from __future__ import annotations
 
+import fcntl
+import glob
 import os
 import signal
 import sys
@@ -13,6 +15,7 @@ import time
 from typing import Any
 
 from appion.base.records.process import closeToEverybody
+from appion.base.workers.jobs.adapters import ADAPTERS
 
 #: Seconds after which a worker that has too little time left goes: its last answer is fetched by then.
 FAREWELL = 2.0
@@ -22,6 +25,9 @@ YOUNG = 0.1
 
 #: States, in Dask's words, of a task that a worker has begun.
 BEGUN = frozenset({"executing", "long-running", "memory", "error", "cancelled", "resumed", "rescheduled"})
+
+#: The GPUs of a node: device files, which end with their number.
+DEVICES = "/dev/nvidia[0-9]*"
 
 #: When this worker started and when its job ends, by the monotonic clock; None: it is not a job, or has no limit.
 life: tuple[float, float] | None = None
@@ -35,14 +41,43 @@ def dask_setup(_worker: object) -> None:
     life = calcLife()
     if os.environ.get("CUDA_VISIBLE_DEVICES", "NoDevFiles") not in ("", "NoDevFiles"):
         os.environ["APPION_GPU"] = "0"  # of those this job may see, which count from 0
+    elif "APPION_JOB_GPUS" in os.environ and "CUDA_VISIBLE_DEVICES" not in os.environ:
+        claimGPU()
     if "OMP_NUM_THREADS" not in os.environ and "SLURM_CPUS_PER_TASK" in os.environ:
         os.environ["OMP_NUM_THREADS"] = os.environ["SLURM_CPUS_PER_TASK"]
 
 
+def claimGPU() -> None:
+    """Take a GPU of this node that no other job of appion has, until this process ends.
+
+    For schedulers that count GPUs but do not say which one a job has. The lock is on the device itself, so that it is
+    the same for everybody on the node and goes with the process. Ends the process if there is none.
+    """
+    devices = sorted(glob.glob(DEVICES), key=lambda path: (len(path), path))
+    for path in devices:
+        try:
+            device = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:
+            continue  # a site may let a job open only its own
+        try:
+            fcntl.flock(device, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(device)
+            continue
+        os.environ["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"
+        os.environ["CUDA_VISIBLE_DEVICES"] = path[len(DEVICES.partition("[")[0]) :]
+        os.environ["APPION_GPU"] = "0"
+        return
+    print(f"no GPU of this node is free for this job: {len(devices)} there, all taken by jobs of appion; "
+          "have the scheduler count them or set CUDA_VISIBLE_DEVICES", flush=True)  # fmt: skip
+    os._exit(1)
+
+
 def calcLife() -> tuple[float, float] | None:
-    """Start and end of this job by the monotonic clock, from what Slurm or the job script says; None: no limit."""
+    """Start and end of this job by the monotonic clock, from what the scheduler or the script says; None: no limit."""
     now = time.monotonic()
-    end = os.environ.get("SLURM_JOB_END_TIME") or os.environ.get("APPION_JOB_END")  # older Slurm does not say
+    told = (os.environ.get(adapter.end) for adapter in ADAPTERS.values() if adapter.end)
+    end = next(filter(None, told), None) or os.environ.get("APPION_JOB_END")  # older Slurm does not say
     return (now, now + float(end) - time.time()) if end else None
 
 
