@@ -251,7 +251,7 @@ def test_scratch_that_is_away_or_full_is_the_hosts(tmp_path, place):
     with asNobody():
         (place / "scratch").mkdir(mode=0)
         with pytest.raises(InfrastructureFailure, match="Permission denied"):
-            work(place / "scratch")
+            work(place / "scratch" / "appion")
     with pytest.raises(InfrastructureFailure, match="No such file"):  # no run folder is made for it
         work(tmp_path / "run" / ".appion" / "scratch")
     with mountDisk(tmp_path / "disk", 1) as disk, pytest.raises(InfrastructureFailure, match="No space left"):
@@ -346,7 +346,7 @@ def test_status_of_a_folder_that_may_not_be_read(place, capsys):
         (place / "run").mkdir(mode=0)
         assert main(["status", str(place / "run")]) == 2
         said = capsys.readouterr().err
-    assert said.startswith(f"appion status: {place}/run/.appion/lock: Permission denied")
+    assert said.startswith(f"appion status: {place}/run/.appion/status.json: Permission denied")
 
 
 @pytest.mark.usefixtures("fast", "inline")
