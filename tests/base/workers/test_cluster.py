@@ -159,7 +159,7 @@ def test_number_of_workers():
 
 
 def test_unknown_cluster_is_an_error_with_the_choices():
-    with dask.config.set({"appion.cluster": "pbs"}), pytest.raises(ConfigurationFailure, match="one of: local"):
+    with dask.config.set({"appion.cluster": "moab"}), pytest.raises(ConfigurationFailure, match="one of: local"):
         constructCluster()
 
 
