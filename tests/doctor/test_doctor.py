@@ -76,6 +76,7 @@ def testADatabaseThatIsDown(consult, tmp_path, monkeypatch):
         server = MariaDB(tmp_path / "mariadb").start()
         server.stop()
     (tmp_path / "sinedon.cfg").write_text(server.constructConfig())
+    (tmp_path / "sinedon.cfg").chmod(0o600)  # it holds a password
     for step, program in (("MOTIONCORRECTION", "motioncor-cpu"), ("CTFFIND", "ctffind-cpu")):
         monkeypatch.setenv(f"DASK_APPION__{step}__EXECUTABLE", program)
     code, lines = consult(f"--config={tmp_path}")
