@@ -43,10 +43,11 @@ worker_threads          2
 scheduler_threads       1
 """
 
-#: What is otherwise than Debian has it. Root may run jobs, for where tests run as root.
+#: What is otherwise than Debian has it. Root may run jobs, for where tests run as root; nobody's profile is read first.
 CONFIGURATION = {
     "execd_spool_dir": "{root}/spool/execd", "min_uid": "0", "min_gid": "0", "mailer": "/bin/true",
     "administrator_mail": "none", "shell_start_mode": "posix_compliant", "load_report_time": "00:00:05",
+    "login_shells": "none",
 }  # fmt: skip
 
 SCHEDULER = {
