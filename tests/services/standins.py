@@ -76,7 +76,7 @@ def addJob(form: str, name: str, script: str, held: bool, variables: dict[str, s
     """Take a job; `form` is what its number looks like, `variables` what it finds in its environment."""
     key = 1
     while True:
-        path = findFolder() / f"{key}.job"
+        path = findFolder() / f"{key}.number"  # the job itself appears whole
         try:
             os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
             break
