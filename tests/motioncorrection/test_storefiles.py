@@ -64,7 +64,7 @@ def test_folderRefuses(tmp_path, run, number, monkeypatch):
 
     with monkeypatch.context() as patch:
         patch.setattr(os, "link", refuse)
-        patch.setattr("shutil.copy2", refuse)
+        patch.setattr("shutil.copyfileobj", refuse)
         with pytest.raises(InfrastructureFailure, match=result.origin.image_path):
             storeResult(result, run)
     assert readResults(result) == []

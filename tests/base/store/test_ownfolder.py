@@ -123,6 +123,7 @@ def test_where_everybody_may_rename_nothing_is_put(tmp_path):
 def test_a_server_that_knows_this_user_by_another_number(tmp_path, monkeypatch):
     """Exported with root_squash or all_squash: what we make belongs to somebody else."""
     tmp_path.chmod(0o777)
+    (tmp_path / ".appion").mkdir()
     monkeypatch.setattr(ownfolder.os, "geteuid", lambda: STRANGER)  # root's files pass for those of such a server
     root = calcScratchRoot(tmp_path)
     with workInScratch(root, 7) as scratch:
