@@ -18,13 +18,8 @@ from appion.ctfestimation.calc.internal.lens import Fit, Lens, Search
 from appion.ctfestimation.calc.internal.polar import PolarSpectrum, levelCells
 from appion.ctfestimation.calc.internal.refine import Refiner
 
-#: How often the envelope is made anew from a fit, which it then improves: at least and, where there are few rings and
-#: either moves the other, at most, until the defocus moves by less than a part of itself.
-RENEWALS, MOST_RENEWALS, STILL = 3, 12, 1e-4
-
-#: Where it has fewer rings than this, half of the best defocus is tried as well: strong rings of few look like twice as
-#: many, because amplitudes have cusps.
-FEW_TO_DOUBLE = 5.0
+#: How often the envelope is made anew from a fit, which it then improves.
+RENEWALS = 3
 
 #: How often at most cells are left out that a fit does not expect.
 ROUNDS = 3
@@ -52,10 +47,6 @@ def searchDefocus(
 def _searchLevelled(spectrum: PolarSpectrum, lens: Lens, search: Search) -> tuple[Fit, Fit, np.ndarray]:
     """Return the best point of the grid, the fit that it leads to, and the amplitudes (rings, SECTORS) it expects."""
     starts = searchGrid(spectrum, lens, search)
-    first, decay = starts[0]
-    rings = lens.wavelength * abs(first.mean) * float(np.ptp(spectrum.squared))
-    if rings < FEW_TO_DOUBLE and first.mean / 2 >= search.minimum:
-        starts.append((replace(first, mean=first.mean / 2, cosine=first.cosine / 2, sine=first.sine / 2), decay))
     refiner = Refiner(spectrum, lens, search, starts[0][0].mean)
     fits = []
     for start, decay in starts:
@@ -64,11 +55,9 @@ def _searchLevelled(spectrum: PolarSpectrum, lens: Lens, search: Search) -> tupl
     best = max(range(len(fits)), key=lambda index: fits[index].quality)
     fit = fits[best]
     refiner = Refiner(replace(spectrum, values=np.square(spectrum.values)), lens, search, fit.mean)
-    for renewal in range(1, MOST_RENEWALS + 1):
+    for _ in range(RENEWALS):
         refiner.weighCells(fit)
-        last, fit = fit, refiner.refine(fit)
-        if renewal >= RENEWALS and abs(fit.mean - last.mean) <= STILL * abs(fit.mean):
-            break
+        fit = refiner.refine(fit)
     expected = np.ones_like(spectrum.values)
     expected[spectrum.weights > 0] = np.sqrt(refiner.expected)
     return starts[best][0], fit, expected
