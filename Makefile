@@ -10,8 +10,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 DEMO ?= demo
-# Many tests wait for daemons of theirs: three at a time keep two processors busy.
-TESTERS ?= 3
+# Many tests wait for daemons of theirs: four at a time keep two processors busy.
+TESTERS ?= 4
 
 .PHONY: help demo test lint bench audit clean
 
@@ -29,7 +29,7 @@ demo: $(VENV)/.ready
 	$(BIN)/appion demo --dir $(DEMO)
 
 test: $(VENV)/.ready
-	$(BIN)/python -m pytest --numprocesses $(TESTERS) --dist loadfile
+	$(BIN)/python -m pytest --numprocesses $(TESTERS) --dist loadfile --no-loadscope-reorder
 
 lint: $(VENV)/.ready
 	$(BIN)/ruff check .

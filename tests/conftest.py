@@ -22,6 +22,9 @@ from tests.services.gridengine import GridEngine, findGridEngine
 from tests.services.mariadb import Limited, MariaDB, findMariaDB
 from tests.services.slurm import INSTALL, Slurm, findSlurm
 
+#: What takes long: it drives whole daemons, and schedulers.
+LONG = ("tests/faults/", "tests/base/workers/", "tests/runjob/")
+
 
 @dataclass(frozen=True)
 class TestDatabase:
@@ -40,6 +43,28 @@ def pytest_runtest_makereport():
     report = yield
     report.sections = [(title, text.encode(errors="backslashreplace").decode()) for title, text in report.sections]
     return report
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest come first, so that no process is left with them at the end."""
+    items.sort(key=lambda item: not item.nodeid.startswith(LONG))
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        config.pluginmanager.register(TellFailures(config))
+
+
+class TellFailures:
+    """Tell a failure as it happens, since a run that is cut off has no summary."""
+
+    def __init__(self, config: pytest.Config):
+        self.config = config
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.failed:
+            terminal = self.config.pluginmanager.get_plugin("terminalreporter")
+            terminal.write_line(f"\n{report.nodeid} failed ({report.when}):\n{report.longreprtext[-3000:]}")
 
 
 @pytest.fixture(autouse=True)

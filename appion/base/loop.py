@@ -32,6 +32,7 @@ from appion.base.controller.finish import (
 from appion.base.controller.intake import fillWindow, judgeSuspect, recheckWaiting
 from appion.base.controller.line import Line
 from appion.base.controller.polling import checkAborted, pollDatabase
+from appion.base.controller.refusal import DatabaseRefusal
 from appion.base.controller.report import Reporter, describeProgram
 from appion.base.controller.rest import calcStatusInterval, noteWork, restWorkers
 from appion.base.controller.run import DatabaseAway, LoopOptions, Run
@@ -161,6 +162,8 @@ def tryTurn(run: Run) -> bool:
         if run.folder.began is not None:
             cleanFailed(run)
         more = takeTurn(run)
+    except DatabaseRefusal:  # at the start; later each part of a turn deals with it
+        raise
     except (OSError, InfrastructureFailure) as error:
         failure = classifyException(error)
         if failure.kind != "infrastructure":

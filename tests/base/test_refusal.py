@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 
+import dask.config
 import pytest
 from django.db import connections
 
@@ -180,6 +181,28 @@ def test_one_odd_value_is_its_images_own(lab):
     assert {(one.kind, one.count) for one in attempts.values()} == {("image", 3)}
     assert "table ap1.Narrow does not take the row: constraint small" in attempts[5].reason
     assert set(retrieveResultIds(lab.rundir)) == odd, "their results are kept"
+
+
+@pytest.mark.usefixtures("database")
+def test_a_run_that_does_not_wait_ends_when_nothing_can_be_stored_for_long(lab):
+    lab.add(*IMAGES)
+
+    def store(_):
+        if len(lab.stored) >= 3:
+            with connections["appiondata"].cursor() as cursor:
+                cursor.execute("SELECT a FROM `ApNothing`")
+
+    lab.onStore = store
+    with dask.config.set({"appion.stalled_after": 0.3}):
+        summary = runLoop(lab.step(), lab.rundir, LoopOptions(wait=False, workers=2))
+    words = "there is no table ap1.ApNothing; run: sinedon init --appiondb ap1"
+    reason = f"results cannot be stored, they are kept: {words}"
+    assert (summary.trouble, summary.counts["done"]) == (reason, 3)
+    assert len(list(retrieveResultIds(lab.rundir))) == len(IMAGES) - 3
+    assert readAttempts(lab.rundir) == {}
+    lab.onStore = None
+    assert runLoop(lab.step(), lab.rundir, LoopOptions(wait=False, workers=2)).counts["done"] == len(IMAGES)
+    assert Counter(lab.computed) == dict.fromkeys(IMAGES, 1)
 
 
 @pytest.mark.usefixtures("database")

@@ -40,9 +40,8 @@ def test_without_work_there_are_no_workers_and_one_connection(mariadb, tmp_path)
     made = makeExposures(tmp_path, 2)
     writeMovies(made)
     daemon = Daemon(tmp_path, made, rest_after=0.5, status_interval=0.2)
-    listed = (
-        f"SELECT count(*) FROM information_schema.processlist WHERE user = '{mariadb.user}' AND id <> CONNECTION_ID()"
-    )
+    listed = "SELECT id FROM information_schema.processlist WHERE id <> CONNECTION_ID()"
+    others = {one for (one,) in mariadb.execute(listed)}
     process = daemon.start()
     try:
         for done in (2, 3):
@@ -52,7 +51,7 @@ def test_without_work_there_are_no_workers_and_one_connection(mariadb, tmp_path)
             assert [name for name in ("numba", "scipy", "matplotlib", "llvmlite") if f"/{name}/" in loaded] == []
             sinedon.closeConnections()
             deadline = time.monotonic() + 120
-            while mariadb.execute(listed) != [(1,)]:
+            while len({one for (one,) in mariadb.execute(listed)} - others) != 1:
                 assert time.monotonic() < deadline, mariadb.execute("SHOW PROCESSLIST")
                 time.sleep(0.1)
             said = daemon.appion("status", str(daemon.rundir))
@@ -72,7 +71,7 @@ def test_without_work_there_are_no_workers_and_one_connection(mariadb, tmp_path)
 def test_a_signal_ends_a_daemon_that_hardly_ever_asks(tmp_path):
     made = makeExposures(tmp_path, 1)
     writeMovies(made)
-    daemon = Daemon(tmp_path, made, rest_after=0.2, poll=3600, poll_max=3600, full_poll=7200)
+    daemon = Daemon(tmp_path, made, rest_after=0.2, status_interval=0.2, poll=3600, poll_max=3600, full_poll=7200)
     process = daemon.start()
     try:
         waitForRest(daemon, 1)

@@ -53,6 +53,7 @@ def prepare(tmp_path, monkeypatch):
         movie.parent.mkdir(parents=True)
         writeMovie(movie, np.random.default_rng(1).integers(0, 50, (FRAMES, 48, 64)).astype(np.uint8))
         os.utime(movie, (1e9, 1e9))
+        (tmp_path / "leginon" / made.name / "rawdata").mkdir(parents=True)
         script = tmp_path / "bin" / program.lower()
         script.parent.mkdir()
         script.write_text(

@@ -48,29 +48,36 @@ def testCountHighestIdAndWeighedSumOfEachTable():
 
 
 @pytest.mark.usefixtures("mariadatabase")
-def testOneStatementOverOneConnectionForAllDatabasesOfAServer(mariadb):
+def testOneStatementOverOneConnectionForAllDatabasesOfAServer():
     made = makeSession(images=2)
-    awaitOthers("appiondata", mariadb.user, 2)  # one for each of the other databases
+    kept, *others = [askForId(alias) for alias in ("leginondata", "appiondata", "projectdata")]
     sinedon.closeConnections(keep="leginondata")
     with sinedon.countQueries() as counted:
         ask(made)
     assert counted.count == 1
-    awaitOthers("leginondata", mariadb.user, 0)
+    assert askForId("leginondata") == kept
+    awaitClosed(others)
     assert Assessment.objects.count() == 0  # the others come back when they are needed
 
 
-def awaitOthers(alias, user, number):
-    """Wait until so many connections beside this one are open; a server takes a moment to close one."""
-    listed = "SELECT count(*) FROM information_schema.processlist WHERE user = %s AND id <> CONNECTION_ID()"
-    deadline = time.monotonic() + 60
+def askForId(alias):
+    """Return the server's number of the connection that leads to this database."""
     with connections[alias].cursor() as cursor:
+        cursor.execute("SELECT CONNECTION_ID()")
+        return cursor.fetchone()[0]
+
+
+def awaitClosed(ids):
+    """Wait until none of these connections is open; a server takes a moment to close one."""
+    deadline = time.monotonic() + 60
+    with connections["leginondata"].cursor() as cursor:
         while True:
-            cursor.execute(listed, [user])
-            (found,) = cursor.fetchone()
-            if found == number or time.monotonic() > deadline:
+            cursor.execute("SELECT count(*) FROM information_schema.processlist WHERE id IN %s", [ids])
+            (left,) = cursor.fetchone()
+            if not left or time.monotonic() > deadline:
                 break
             time.sleep(0.05)
-    assert found == number
+    assert left == 0
 
 
 @pytest.mark.usefixtures("sqlitedatabase")

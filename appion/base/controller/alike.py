@@ -40,6 +40,7 @@ class Alike:
     kinds: dict[tuple[str, str], Kind] = field(default_factory=dict)  # by stage and group of reasons
     recognised: dict[tuple[str, str], str] = field(default_factory=dict)  # with the reason in words
     succeeded: float = 0.0  # when one last did, as a Unix time
+    own: dict[int, tuple[str, str]] = field(default_factory=dict)  # who failed so before others succeeded, and again
 
     def fail(self, image_id: int, name: str, reason: str, old: Attempt | None, stage: str = "",
              needed: int | None = None) -> dict[int, int]:
@@ -52,9 +53,10 @@ class Alike:
         """
         key = stage, calcAlike(reason, name)
         kind = self.kinds.setdefault(key, Kind())
-        own = old is not None and old.last < self.succeeded and calcAlike(old.reason, old.filename) == key[1]
+        if old is not None and old.last < self.succeeded and calcAlike(old.reason, old.filename) == key[1]:
+            self.own[image_id] = key
         kind.before[image_id] = kind.before.pop(image_id, old.count if old else 0)  # the latest is tried last
-        if not own:
+        if self.own.get(image_id) != key:
             kind.counts.add(image_id)
         if len(self.kinds) > MANY_KINDS:
             del self.kinds[next(one for one in self.kinds if one != key)]

@@ -30,8 +30,17 @@ def findDeadEnd(run: Run) -> str:
             return f"{workers.get('scheduler', 'Slurm')} does not take jobs: {refused['reason']}"
         if workers.get("trouble") and describeStall(run):
             return workers["trouble"][0]
-    out = run.pool.flights or run.to_store
-    return "" if out or not run.alike.isHopeless(patience) else run.alike.describe()
+    if run.pool.flights:
+        return ""
+    refused = {
+        "results cannot be stored, they are kept": run.storage,
+        "nothing is handed out": run.refused,
+        "the exposures cannot be listed": run.polling,
+    }
+    for what, outage in refused.items():
+        if outage.began is not None and time.time() - outage.began >= setting("stalled_after"):
+            return f"{what}: {outage.reason}"
+    return "" if run.to_store or not run.alike.isHopeless(patience) else run.alike.describe()
 
 
 def judgeRun(run: Run, dead_end: str = "") -> str:
