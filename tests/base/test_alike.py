@@ -113,15 +113,18 @@ def test_bad_movies_among_good_ones_are_set_aside(lab):
     assert run(lab).trouble == "", "a run that has nothing new to do"
 
 
-def test_the_newest_bad_ones_do_not_keep_the_older_from_their_turn(lab):
-    """Eight bad movies come one after the other: they look like a broken program, until an older one succeeds."""
-    lab.add(*range(1, 31))
-    lab.onCalc = lambda image_id: crash(image_id) if image_id > 22 else None
-    with dask.config.set({"appion.nowait_patience": 600}):  # a busy machine takes its time
-        summary = run(lab, LoopOptions(wait=False, workers=2, order="newest"))
-    assert set(lab.stored) == set(range(1, 23))
-    assert summary.counts["set aside"] == 8
-    assert {"paused", "resumed"} <= set(whatHappened(lab))
+@pytest.mark.parametrize("order", ["newest", "oldest", "live", "shuffle"])
+def test_the_first_bad_ones_do_not_keep_the_others_from_their_turn(lab, order):
+    """Bad movies come one after the other: they look like a broken program, until one at the other end succeeds."""
+    lab.add(*range(1, 101))
+    bad = set(range(1, 41)) if order == "oldest" else set(range(61, 101))
+    lab.onCalc = lambda image_id: crash(image_id) if image_id in bad else None
+    summary = run(lab, LoopOptions(wait=False, workers=2, order=order))
+    assert set(lab.stored) == set(range(1, 101)) - bad
+    assert summary.counts["set aside"] == len(bad)
+    assert (summary.why, summary.trouble) == ("nothing is left to do", "")
+    if order in ("newest", "oldest"):
+        assert {"paused", "resumed"} <= set(whatHappened(lab))
 
 
 def test_each_with_a_reason_of_its_own_is_blamed(lab):

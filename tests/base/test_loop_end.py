@@ -9,7 +9,7 @@ from collections import Counter
 import dask.config
 import pytest
 
-from appion.base.failures import ConfigurationFailure, ImageFailure, NotReady
+from appion.base.failures import ConfigurationFailure, ImageFailure, InfrastructureFailure, NotReady
 from appion.base.loop import LoopOptions
 from appion.base.retrieve.attempts import readAttempts
 from appion.base.retrieve.lock import readLockHolder
@@ -205,6 +205,23 @@ def test_nothing_stored_for_long_while_exposures_queue_is_trouble(lab, inline, m
         assert "1 exposures are in line, 2 are handed out" in seen[0]
     else:
         assert summary.trouble == "jobs end before they work since 12:00:00: its log is empty"
+
+
+def test_a_run_that_does_not_wait_ends_when_only_workers_are_to_blame_for_long(lab):
+    """A program that can be loaded on no host, say: no image is set aside, each is computed when that is mended."""
+    lab.add(*range(1, 11))
+
+    def fail(_):
+        raise InfrastructureFailure("libcufft.so.11: cannot open shared object file")
+
+    lab.onCalc = fail
+    with dask.config.set({"appion.stalled_after": 0.3}):
+        summary = run(lab, LoopOptions(wait=False, workers=1))
+    assert "not the images': libcufft.so.11: cannot open" in summary.trouble
+    assert summary.counts["set aside"] == 0
+    lab.onCalc = None
+    assert run(lab, LoopOptions(wait=False, workers=1)).trouble == ""
+    assert set(lab.stored) == set(range(1, 11))
 
 
 def test_a_job_that_was_ended_on_the_web_pages_ends_the_run_in_good_order(lab, caplog):

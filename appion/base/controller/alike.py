@@ -16,7 +16,7 @@ from appion.base.calc.pace import calcAlike
 from appion.base.records.attempt import Attempt
 
 #: Kinds of failures that are told apart, and tries of one that are made in vain before a run that does not wait ends.
-MANY_KINDS, TRIES = 100, 2
+MANY_KINDS, TRIES = 100, 4
 
 
 @dataclass
@@ -92,6 +92,10 @@ class Alike:
     def isActive(self) -> bool:
         """Whether all fail alike, as far as is known."""
         return self.outage.began is not None
+
+    def isTurned(self) -> bool:
+        """Whether one at the other end of the line is to be tried next: it may be that only the first are bad."""
+        return self.isActive() and self.outage.failures % 2 == 1
 
     def isHopeless(self, patience: float) -> bool:
         """Whether that was so for `patience` seconds, and tried again meanwhile."""

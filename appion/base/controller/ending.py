@@ -32,12 +32,15 @@ def findDeadEnd(run: Run) -> str:
             return workers["trouble"][0]
     if run.pool.flights:
         return ""
-    refused = {
+    outages = {
         "results cannot be stored, they are kept": run.storage,
         "nothing is handed out": run.refused,
         "the exposures cannot be listed": run.polling,
+        "the database is away": run.database,
+        "a file system does not answer": run.folder,
+        "nothing but failures that are not the images'": run.infrastructure,
     }
-    for what, outage in refused.items():
+    for what, outage in outages.items():
         if outage.began is not None and time.time() - outage.began >= setting("stalled_after"):
             return f"{what}: {outage.reason}"
     return "" if run.to_store or not run.alike.isHopeless(patience) else run.alike.describe()

@@ -85,7 +85,7 @@ def fillWindow(run: Run) -> bool:
         free = countFree(run)
         number = min(max(free, run.crowd), looks)
         only = run.taken if run.options.limit is not None and len(run.taken) >= run.options.limit else None
-        if free <= 0 or not (ids := run.exposures.chooseFresh(number, only)):
+        if free <= 0 or not (ids := run.exposures.chooseFresh(number, only, run.alike.isTurned())):
             return False
         looks -= len(ids)
         try:

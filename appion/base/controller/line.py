@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from array import array
 from collections.abc import Callable, Iterable
@@ -74,6 +75,14 @@ class Line:
             chosen[one] = None
         self._tidy(chosen, isValid)
         return list(chosen)
+
+    def findLast(self, isValid: Callable[[int], bool]) -> int | None:
+        """The valid id that would come last, which keeps its place; None if there is none. Looks at all of them."""
+        best = max if self.order == "oldest" else min
+        heaped = (abs(one) for one in itertools.chain(self._newest, self._oldest, self._bag))
+        stocked = range(self._start, self._end) if best is min else range(self._end - 1, self._start - 1, -1)
+        ends = filter(isValid, (self._stock[index] for index in stocked))
+        return best(itertools.chain(filter(isValid, heaped), itertools.islice(ends, 1)), default=None)
 
     def _takeNext(self, oldest: bool) -> int | None:
         """Take out the first id, from the older or the newer end; None if there is none."""

@@ -147,14 +147,19 @@ class Exposures:
         """When :meth:`wake` has something to do, by the clock."""
         return max(self._gathering, self._wakeups[0][0]) if self._wakeups else None
 
-    def chooseFresh(self, number: int, only: Container[int] | None = None) -> list[int]:
+    def chooseFresh(self, number: int, only: Container[int] | None = None, last: bool = False) -> list[int]:
         """At most `number` queued ids in the order of the run. Each must be moved on or given back by `putBack`.
 
-        With `only`, ids that are not in it lose their place for good.
+        With `only`, ids that are not in it lose their place for good. With `last`, it is the one that would come last.
         """
-        return self._fresh.pop(
-            number, lambda image_id: self.phase[image_id] is Phase.QUEUED and (only is None or image_id in only)
-        )
+
+        def isFresh(image_id: int) -> bool:
+            return self.phase[image_id] is Phase.QUEUED and (only is None or image_id in only)
+
+        if last:
+            found = self._fresh.findLast(isFresh)
+            return [] if found is None else [found]
+        return self._fresh.pop(number, isFresh)
 
     def chooseDue(self, number: int) -> list[int]:
         """At most `number` waiting ids that are to be looked at again, and no more than looks are allowed."""

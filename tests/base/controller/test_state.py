@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -80,6 +81,21 @@ def test_line_gives_every_valid_id_once(pushes, order):
         line.push(image_id)
     odd = {image_id for image_id in pushes if image_id % 2}
     assert sorted(line.pop(100, lambda image_id: image_id in odd)) == sorted(odd)
+
+
+@pytest.mark.parametrize("order", ["live", "newest", "oldest", "shuffle"])
+@given(pushes=st.sets(st.integers(1, 3000), max_size=20), many=st.booleans())
+@settings(deadline=None, max_examples=50)
+def test_last_in_line_is_at_its_other_end_and_keeps_its_place(pushes, many, order):
+    line = Line(order, seed=0)
+    stock = range(1000, 2000) if many else ()
+    line.extend(stock)
+    for image_id in pushes:
+        line.push(image_id)
+    odd = {image_id for image_id in {*pushes, *stock} if image_id % 2}
+    last = max(odd, default=None) if order == "oldest" else min(odd, default=None)
+    assert line.findLast(odd.__contains__) == last
+    assert sorted(line.pop(2000, odd.__contains__)) == sorted(odd)
 
 
 def test_nothing_is_kept_of_what_is_done():
