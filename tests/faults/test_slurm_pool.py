@@ -60,6 +60,17 @@ def test_P3_P4_daemon_killed_and_jobs_cancelled_on_slurm_every_exposure_stored_o
     assert {worker for _, worker in places} <= jobs
 
 
+def test_P6_jobs_of_a_killed_daemon_that_still_wait_are_cancelled(slurmdaemon, tmp_path):
+    other = slurmdaemon.submit("sleep 300", "--job-name=somebody")
+    slurmdaemon.run("scontrol", "update", f"NodeName={','.join(slurmdaemon.nodes)}", "State=DRAIN", "Reason=full")
+    daemon = start(tmp_path, 3, 0.1)
+    waitFor(lambda: len(slurmdaemon.listJobs()) > 1)
+    assert set(slurmdaemon.listJobs().values()) == {"PENDING"}
+    daemon.kill()
+    daemon.communicate()
+    waitFor(lambda: set(slurmdaemon.listJobs()) == {other})
+
+
 def test_sigterm_waits_for_what_runs_and_leaves_no_job(slurmdaemon, tmp_path):
     daemon = start(tmp_path, 30, 0.5, "wait=1")
     waitFor(lambda: len(count(tmp_path, "marker")) >= 2)

@@ -29,6 +29,7 @@ from appion.base.workers.jobs.job import JOBS, WorkerJob, callCommand, describeE
 from appion.base.workers.jobs.reconcile import isAlive
 from appion.base.workers.jobs.script import constructDirectives, constructJobOptions, readJobqueue
 from appion.base.workers.jobs.steward import INTERVAL, Steward
+from appion.base.workers.jobs.warden import Warden
 from appion.base.workers.nodes import Nodes
 from appion.base.workers.scaling import Demand
 from appion.base.workers.supply import Supply
@@ -54,6 +55,7 @@ class JobCluster(Supply, JobQueueCluster):
         self.nodes = Nodes(failures, setting("jobs.exclude_for"))
         self._numbers: dict[str, str] = {}  # of all jobs, by the names of their workers
         self.job_label = adapter.constructName(rundir)
+        self._warden: Warden | None = None
         (rundir / "logs").mkdir(parents=True, exist_ok=True)
         given = readJobqueue(adapter.name).get("scheduler-options") or {}
         super().__init__(
@@ -126,6 +128,8 @@ class JobCluster(Supply, JobQueueCluster):
         for name, job in new.items():
             if job.number:
                 self._numbers[name] = job.number
+                self._warden = self._warden or Warden(self.job_label, self.adapter)
+                self._warden.note(job.number)
             else:
                 self.forget(name)
         return list(new.values())
@@ -197,6 +201,8 @@ class JobCluster(Supply, JobQueueCluster):
         if steward is not None:
             await self._cancelAll(steward, numbers | set(steward.leaving))
         await super()._close()
+        if self._warden is not None:
+            self._warden.dismiss()
         shutil.rmtree(self._rundir / ".appion" / "tls", ignore_errors=True)
 
     async def _cancelAll(self, steward: Steward, numbers: set[str]) -> None:
