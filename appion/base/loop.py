@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import signal
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,13 +28,15 @@ from appion.base.controller.finish import (
     storeResults,
 )
 from appion.base.controller.intake import fillWindow, judgeSuspect, recheckWaiting
+from appion.base.controller.limits import readLimits
 from appion.base.controller.line import Line
 from appion.base.controller.polling import checkAborted, pollDatabase
-from appion.base.controller.refusal import DatabaseRefusal
+from appion.base.controller.refusal import DatabaseRefusal, closeSinedon, isSinedonAway
 from appion.base.controller.report import Reporter, describeProgram
 from appion.base.controller.rest import calcStatusInterval, noteWork, restWorkers
 from appion.base.controller.run import DatabaseAway, LoopOptions, Run
-from appion.base.controller.state import Exposures, Limits, Phase
+from appion.base.controller.signals import handleSignals
+from appion.base.controller.state import Exposures, Phase
 from appion.base.failures import InfrastructureFailure, classifyException
 from appion.base.step import Step
 from appion.base.store.lock import RunLock, acquireLock
@@ -281,58 +281,3 @@ def describeRun(run: Run, why: str = "") -> dict[str, Any]:
         "paused": paused,
         "stalled": describeStall(run),
     }
-
-
-@contextlib.contextmanager
-def handleSignals(run: Run) -> Iterator[None]:
-    """Count SIGTERM, SIGINT and SIGHUP during the run; outside the main thread there is nothing to be handled.
-
-    A hang-up that is ignored (nohup) stays ignored.
-    """
-
-    def stop(_number: int, _frame: object) -> None:
-        run.stops += 1
-        run.pool.wakeUp()
-
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    numbers = [signal.SIGTERM, signal.SIGINT]
-    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
-        numbers.append(signal.SIGHUP)
-    before = {number: signal.signal(number, stop) for number in numbers}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def readLimits(patient: bool) -> Limits:
-    """The settings that the states depend on. A run that does not wait looks several times before it gives up."""
-    patience = float("inf") if patient else setting("nowait_patience") / 4
-    return Limits(
-        attempts=int(setting("attempts")),
-        backoff=setting("backoff"),
-        backoff_max=setting("backoff_max"),
-        infrastructure_attempts=int(setting("infrastructure_attempts")),
-        pause=setting("pause"),
-        pause_max=setting("pause_max"),
-        recheck=setting("recheck"),
-        recheck_max=min(setting("recheck_max"), patience),
-        patient=patient,
-    )
-
-
-def isSinedonAway(error: BaseException) -> bool:
-    """Whether a database error means that the server is away; imported late, as a step need not use a database."""
-    import sinedon
-
-    return sinedon.isDatabaseAway(error)
-
-
-def closeSinedon() -> None:
-    """Have the next query connect anew."""
-    import sinedon
-
-    sinedon.closeConnections()

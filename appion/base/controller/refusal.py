@@ -66,3 +66,17 @@ def findRefusal(error: BaseException) -> Any:
     import sinedon
 
     return sinedon.findRefusal(error)
+
+
+def isSinedonAway(error: BaseException) -> bool:
+    """Whether a database error means that the server is away; imported late, as a step need not use a database."""
+    import sinedon
+
+    return sinedon.isDatabaseAway(error)
+
+
+def closeSinedon() -> None:
+    """Have the next query connect anew."""
+    import sinedon
+
+    sinedon.closeConnections()
