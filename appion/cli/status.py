@@ -103,7 +103,9 @@ def describePace(status: dict[str, Any]) -> str:
         if status[key]:
             words.append(f"{status[key]:.0f} {text} per hour")
     if status["seconds_per_exposure"]:
-        words.append(f"{status['seconds_per_exposure']:.1f} s each")
+        parts = [f"{part} {spent['quantiles']['0.5']:.1f} s" for part, spent in status.get("seconds", {}).items()
+                 if isinstance(spent, dict) and spent.get("count")]  # fmt: skip
+        words.append(f"{status['seconds_per_exposure']:.1f} s each" + (f" ({', '.join(parts)})" if parts else ""))
     behind = status["behind"]
     if not behind["count"]:
         return ", ".join([*words, "nothing behind"])

@@ -130,6 +130,7 @@ def settleOutcome(run: Run, image_id: int, outcome: Outcome) -> None:
     failure = outcome.failure
     if outcome.fetched:
         where["fetched"] = round(outcome.fetched, 2)
+        run.reporter.parts["reading"].add(outcome.fetched)
     if outcome.unfetched:
         run.reporter.warn(run.exposures.names.get(image_id, ""), [f"not fetched ahead: {outcome.unfetched}"])
     if outcome.refused:
@@ -156,7 +157,7 @@ def settleOutcome(run: Run, image_id: int, outcome: Outcome) -> None:
         program = describeProgram(run.step.program)
         run.reporter.event("computed", image=image_id, name=name, **where, **program, command=command)
         if outcome.seconds:
-            run.reporter.addSeconds(outcome.seconds)
+            run.reporter.parts["computing"].add(outcome.seconds)
         run.exposures.computed(image_id)
         run.to_store.append(image_id)
         noteSuccess(run)
@@ -248,9 +249,11 @@ def storeResult(run: Run, image_id: int) -> None:
     run.reporter.warn(name, getattr(result, "warnings", ()))
     run.exposures.finish(image_id)
     noteSuccess(run, STORING)
-    run.reporter.finished.append(time.monotonic())
+    now = time.monotonic()
+    run.reporter.finished.append(now)
+    run.reporter.parts["storing"].add(now - start)
     run.reporter.event("stored" if run.options.commit else "kept", image=image_id, name=name,
-                       store_seconds=round(time.monotonic() - start, 3), files=list(files),
+                       store_seconds=round(now - start, 3), files=list(files),
                        **run.step.measure(result), report=line)  # fmt: skip
     if run.options.commit:
         removeRecord(run, image_id)

@@ -10,6 +10,7 @@ import sys
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -35,6 +36,28 @@ MANY_KINDS = 200
 GROUPS, NAMED = 10, 8
 
 
+#: What the time of an exposure goes into: its movie is read ahead, it is computed on its worker, it is stored.
+PARTS = ("reading", "computing", "storing")
+
+
+@dataclass
+class Spent:
+    """Seconds that exposures took: their sum, how many there were, and the latest ones."""
+
+    total: float = 0.0
+    count: int = 0
+    latest: deque[float] = field(default_factory=lambda: deque(maxlen=50))
+
+    def add(self, seconds: float) -> None:
+        self.total, self.count = self.total + seconds, self.count + 1
+        self.latest.append(seconds)
+
+    def describe(self) -> dict[str, Any]:
+        """For the status."""
+        quantiles = {str(share): calcQuantile(self.latest, share) for share in (0.5, 0.95)}
+        return {"sum": self.total, "count": self.count, "quantiles": quantiles}
+
+
 class Reporter:
     """Keeps totals and the last few hundred times, nothing else; what it cannot write is said once and not fatal."""
 
@@ -46,12 +69,11 @@ class Reporter:
         self.live = self.stream.isatty()
         self.finished: deque[float] = deque(maxlen=500)  # when results were stored
         self.arrived: deque[float] = deque(maxlen=500)  # when new exposures were seen
-        self.seconds: deque[float] = deque(maxlen=50)  # what one took on its worker
+        self.parts = {part: Spent() for part in PARTS}
         self.happened: Counter[str] = Counter()  # events since the start
         self.failed: Counter[str] = Counter()  # failed attempts since the start, by class
         self.warnings: deque[str] = deque(maxlen=5)  # the latest of results
         self.warned: dict[str, list[Any]] = {}  # how often since the start: group -> text of the first, number
-        self.timed, self.spent = 0, 0.0  # how many exposures were computed in how many seconds of workers
         self.still_since: float | None = None  # when last stored, or since when there is something to do (Unix time)
         self.metrics = ""  # as they were last written
         self._unsaved: deque[dict[str, Any]] = deque(maxlen=10_000)  # events that could not be written so far
@@ -90,11 +112,10 @@ class Reporter:
         if self._unsaved and self.write("events", lambda: saveEvents(self.rundir, self._unsaved)):
             self._unsaved.clear()
 
-    def addSeconds(self, seconds: float) -> None:
-        """Note what one exposure took on its worker."""
-        self.seconds.append(seconds)
-        self.timed += 1
-        self.spent += seconds
+    @property
+    def seconds(self) -> deque[float]:
+        """What the latest exposures took on their workers."""
+        return self.parts["computing"].latest
 
     def warn(self, name: str, texts: Iterable[str]) -> None:
         """Note what the result of an exposure warns of: the latest in words, and how many of each kind there were."""
@@ -167,10 +188,7 @@ class Reporter:
             "rate_per_hour": rate,
             "arriving_per_hour": arriving,
             "seconds_per_exposure": sum(self.seconds) / len(self.seconds) if self.seconds else None,
-            "seconds": {
-                "sum": self.spent, "count": self.timed,
-                "quantiles": {str(share): calcQuantile(self.seconds, share) for share in (0.5, 0.95)},
-            },
+            "seconds": {part: spent.describe() for part, spent in self.parts.items()},
             "events": dict(self.happened),
             "failed_attempts": dict(self.failed),
             "behind": {"count": behind, "minutes": (now - oldest) / 60 if oldest is not None else 0.0},

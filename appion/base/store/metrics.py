@@ -55,7 +55,7 @@ def constructMetrics(status: Mapping[str, Any]) -> str:
 
 def describeMetrics(status: Mapping[str, Any]) -> Iterator[tuple[str, str, str, list[Sample]]]:
     """Name, type, help and samples of each metric."""
-    workers, seconds, behind = status.get("workers", {}), status["seconds"], status["behind"]
+    workers, behind = status.get("workers", {}), status["behind"]
     yield "appion_info", "gauge", "What runs where.", [
         ("", {"version": status["version"], "host": status["host"], "cluster": workers.get("cluster", "")}, 1)]
     yield "appion_up", "gauge", "1 while the daemon runs, 0 after it ended.", [("", {}, status.get("state") != "ended")]
@@ -68,8 +68,9 @@ def describeMetrics(status: Mapping[str, Any]) -> Iterator[tuple[str, str, str, 
     yield "appion_failures_total", "counter", "Failed attempts since the start by class of failure.", [
         ("", {"class": kind}, number) for kind, number in sorted(status["failed_attempts"].items())]
     yield "appion_exposure_seconds", "summary", "What an exposure took on its worker; quantiles of the last fifty.", [
-        *(("", {"quantile": share}, value) for share, value in seconds["quantiles"].items()),
-        ("_sum", {}, seconds["sum"]), ("_count", {}, seconds["count"])]
+        *describeSpent(status["seconds"]["computing"])]
+    yield "appion_part_seconds", "summary", "The same for what it takes to read ahead, compute and store it.", [
+        sample for part, spent in status["seconds"].items() for sample in describeSpent(spent, part=part)]
     yield "appion_done_per_hour", "gauge", "Exposures done per hour, within the last half.", [
         ("", {}, status["rate_per_hour"])]
     yield "appion_arriving_per_hour", "gauge", "New exposures per hour, within the last half.", [
@@ -89,6 +90,14 @@ def describeMetrics(status: Mapping[str, Any]) -> Iterator[tuple[str, str, str, 
         ("", {"reason": reason}, number) for reason, number in workers.get("pending", ())]
     yield "appion_nodes_excluded", "gauge", "Nodes that are not used because programs fail there again and again.", [
         ("", {}, workers.get("excluded"))]
+
+
+def describeSpent(spent: Mapping[str, Any], **labels: str) -> Iterator[Sample]:
+    """The samples of a summary; a part that never was has none."""
+    if spent["count"]:
+        yield from (("", {**labels, "quantile": share}, value) for share, value in spent["quantiles"].items())
+        yield "_sum", labels, spent["sum"]
+        yield "_count", labels, spent["count"]
 
 
 def formatLabels(labels: Mapping[str, Any]) -> str:

@@ -17,6 +17,7 @@ from appion.base.failures import ConfigurationFailure, ImageFailure, Infrastruct
 from appion.base.loop import LoopOptions, runLoop
 from appion.base.retrieve.status import readStatus
 from appion.base.store.metrics import CONTENT_TYPE, constructMetrics, metricsPath, serveMetrics
+from appion.cli.status import describePace
 
 NAME, LABEL = r"[a-zA-Z_:][a-zA-Z0-9_:]*", r"[a-zA-Z_][a-zA-Z0-9_]*"
 TEXT = r'"(?:[^"\\\n]|\\["\\n])*"'
@@ -96,10 +97,14 @@ def test_metrics_are_those_of_status_json(finished):
     assert pick(found, "appion_events_total", what="stored") == 9
     assert pick(found, "appion_failures_total", **{"class": "image"}) == 3
     assert pick(found, "appion_failures_total", **{"class": "infrastructure"}) == 1
-    assert pick(found, "appion_exposure_seconds_count") == status["seconds"]["count"] == 9
-    assert pick(found, "appion_exposure_seconds_sum") == pytest.approx(status["seconds"]["sum"])
-    for share, value in status["seconds"]["quantiles"].items():
+    assert pick(found, "appion_exposure_seconds_count") == status["seconds"]["computing"]["count"] == 9
+    assert pick(found, "appion_exposure_seconds_sum") == pytest.approx(status["seconds"]["computing"]["sum"])
+    for share, value in status["seconds"]["computing"]["quantiles"].items():
         assert pick(found, "appion_exposure_seconds", quantile=share) == value
+    for part, count in {"computing": 9, "storing": 9}.items():
+        assert pick(found, "appion_part_seconds_count", part=part) == status["seconds"][part]["count"] == count
+    assert not any(name.startswith("appion_part") and ("part", "reading") in labels for name, labels in found)
+    assert re.search(r"s each \(computing [\d.]+ s, storing [\d.]+ s\)", describePace(status))
     assert pick(found, "appion_done_per_hour") == pytest.approx(status["rate_per_hour"])
     assert pick(found, "appion_behind_exposures") == status["behind"]["count"] == 0
     assert pick(found, "appion_workers", state="in_sight") == status["workers"]["in_sight"]
