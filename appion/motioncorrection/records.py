@@ -193,6 +193,7 @@ class MotionCorrectionResult:
         log_file, program_log_file: the shifts in motioncorr's format and the program's own output.
         orientation: index 0 to 7 of the orientation that fits the picture best, or None if not looked at.
         orientation_scores: the eight correlations.
+        mean: of the pixels of the sum that is not weighted by dose, as the program wrote it; None: not known.
         warnings: lines worth showing to a person.
     """
 
@@ -210,6 +211,7 @@ class MotionCorrectionResult:
     program_log_file: str
     orientation: int | None = None
     orientation_scores: tuple[float, ...] = ()
+    mean: float | None = None
     warnings: tuple[str, ...] = ()
 
 

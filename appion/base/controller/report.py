@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, TextIO
 
+from appion.base.calc.numbers import LAST, calcSummary
 from appion.base.calc.pace import calcQuantile, calcRate, calcReasonGroup, calcTimeLeft, isFallingBehind
 from appion.base.calc.plain import makePlain
 from appion.base.config import setting
@@ -47,6 +48,7 @@ class Reporter:
         self.finished: deque[float] = deque(maxlen=500)  # when results were stored
         self.arrived: deque[float] = deque(maxlen=500)  # when new exposures were seen
         self.seconds: deque[float] = deque(maxlen=50)  # what one took on its worker
+        self.results: deque[dict[str, Any]] = deque(maxlen=LAST)  # lines of the series, the latest last
         self.happened: Counter[str] = Counter()  # events since the start
         self.failed: Counter[str] = Counter()  # failed attempts since the start, by class
         self.warnings: deque[str] = deque(maxlen=5)  # the latest of results
@@ -171,6 +173,7 @@ class Reporter:
                 "sum": self.spent, "count": self.timed,
                 "quantiles": {str(share): calcQuantile(self.seconds, share) for share in (0.5, 0.95)},
             },
+            "numbers": calcSummary(self.results),
             "events": dict(self.happened),
             "failed_attempts": dict(self.failed),
             "behind": {"count": behind, "minutes": (now - oldest) / 60 if oldest is not None else 0.0},

@@ -27,6 +27,16 @@ def eventsPath(rundir: Path | str) -> Path:
     return Path(rundir) / FOLDER / "events.jsonl"
 
 
+def seriesPath(rundir: Path | str) -> Path:
+    """Where the numbers of a run's stored exposures are kept, a line for each."""
+    return Path(rundir) / FOLDER / "series.jsonl"
+
+
+def thumbsFolder(rundir: Path | str) -> Path:
+    """Where small pictures of a run's exposures are kept."""
+    return Path(rundir) / "thumbs"
+
+
 def journalPath(rundir: Path | str, image_id: int) -> Path:
     """Where the record of one image is kept."""
     return Path(rundir) / FOLDER / "journal" / f"{image_id}.json"

@@ -22,6 +22,7 @@ from appion.base.retrieve.paths import (
 )
 from appion.base.retrieve.plausible import checkCalibration, checkCamera, checkScope
 from appion.base.retrieve.rows import getRow, readPair
+from appion.base.retrieve.taken import constructTaken
 from appion.motioncorrection.calc.external.program import constructLogName
 from appion.motioncorrection.calc.internal.dose import calcTotalDose
 from appion.motioncorrection.calc.internal.frames import calcFrameSelection, isIntegrated
@@ -146,6 +147,7 @@ def constructTask(image_id: int, rows: Rows, context: ParamsContext) -> MotionCo
         references=replace(
             constructReferences(image, name, kind, rows, context), normalise_gain=context.normalise_gain),
         other_movies=tuple(path for path, _ in listMovies(folders, image.filename, formats) if path != movie),
+        taken=constructTaken(image, scope, preset.name if preset else None),
     )
     columns, lines = origin.camera_dimension
     params = MotionCorrectionParams(

@@ -8,6 +8,7 @@ from dataclasses import astuple
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 from numpy.typing import NDArray
 
 from appion.base.failures import ImageFailure
@@ -105,6 +106,7 @@ def _correct(params: MotionCorrectionParams, scratch: Path, host: str) -> Motion
         program_log_file=params.files.program_log,
         orientation=orientation,
         orientation_scores=scores,
+        mean=float(images[0].mean(dtype=np.float64)),
         warnings=tuple(dict.fromkeys((*_compareFrames(params, header), *lines, *header.warnings, *said, *warnings))),
     )
 
