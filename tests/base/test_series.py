@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 from dataclasses import replace
 
 import pytest
@@ -16,8 +17,11 @@ from appion.base.retrieve.series import readSeries
 from appion.base.retrieve.status import readStatus
 from appion.base.store.events import saveEvents
 from appion.base.store.journal import saveResult
+from appion.base.store.metrics import metricsPath
 from appion.base.store.series import saveSeries
+from appion.cli.status import showStatus
 from tests.base.running import ONCE, run
+from tests.base.store.test_metrics import parseMetrics, pick
 
 pytestmark = pytest.mark.usefixtures("fast", "inline")
 
@@ -135,3 +139,23 @@ def test_a_run_of_an_earlier_version_goes_on_with_what_its_events_told(measured)
     lines = readSeries(measured.rundir).lines
     assert lines[1] == {"image": 1, "name": "old", "thickness": 300.0, "stored": 5.0}
     assert lines[2]["drift"] == 2.0
+
+
+def test_status_and_metrics_tell_of_the_last_and_of_all(measured, capsys):
+    measured.add(*range(1, 31))
+    run(measured)
+    lines = list(readSeries(measured.rundir).lines.values())
+    assert showStatus(measured.rundir, as_json=True) == 2
+    status = json.loads(capsys.readouterr().out)
+    assert status["numbers"]["all"]["drift"] == 15.5
+    told = readStatus(measured.rundir)["numbers"]
+    assert {key: status["numbers"][key] for key in told} == told
+    last = told["last_20"]["drift"]
+    found = parseMetrics(metricsPath(measured.rundir).read_text())
+    assert pick(found, "appion_result", number="drift", unit="Å", of="last_20") == last
+    assert pick(found, "appion_result", number="drift", of="last") == lines[-1]["drift"]
+    assert not [labels for name, labels in found if name == "appion_result" and "exposed" in dict(labels).values()]
+    showStatus(measured.rundir, as_json=False)
+    seconds = told["last_20"]["seconds_to_result"]
+    words = f"  last 20: drift {last:.1f} Å, from exposure to result {seconds:.0f} s\n"
+    assert words in capsys.readouterr().out

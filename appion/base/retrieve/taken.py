@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from datetime import datetime
 from typing import Any
 
 import sinedon
@@ -21,9 +22,8 @@ def constructTaken(image: Any, scope: Any, preset: str | None = None) -> Taken:
     """
     stage = tuple(scale(getattr(scope, f"stage_position_{axis}"), 1e6) for axis in "xyz")
     shift = tuple(scale(getattr(scope, f"image_shift_{axis}"), 1e6) for axis in "xy")
-    written = image.def_timestamp
     return Taken(
-        time=None if written is None else written.timestamp(),
+        time=calcTime(image.def_timestamp),
         preset=preset,
         target_id=sinedon.refId(image, "target"),
         grid_id=image.grid_id or None,
@@ -32,6 +32,14 @@ def constructTaken(image: Any, scope: Any, preset: str | None = None) -> Taken:
         image_shift=shift,  # type: ignore[arg-type]
         defocus=None if scope.defocus is None else abs(scope.defocus) * 1e10,
     )
+
+
+def calcTime(written: datetime | None) -> float | None:
+    """Return the Unix time of a row; None where it is no time that a computer can tell."""
+    try:
+        return None if written is None else written.timestamp()
+    except (ValueError, OverflowError, OSError):
+        return None
 
 
 def scale(value: float | None, factor: float) -> float | None:
