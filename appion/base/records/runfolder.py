@@ -32,9 +32,14 @@ def seriesPath(rundir: Path | str) -> Path:
     return Path(rundir) / FOLDER / "series.jsonl"
 
 
-def thumbsFolder(rundir: Path | str) -> Path:
-    """Where small pictures of a run's exposures are kept."""
-    return Path(rundir) / "thumbs"
+def thumbnailPath(rundir: Path | str, name: str) -> Path:
+    """Where the small picture of the micrograph made of an exposure of this name is."""
+    return Path(rundir) / "thumbs" / f"{name}.jpg"
+
+
+def driftPlotPath(rundir: Path | str, name: str) -> Path:
+    """Where the plot of an exposure's drift is. No name's picture is another one's plot: they end in other ways."""
+    return Path(rundir) / "thumbs" / f"{name}.drift.png"
 
 
 def journalPath(rundir: Path | str, image_id: int) -> Path:

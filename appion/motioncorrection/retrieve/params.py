@@ -12,6 +12,7 @@ import sinedon
 from appion.base.calc.cameras import calcFrameCount, classifyCamera
 from appion.base.calc.pixelsize import calcPixelSize, selectPixelSize
 from appion.base.failures import ConfigurationFailure, Failure, ImageFailure, classifyException
+from appion.base.records.runfolder import driftPlotPath, thumbnailPath
 from appion.base.retrieve.paths import (
     constructFrameFolder,
     constructImagePath,
@@ -176,7 +177,8 @@ def constructTask(image_id: int, rows: Rows, context: ParamsContext) -> MotionCo
 def constructFiles(rundir: str, name: str, kind: str) -> MotionCorrectionFiles:
     """Return the files of an exposure in the run folder, named as classic Appion names them for a kind of program."""
     names = (f"{name}_c.mrc", f"{name}_c-DW.mrc", f"{name}_st_Log.txt", constructLogName(name, kind))
-    return MotionCorrectionFiles(*(f"{rundir}/{one}" for one in names))
+    pictures = thumbnailPath(rundir, name), driftPlotPath(rundir, name)
+    return MotionCorrectionFiles(*(f"{rundir}/{one}" for one in names), *map(str, pictures))
 
 
 def readCameraName(camera: Any, rows: Rows) -> str:

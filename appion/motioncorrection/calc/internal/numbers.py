@@ -23,7 +23,7 @@ def calcNumbers(computed: ComputedCorrection) -> dict[str, float | None]:
     """
     result = computed.result
     params = result.params
-    steps = [step * params.pixelsize * params.options.bin for step in calcSteps(result.positions)]
+    steps = [step * calcSumPixelSize(params) for step in calcSteps(result.positions)]
     first, last = calcRawRange(params)
     frames = countFrames(params, len(result.positions))
     doses = calcDoses(params, len(result.positions))
@@ -48,7 +48,17 @@ def calcEarlyDrift(steps: Sequence[float], doses: Sequence[float]) -> float:
     Args:
         steps: from each frame to the next. doses: that the specimen has got at the end of each frame, e/Å².
     """
-    return sum(step for step, dose in zip(steps, doses[1:], strict=True) if dose <= EARLY_DOSE + ROUNDING)
+    return sum(step for step, dose in zip(steps, doses[1:], strict=True) if isEarly(dose))
+
+
+def isEarly(dose: float) -> bool:
+    """Return whether a frame that ends with this dose (e/Å²) is an early one."""
+    return dose <= EARLY_DOSE + ROUNDING
+
+
+def calcSumPixelSize(params: MotionCorrectionParams) -> float:
+    """Return the pixel size (Å) of the sum, in whose pixels positions are."""
+    return params.pixelsize * params.options.bin
 
 
 def calcRawRange(params: MotionCorrectionParams) -> tuple[int, int]:
