@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from statistics import median
 from typing import Any
 
 from appion.base.records.series import COLUMNS, HEADLINE, IMAGE, NAME
-from appion.base.records.task import Origin
+from appion.base.records.task import Computed, Origin
 
 #: Significant digits of a number in a line.
 DIGITS = 6
@@ -28,6 +28,11 @@ def calcOrigin(origin: Origin) -> dict[str, Any]:
     }  # fmt: skip
     fields |= {f"stage_{axis}": value for axis, value in zip("xyz", taken.stage, strict=True)}
     return fields | {f"image_shift_{axis}": value for axis, value in zip("xy", taken.image_shift, strict=True)}
+
+
+def calcFields(measure: Callable[[Any], Line], computed: Computed[Any, Any]) -> dict[str, Any]:
+    """Return all fields of a line that a stored result gives: of its origin, and what `measure` says of its result."""
+    return {**calcOrigin(computed.origin), **measure(computed)}
 
 
 def constructLine(image_id: int, name: str, fields: Line, stored: float) -> dict[str, Any]:
