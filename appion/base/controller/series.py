@@ -34,7 +34,10 @@ def noteNumbers(run: Run, image_id: int, result: Any, stored: float | None = Non
     try:
         saveSeries(run.rundir, [line])
     except OSError as error:
-        raise InfrastructureFailure(f"cannot write the series of {run.rundir}: {error.strerror or error}") from error
+        raise InfrastructureFailure(
+            f"{seriesPath(run.rundir)} takes no line: {error.strerror or error}",
+            "make room there, or look at its mount; it is tried again",
+        ) from error
     run.reporter.results.append(line)
     return {key: value for key, value in line.items() if key not in (IMAGE, NAME, "stored")}
 
