@@ -82,9 +82,10 @@ def describeMedians(medians: Mapping[str, float]) -> str:
     >>> describeMedians({"drift": 12.3456, "confidence": 0.9})
     'drift 12.3 Å, confidence 0.90'
     """
-    words = []
-    for name in HEADLINE:
-        if name in medians:
-            column = COLUMNS[name]
-            words.append(f"{column.words} {medians[name]:.{column.digits or 0}f} {column.unit}".rstrip())
-    return ", ".join(words)
+    return ", ".join(formatNumber(name, medians[name]) for name in HEADLINE if name in medians)
+
+
+def formatNumber(name: str, value: float) -> str:
+    """Return a number of a line in words: what it is, as many digits as say something, its unit."""
+    column = COLUMNS[name]
+    return f"{column.words} {value:.{column.digits or 0}f} {column.unit}".rstrip()

@@ -27,10 +27,11 @@ def noteNumbers(run: Run, image_id: int, result: Any, stored: float | None = Non
     """Append the line of a result that is stored, now or at another time; returns what an event tells of it.
 
     Raises:
-        InfrastructureFailure: the line cannot be written; it is to be repeated, which harms nothing.
+        InfrastructureFailure: the run folder is away, or takes no line; it is to be repeated, which harms nothing.
     """
     name = run.exposures.names.get(image_id, "")
     line = constructLine(image_id, name, measureResult(run, name, result), stored or time.time())
+    run.lock.check()  # storing may have taken long
     try:
         saveSeries(run.rundir, [line])
     except OSError as error:
