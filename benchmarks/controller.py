@@ -32,6 +32,7 @@ import numpy
 from distributed import Client
 
 import sinedon
+from appion.base.calc.numbers import calcFields
 from appion.base.cli.options import constructParser
 from appion.base.loop import LoopOptions, runLoop
 from appion.base.records.task import encodeComputed
@@ -42,6 +43,7 @@ from appion.base.store.path import savePathData
 from appion.base.workers.cluster import constructCluster, redirectDaskLogs
 from appion.base.workers.task import computeTask
 from appion.motioncorrection.calc.internal.encoding import decodeResult
+from appion.motioncorrection.calc.internal.numbers import calcNumbers
 from appion.motioncorrection.records import (
     MotionCorrectionOptions,
     MotionCorrectionParams,
@@ -82,7 +84,7 @@ def calcNothing(params: MotionCorrectionParams) -> MotionCorrectionResult:
     positions = tuple((0.5 * i, -0.25 * i) for i in range(FRAMES))
     return MotionCorrectionResult(
         params, ("motioncor2",), "localhost", time.time(), 0.0, positions, positions, files.sum, files.weighted,
-        (SIDE, SIDE), "", "",
+        (SIDE, SIDE), "", "", mean=1.0,
     )  # fmt: skip
 
 
@@ -168,6 +170,7 @@ def measure(folder: Path, made: MadeSession, way: Callable[[Step, Path], None]) 
         store=lambda result: storeResult(result, run),
         encode=encodeComputed,
         decode=decodeResult,
+        measure=partial(calcFields, calcNumbers),
     )
     clock = Clock()
     step = replace(step, retrieveParams=clock.startBefore(step.retrieveParams))

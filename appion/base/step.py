@@ -44,7 +44,8 @@ class Step:
         encode, decode: what was computed to and from a JSON-able dict (the journal); decode reads records of earlier
             versions too.
         report: what the step says about a stored result beyond its rows (one line), or an empty string.
-        measure: numbers of a stored result that have no column in the database, by name; noted with the event.
+        measure: numbers of a stored result, by the names of :mod:`appion.base.records.series`, None where they are not
+            known; noted with the event and in the series of the run.
         reads: path of the file that `calc` reads most of, which a worker may read ahead; empty: none is worth it.
         timeout: seconds after which `calc` gives up by itself; None: it may run for ever.
         isOver: whether the session has been declared finished; asked at each poll.
@@ -67,7 +68,7 @@ class Step:
     encode: Callable[[Any], dict[str, Any]]
     decode: Callable[[dict[str, Any]], Any]
     report: Callable[[Any], str] = lambda _result: ""
-    measure: Callable[[Any], Mapping[str, float]] = lambda _result: {}
+    measure: Callable[[Any], Mapping[str, Any]] = lambda _result: {}
     reads: Callable[[Any], str] = lambda _task: ""
     timeout: float | None = None
     isOver: Callable[[], bool] = lambda: False

@@ -9,13 +9,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from appion.base.calc.numbers import formatNumber
 from appion.base.calc.plain import makePlainLines
 from appion.base.cli.screen import show
 from appion.base.failures import ConfigurationFailure
+from appion.base.records import series
 from appion.base.records.runfolder import journalPath
 from appion.base.retrieve.attempts import readAttempts
 from appion.base.retrieve.events import readEvents
 from appion.base.retrieve.journal import UnreadableRecord, readResult
+from appion.base.retrieve.series import readSeries
 from appion.base.retrieve.status import readStatus
 from appion.base.store.scratch import calcScratchRoot, readOwner
 from appion.cli.failures import formatClock
@@ -23,12 +26,15 @@ from appion.cli.failures import formatClock
 #: Fields of an event that stand in a column of their own.
 COLUMNS = frozenset({"time", "image", "name", "what"})
 
+#: Numbers that are told with the events, or only make sense to programs.
+TIMES = frozenset({"exposed", "stored"})
+
 #: Fields of a journal record whose own fields are shown in their place.
 PARTS = ("origin", "result")
 
 
 def explainImage(rundir: Path, image: str) -> int:
-    """Print events, failures, journal record and files of one exposure, in that order.
+    """Print events, numbers, failures, journal record and files of one exposure, in that order.
 
     Raises:
         ConfigurationFailure: the run never had to do with such an exposure.
@@ -38,6 +44,7 @@ def explainImage(rundir: Path, image: str) -> int:
     lines = [f"{name or 'unnamed'}, image {image_id}", "", "What happened:"]
     lines += [describeEvent(event) for event in readStory(rundir, image_id)] or ["  (no events)"]
     for part, found in (
+        ("Numbers:", describeNumbers(rundir, image_id)),
         ("Failure that is remembered:", describeAttempt(rundir, image_id)),
         ("Result in the journal:", describeRecord(rundir, image_id)),
         ("Scratch folders:", describeScratch(rundir, image_id)),
@@ -82,11 +89,20 @@ def findImage(rundir: Path, image: str) -> tuple[int, str]:
 
 
 def describeEvent(event: dict[str, Any]) -> str:
-    """One line: when, what, and whatever else was noted."""
+    """One line: when, what, and whatever else was noted but numbers."""
     told = {key: ", ".join(value) if isinstance(value, list) else value for key, value in event.items()}
-    fields = [f"{key}={value}" for key, value in told.items() if key not in COLUMNS and value not in ("", None)]
+    left_out = COLUMNS | series.COLUMNS.keys()
+    fields = [f"{key}={value}" for key, value in told.items() if key not in left_out and value not in ("", None)]
     day = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(event["time"]))
     return f"  {day}  {event['what']:<12} {'  '.join(fields)}".rstrip()
+
+
+def describeNumbers(rundir: Path, image_id: int) -> Iterator[str]:
+    """What is in the series of its stored result, a line each."""
+    line = readSeries(rundir).lines.get(image_id, {})
+    for name, column in series.COLUMNS.items():
+        if column.digits is not None and name not in TIMES and isinstance(line.get(name), (int, float)):
+            yield f"  {formatNumber(name, line[name])}"
 
 
 def describeAttempt(rundir: Path, image_id: int) -> Iterator[str]:

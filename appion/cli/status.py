@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from appion.base.calc.numbers import LAST, Line, calcMedians, calcSummary, describeMedians
 from appion.base.calc.plain import formatJson
 from appion.base.cli.screen import show
 from appion.base.controller.report import formatDuration, splitRunning
 from appion.base.records.program import Program
+from appion.base.retrieve.series import readSeries
 from appion.base.retrieve.status import Condition, describeHolder, judgeRun
 
 #: The first line where all is well, by the state of the daemon.
@@ -19,16 +22,18 @@ WELL = {"starting": "WELL: starting", "stopping": "WELL: stopping, waiting for w
 def showStatus(rundir: Path, as_json: bool) -> int:
     """Print how a run is doing; exit code 0 well, 1 trouble, 2 not running."""
     condition = judgeRun(rundir)
+    lines = list(readSeries(rundir).lines.values())
     if as_json:
         extra = {"running": condition.running, "trouble": list(condition.trouble), "exit_code": condition.exit_code}
-        print(formatJson(condition.status | extra, indent=1))
+        numbers = {"numbers": calcSummary(lines) | {"all": calcMedians(lines)}}
+        print(formatJson(condition.status | extra | numbers, indent=1))
     else:
-        show(*describeCondition(rundir, condition))
+        show(*describeCondition(rundir, condition, lines))
     return condition.exit_code
 
 
-def describeCondition(rundir: Path, condition: Condition) -> list[str]:
-    """The verdict first, then the numbers, then what to do."""
+def describeCondition(rundir: Path, condition: Condition, numbers: Sequence[Line] = ()) -> list[str]:
+    """The verdict first, then the numbers, then what to do; `numbers` are the lines of the series, oldest first."""
     status = condition.status
     if not status:
         return describeVerdict(condition)
@@ -39,6 +44,8 @@ def describeCondition(rundir: Path, condition: Condition) -> list[str]:
     if condition.running:
         lines.append(f"  {describePace(status)}")
         lines.append(f"  {describeWorkers(status['workers'])}")
+    found = describeMedians(calcMedians(numbers[-LAST:]))
+    lines += [f"  last {min(len(numbers), LAST)}: {found}"] if found else []
     for group in status["waiting_for"]:
         lines.append(f"  waiting: {group['count']} x {group['reason']} (e.g. image {group['image']})")
     for group in status["failures"]:

@@ -195,6 +195,7 @@ class CTFResult:
         graphs: base names of the pictures in `opimages`, as graph1 to graph4; an empty one was not made.
         localplot, localCTFstarfile: of gctf's local refinement, or empty.
         tilt_angle, tilt_axis_angle (degrees), thickness (Å): of ctffind 5, None where not asked for or not found.
+        ice_ring: power of the ring of crystalline ice, see calcIceRing; None where the program gives no average.
         answers: each prompt of the program with the answer it got.
         warnings: lines worth showing to a person.
     """
@@ -219,6 +220,7 @@ class CTFResult:
     tilt_angle: float | None = None
     tilt_axis_angle: float | None = None
     thickness: float | None = None
+    ice_ring: float | None = None
     answers: tuple[tuple[str, str], ...] = ()
     warnings: tuple[str, ...] = ()
 

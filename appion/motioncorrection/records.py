@@ -6,6 +6,7 @@ and compared. Units, here and wherever they go: Å per pixel, kV, e/Å², second
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 
 from appion.base.records.program import Program
@@ -111,13 +112,22 @@ class MotionCorrectionOrigin(Origin):
 class MotionCorrectionFiles:
     """Paths of what stays of an exposure: both sums, the shifts in motioncorr's format, the program's own output.
 
-    Their folders exist. `weighted` is not written without dose weighting.
+    Their folders exist, but for that of the pictures. `weighted` is not written without dose weighting, and neither
+    small picture nor plot of the drift where their path is empty.
     """
 
     sum: str
     weighted: str
     shift_log: str
     program_log: str
+    thumbnail: str = ""
+    drift_plot: str = ""
+
+    @property
+    def folders(self) -> tuple[str, ...]:
+        """The folders of what makes the result."""
+        return tuple({os.path.dirname(path): None for path in (
+            self.sum, self.weighted, self.shift_log, self.program_log) if path})  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -193,6 +203,7 @@ class MotionCorrectionResult:
         log_file, program_log_file: the shifts in motioncorr's format and the program's own output.
         orientation: index 0 to 7 of the orientation that fits the picture best, or None if not looked at.
         orientation_scores: the eight correlations.
+        mean: of the pixels of the sum that is not weighted by dose, as the program wrote it; None: not known.
         warnings: lines worth showing to a person.
     """
 
@@ -210,6 +221,7 @@ class MotionCorrectionResult:
     program_log_file: str
     orientation: int | None = None
     orientation_scores: tuple[float, ...] = ()
+    mean: float | None = None
     warnings: tuple[str, ...] = ()
 
 

@@ -172,7 +172,7 @@ def test_ctffind5(eachdatabase, prepare, call, tmp_path, capsys):
     assert (tmp_path / "ctf/run1/ctffind5.log").exists()
     capsys.readouterr()
     assert mainAppion(["explain", f"{tmp_path}/ctf/run1", made.filenames[0]]) == 0
-    assert "thickness=841.41" in capsys.readouterr().out
+    assert "  thickness 841 Å\n" in capsys.readouterr().out
 
 
 def test_gctffind(eachdatabase, prepare, call, monkeypatch):

@@ -70,6 +70,7 @@ def test_resultAndFiles(place):
     assert result.ctffind4_resolution == 2.5
     assert result.extra_phase_shift == 0.0
     assert (result.tilt_angle, result.tilt_axis_angle, result.thickness) == (None, None, None)
+    assert result.ice_ring == pytest.approx(0.35 + 0.36 + 0.37 + 0.38), "0.25, 0.26, 0.27 and 0.28 1/Å"
     assert result.graphs == (f"{SHORT}-pow.jpg", f"{SHORT}-pow_avrot.png", "", "")
     assert result.warnings == ()
     assert dict(result.answers) == constructAnswers(params)

@@ -1,5 +1,6 @@
 """Parameters of micrographs from the databases: search range, earlier results, movies, what is missing."""
 
+import math
 import os
 
 import numpy as np
@@ -152,6 +153,24 @@ def test_moviesInPlaceOfMicrographs(tmp_path):
     readDDStackRun(run)
     with pytest.raises(ConfigurationFailure, match="--ddstackid=99"):
         readDDStackRun(99)
+
+
+@pytest.mark.usefixtures("database")
+def test_howTheExposureWasTaken():
+    """Of an aligned image that of the exposure, whose row is older; the microscope's row is the same."""
+    made = makeSession(images=1)
+    source = made.image_ids[0]
+    addScope(source, stage_position_x=1.5e-3, stage_position_z=-2e-5, stage_position_a=math.radians(10),
+             image_shift_x=1e-6, defocus=-1.5e-6)  # fmt: skip
+    sinedon.updateRow(leginondata.AcquisitionImageData, source, target_id=12)
+    written = leginondata.AcquisitionImageData.objects.get(pk=source).def_timestamp
+    aligned = addAligned(made, source, makeDDStackRun(made))
+    for image_id in (source, aligned):
+        taken = readTask(image_id).origin.taken
+        assert (taken.time, taken.target_id, taken.grid_id) == (written.timestamp(), 12, None)
+        assert taken.stage == pytest.approx((1500.0, 0.0, -20.0))
+        assert (taken.tilt, taken.defocus) == (pytest.approx(10.0), pytest.approx(15000.0))
+        assert taken.image_shift == (pytest.approx(1.0), None)
 
 
 @pytest.mark.usefixtures("database")

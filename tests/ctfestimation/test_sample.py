@@ -12,8 +12,8 @@ from appion.base.records.program import Program
 from appion.base.store.path import savePathData
 from appion.ctfestimation.calc.external import calcCTF, constructAnswers
 from appion.ctfestimation.calc.external.prompts import findAnswer
+from appion.ctfestimation.calc.internal.numbers import calcNumbers
 from appion.ctfestimation.cli.options import constructCtffindParser, constructOptions
-from appion.ctfestimation.cli.report import measureSample
 from appion.ctfestimation.cli.sampleoptions import selectSampleOptions
 from appion.ctfestimation.records import ComputedCTF, CTFOptions, PhaseSearch, ThicknessSearch
 from appion.ctfestimation.store.result import storeResult
@@ -157,17 +157,22 @@ def test_whatOtherBuildsAsk(text, answer):
     assert findAnswer(makeParams(tilt=True), text) == answer
 
 
+def findSample(result):
+    names = ("tilt_axis_angle", "tilt_angle", "thickness")
+    return {name: calcNumbers(ComputedCTF(makeOrigin(), result))[name] for name in names}
+
+
 @pytest.mark.usefixtures("nopictures")
 def test_tiltAndThicknessAsAskedFor(place, monkeypatch):  # noqa: F811
     monkeypatch.setenv("VERSION", "5.0.1")
     result = calcCTF(makeExposure(place, tilt=True, thickness=NODES))
     assert (result.tilt_axis_angle, result.tilt_angle, result.thickness) == (10.35, 12.5, 841.41)
     found = {"tilt_axis_angle": 10.35, "tilt_angle": 12.5, "thickness": 841.41}
-    assert measureSample(ComputedCTF(makeOrigin(), result)) == found
+    assert findSample(result) == found
     assert dict(result.answers)["Low resolution limit for nodes"] == "25.0"
     nothing = calcCTF(makeExposure(place))
     assert (nothing.tilt_axis_angle, nothing.tilt_angle, nothing.thickness) == (None, None, None)
-    assert measureSample(ComputedCTF(makeOrigin(), nothing)) == {}
+    assert set(findSample(nothing).values()) == {None}
     with_phase = calcCTF(makeExposure(place, thickness=NODES, phase=PHASE))
     assert (with_phase.tilt_angle, with_phase.thickness) == (None, 841.41)
     assert "Determine sample tilt?" not in dict(with_phase.answers)

@@ -23,6 +23,7 @@ VARIABLE = {
     r"\d{4}-\d\d-\d\d \d\d:\d\d(:\d\d)?": "TIME",
     r"\b\d\d:\d\d(:\d\d)?\b": "TIME",
     r"\b(seconds|store_seconds|retry_in)=[\d.]+": r"\1=N",
+    r"(from exposure to result) \d+ s": r"\1 N s",
     r"\bworker\d": "workerN",
     r"-Gpu \d": "-Gpu N",
     r"/scratch/[^/\s]+": "/scratch/N",

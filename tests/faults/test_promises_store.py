@@ -17,18 +17,22 @@ import pytest
 from django.db import DatabaseError, connections
 
 import sinedon
+from appion.base.controller import series
 from appion.base.loop import LoopOptions, runLoop
 from appion.base.records.task import encodeComputed
 from appion.base.retrieve.journal import readResult, retrieveResultIds
+from appion.base.retrieve.series import readSeries
 from appion.base.step import Candidate, Step
 from appion.base.store.journal import saveResult
 from appion.base.store.path import savePathData
 from appion.ctfestimation.calc.internal import encoding as ctfencoding
+from appion.ctfestimation.calc.internal import numbers as ctfnumbers
 from appion.ctfestimation.records import CTFOptions
 from appion.ctfestimation.retrieve import done as ctfdone
 from appion.ctfestimation.store import result as ctfstore
 from appion.ctfestimation.store.run import constructRunParams, saveCTFRun
 from appion.motioncorrection.calc.internal.encoding import decodeResult
+from appion.motioncorrection.calc.internal.numbers import calcNumbers
 from appion.motioncorrection.retrieve.done import retrieveDone
 from appion.motioncorrection.store.result import storeResult
 from appion.motioncorrection.store.run import saveStackRun
@@ -121,6 +125,7 @@ class Computed:
                     for name in ("link", "rename", "replace", "unlink"):
                         countdown.install(stack, os, name)
                     countdown.install(stack, shutil, "copyfileobj")
+                    countdown.install(stack, series, "saveSeries")
                     self.runDaemon()
                 code = 0
             finally:
@@ -179,6 +184,7 @@ def makeAligned(folder: Path, number: int) -> Computed:
         return constructStep(
             origin.image_id, retrieveDone=lambda: retrieveDone(run.def_id, row.def_id, options),
             store=lambda result: storeResult(result, run), encode=encodeComputed, decode=decodeResult,
+            measure=calcNumbers,
         )  # fmt: skip
 
     def isDeclaredDone():
@@ -236,7 +242,7 @@ def makeEstimated(folder: Path, number: int) -> Computed:
         return constructStep(
             made.image_ids[0], retrieveDone=lambda: ctfdone.retrieveDone(run.def_id),
             store=lambda result: ctfstore.storeResult(result, run),
-            encode=encodeComputed, decode=ctfencoding.decodeResult,
+            encode=encodeComputed, decode=ctfencoding.decodeResult, measure=ctfnumbers.calcNumbers,
         )  # fmt: skip
 
     def check():
@@ -295,6 +301,9 @@ def test_P2_killed_at_every_point_of_storing_everything_is_there_once(
         assert summary.counts["done"] == summary.total == 1
         computed.check()
         assert retrieveResultIds(computed.rundir) == []
+        lines = readSeries(computed.rundir).lines
+        assert set(lines) == {computed.image_id}
+        assert len(set(lines[computed.image_id]) & {"drift", "defocus"}) == 1
     assert early >= 2, "at least the row of the run and the row that says done come one after another"
     assert number > early + 3, "after that the record is removed and the status written"
 

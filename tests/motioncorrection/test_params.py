@@ -12,6 +12,7 @@ import pytest
 import sinedon
 from appion.base.failures import ConfigurationFailure, Failure, ImageFailure, NotReady
 from appion.base.records.program import Program
+from appion.base.records.task import Taken
 from appion.base.retrieve.paths import (
     constructFrameFolder,
     constructImagePath,
@@ -83,6 +84,8 @@ def test_oneExposure():
     assert (params.frame_flip, params.frame_rotate, origin.preset) == (True, 3, "enn")
     assert (origin.references, params.gain, params.picture) == (References(), "", "")
     assert (origin.camera_dimension, origin.camera_binning, params.frame_shape) == ((64, 48), (2, 2), (64, 48))
+    image = leginondata.AcquisitionImageData.objects.get(pk=origin.image_id)
+    assert origin.taken == Taken(image.def_timestamp.timestamp(), "enn")
 
 
 def makeReferences(instrument_image, **plan):

@@ -125,7 +125,7 @@ class Command(Generic[J, R]):
     decode: Callable[[dict[str, Any]], Computed[Any, Any]]
     decodeOptions: Callable[[dict[str, Any]], Any]
     report: Callable[[Any], str] = lambda _result: ""
-    measure: Callable[[Any], Mapping[str, float]] = lambda _result: {}
+    measure: Callable[[Any], Mapping[str, Any]] = lambda _result: {}
     reads: Callable[[Any], str] = lambda _task: ""
     reportRun: Callable[[R], None] = lambda _run: None
     constructLine: Callable[[Task[Any, Any], J], Mapping[str, object]]

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import sinedon
+from appion.base.calc.numbers import calcFields
 from appion.base.cli.command import createRundir, prepareRun, printConfig, runCommand
 from appion.base.cli.dryrun import printDryRun
 from appion.base.cli.job import Call, Command, J, Job, R
@@ -209,7 +210,7 @@ def constructStep(command: Command[J, R], job: J, run: R | None, job_id: int | N
         encode=encodeComputed,
         decode=command.decode,
         report=command.report,
-        measure=command.measure,
+        measure=partial(calcFields, command.measure),
         reads=command.reads,
         timeout=setting(f"{command.step}.timeout"),
         isOver=lambda: isSessionDone(job.session.def_id),

@@ -13,6 +13,7 @@ from appion.base.controller.intake import noteRecovered, noteWait
 from appion.base.controller.refusal import findValueRefusal
 from appion.base.controller.report import describeProgram
 from appion.base.controller.run import DatabaseAway, Run, askDatabase, noteFailure, noteSuccess, stopRun
+from appion.base.controller.series import noteNumbers, recoverSeries
 from appion.base.controller.state import Phase
 from appion.base.failures import (
     ConfigurationFailure,
@@ -69,6 +70,7 @@ def recoverRun(run: Run) -> None:
             kept.append(image_id)
         else:
             waiting.append(image_id)
+    recoverSeries(run, stored if run.options.commit else kept)
     if stored and run.options.commit:
         finishStored(run, stored)
     done |= Ids(kept)
@@ -212,6 +214,8 @@ def storeResults(run: Run) -> bool:
 def storeResult(run: Run, image_id: int) -> None:
     """Store one result from its journal record, tell, then remove the record; without commit the record stays.
 
+    Its line is in the series before it counts as done: what is killed in between finds the record at the next start.
+
     Raises:
         DatabaseAway, InfrastructureFailure: nothing is lost, it is to be repeated.
     """
@@ -245,6 +249,7 @@ def storeResult(run: Run, image_id: int) -> None:
         except Exception as error:
             noteUnstored(run, image_id, error)
             return
+    numbers = noteNumbers(run, image_id, result)
     line = run.step.report(result)
     run.reporter.warn(name, getattr(result, "warnings", ()))
     run.exposures.finish(image_id)
@@ -254,7 +259,7 @@ def storeResult(run: Run, image_id: int) -> None:
     run.reporter.parts["storing"].add(now - start)
     run.reporter.event("stored" if run.options.commit else "kept", image=image_id, name=name,
                        store_seconds=round(now - start, 3), files=list(files),
-                       **run.step.measure(result), report=line)  # fmt: skip
+                       **numbers, report=line)  # fmt: skip
     if run.options.commit:
         removeRecord(run, image_id)
 

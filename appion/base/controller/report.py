@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TextIO
 
+from appion.base.calc.numbers import LAST, calcSummary
 from appion.base.calc.pace import calcQuantile, calcRate, calcReasonGroup, calcTimeLeft, isFallingBehind
 from appion.base.calc.plain import makePlain
 from appion.base.config import setting
@@ -70,6 +71,7 @@ class Reporter:
         self.finished: deque[float] = deque(maxlen=500)  # when results were stored
         self.arrived: deque[float] = deque(maxlen=500)  # when new exposures were seen
         self.parts = {part: Spent() for part in PARTS}
+        self.results: deque[dict[str, Any]] = deque(maxlen=LAST)  # lines of the series, the latest last
         self.happened: Counter[str] = Counter()  # events since the start
         self.failed: Counter[str] = Counter()  # failed attempts since the start, by class
         self.warnings: deque[str] = deque(maxlen=5)  # the latest of results
@@ -189,6 +191,7 @@ class Reporter:
             "arriving_per_hour": arriving,
             "seconds_per_exposure": sum(self.seconds) / len(self.seconds) if self.seconds else None,
             "seconds": {part: spent.describe() for part, spent in self.parts.items()},
+            "numbers": calcSummary(self.results),
             "events": dict(self.happened),
             "failed_attempts": dict(self.failed),
             "behind": {"count": behind, "minutes": (now - oldest) / 60 if oldest is not None else 0.0},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import types
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -23,12 +24,18 @@ def decodeRecord(kind: type[Record], record: dict[str, Any]) -> Record:
         raise ValueError(f"not a {kind.__name__}: {error}") from error
 
 
+@functools.cache
+def _readHints(kind: type) -> dict[str, Any]:
+    """The type of each field of a record; its annotations are texts, and take longer to read than any result."""
+    hints = get_type_hints(kind)
+    return {field.name: hints[field.name] for field in dataclasses.fields(kind)}
+
+
 def _construct(kind: Any, value: Any) -> Any:
     """Return `value` as the annotated type `kind`: records from dictionaries, tuples from lists, in any depth."""
     if dataclasses.is_dataclass(kind):
-        hints = get_type_hints(kind)
-        known = {field.name for field in dataclasses.fields(kind)}
-        fields = {name: _construct(hints[name], item) for name, item in value.items() if name in known}
+        hints = _readHints(kind)  # type: ignore[arg-type]
+        fields = {name: _construct(hints[name], item) for name, item in value.items() if name in hints}
         return kind(**fields)  # type: ignore[operator]
     if get_origin(kind) in (Union, types.UnionType):
         inner = [one for one in get_args(kind) if one is not type(None)]

@@ -27,6 +27,21 @@ def eventsPath(rundir: Path | str) -> Path:
     return Path(rundir) / FOLDER / "events.jsonl"
 
 
+def seriesPath(rundir: Path | str) -> Path:
+    """Where the numbers of a run's stored exposures are kept, a line for each."""
+    return Path(rundir) / FOLDER / "series.jsonl"
+
+
+def thumbnailPath(rundir: Path | str, name: str) -> Path:
+    """Where the small picture of the micrograph made of an exposure of this name is."""
+    return Path(rundir) / "thumbs" / f"{name}.jpg"
+
+
+def driftPlotPath(rundir: Path | str, name: str) -> Path:
+    """Where the plot of an exposure's drift is. No name's picture is another one's plot: they end in other ways."""
+    return Path(rundir) / "thumbs" / f"{name}.drift.png"
+
+
 def journalPath(rundir: Path | str, image_id: int) -> Path:
     """Where the record of one image is kept."""
     return Path(rundir) / FOLDER / "journal" / f"{image_id}.json"

@@ -8,13 +8,34 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from appion.base.records.encoding import decodeRecord
 
 #: Of the journal's records. Those of the versions before had no number; what was the origin stood among the parameters.
 FORMAT = 2
+
+
+@dataclass(frozen=True)
+class Taken:
+    """How an exposure was taken, as far as its rows tell.
+
+    Attributes:
+        time: when its row was written, Unix time.
+        preset: name of the preset. target_id, grid_id: rows.
+        stage: x, y and z, µm. tilt: of the stage, degrees. image_shift: x and y, µm.
+        defocus: that the microscope was set to, Å, positive.
+    """
+
+    time: float | None = None
+    preset: str | None = None
+    target_id: int | None = None
+    grid_id: int | None = None
+    stage: tuple[float | None, float | None, float | None] = (None, None, None)
+    tilt: float | None = None
+    image_shift: tuple[float | None, float | None] = (None, None)
+    defocus: float | None = None
 
 
 @dataclass(frozen=True)
@@ -25,12 +46,14 @@ class Origin:
         image_id, filename: the source `AcquisitionImageData` row.
         session_id: its session.
         rundir: the run folder.
+        taken: how it was taken.
     """
 
     image_id: int
     filename: str
     session_id: int
     rundir: str
+    taken: Taken = field(default_factory=Taken, kw_only=True)
 
 
 AnyOrigin = TypeVar("AnyOrigin", bound=Origin)

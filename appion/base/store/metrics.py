@@ -19,6 +19,7 @@ from typing import Any
 from appion.base.calc.plain import makePlain
 from appion.base.config import setting
 from appion.base.failures import ConfigurationFailure
+from appion.base.records.series import COLUMNS
 from appion.base.store.files import writeAtomically
 
 logger = logging.getLogger(__name__)
@@ -79,6 +80,10 @@ def describeMetrics(status: Mapping[str, Any]) -> Iterator[tuple[str, str, str, 
         ("", {}, behind["count"])]
     yield "appion_behind_seconds", "gauge", "For how long the oldest of them has been known.", [
         ("", {}, 60 * behind["minutes"])]
+    yield "appion_result", "gauge", "Numbers of stored exposures: the last one's, and medians of the last.", [
+        ("", {"number": name, "unit": COLUMNS[name].unit, "of": which}, value)
+        for which, numbers in status.get("numbers", {}).items()
+        for name, value in numbers.items() if name in COLUMNS and COLUMNS[name].median]
     yield "appion_workers", "gauge", "Workers that there are to be, and that are there.", [
         ("", {"state": state}, workers.get(state)) for state in ("planned", "in_sight")]
     yield "appion_outage", "gauge", "1 while something does not answer or keeps exposures from being handed out.", [

@@ -17,6 +17,7 @@ from appion.base.retrieve.session import Session
 from appion.base.store.scratch import calcScratchRoot
 from appion.ctfestimation.calc.external import calcCTF, checkProgram, listReservations
 from appion.ctfestimation.calc.internal.encoding import decodeOptions, decodeResult
+from appion.ctfestimation.calc.internal.numbers import calcNumbers
 from appion.ctfestimation.cli.dryrun import constructLine
 from appion.ctfestimation.cli.options import (
     CTFFIND,
@@ -28,7 +29,7 @@ from appion.ctfestimation.cli.options import (
     constructGctfParser,
     constructOptions,
 )
-from appion.ctfestimation.cli.report import measureSample, reportConfidences, reportResult
+from appion.ctfestimation.cli.report import reportConfidences, reportResult
 from appion.ctfestimation.cli.sampleoptions import selectSampleOptions
 from appion.ctfestimation.records import CTFOptions
 from appion.ctfestimation.retrieve.done import hasResults, retrieveDone
@@ -165,7 +166,7 @@ CTFFIND_COMMAND = Command(
     decode=decodeResult,
     decodeOptions=decodeOptions,
     report=reportResult,
-    measure=measureSample,
+    measure=calcNumbers,
     reportRun=reportConfidences,
     constructLine=constructLine,
 )

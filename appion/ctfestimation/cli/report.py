@@ -34,12 +34,6 @@ def reportResult(computed: ComputedCTF) -> str:
     return "; ".join((found, *result.warnings))
 
 
-def measureSample(computed: ComputedCTF) -> dict[str, float]:
-    """Return what was found of the sample: tilt and its axis in degrees, thickness in Å; only what was."""
-    found = {name: getattr(computed.result, name) for name in ("tilt_angle", "tilt_axis_angle", "thickness")}
-    return {name: round(value, 3) for name, value in found.items() if value is not None}
-
-
 def reportConfidences(run: CTFRun) -> None:
     """Log how many images of a run have which confidence, by their newest rows; not if the database is away."""
     try:

@@ -37,15 +37,20 @@ class Rows:
     instruments: dict[int, Any] = field(default_factory=dict)
     buffer_paths: dict[tuple[int, int], str] = field(default_factory=dict)
 
+    def findExposure(self, image: Any) -> Any:
+        """Return the row of what an aligned image was made from, the image's own if it is not aligned."""
+        sources = (self.images.get(source) for source, _ in sorted(self.relatives.sources.get(image.def_id, ())))
+        return next(filter(None, sources), image)
+
 
 def readMicrographs(ids: Sequence[int], ddstackid: int | None = None, with_best: bool = True) -> Rows:
-    """Read every row that the images refer to; with `ddstackid` also those of the exposures with the movies.
+    """Read every row that the images refer to, and those of the exposures that they were made from.
 
     At most 9 queries, 2 more with `ddstackid`.
     """
     movies = ddstackid is not None
     relatives = readRelatives(ids)
-    sources = {relatives.findSource(image_id, ddstackid) for image_id in ids} if ddstackid is not None else set()
+    sources = {source for image_id in ids for source, _ in relatives.sources.get(image_id, ())}
     images = sinedon.readRows(leginondata.AcquisitionImageData, {*ids, *sources})
 
     def readReferred(model: Any, key: str, table: dict[int, Any]) -> dict[int, Any]:

@@ -19,6 +19,7 @@ from appion.base.retrieve.paths import (
 )
 from appion.base.retrieve.plausible import checkCalibration, checkCamera, checkScope
 from appion.base.retrieve.rows import getRow, readPair
+from appion.base.retrieve.taken import constructTaken
 from appion.ctfestimation.calc.internal.nyquist import checkNyquist
 from appion.ctfestimation.records import CTFOptions, CTFOrigin, CTFParams, CTFTask
 from appion.ctfestimation.retrieve.micrographs import Rows, readMicrographs
@@ -103,7 +104,9 @@ def constructTask(image_id: int, rows: Rows, context: ParamsContext) -> CTFTask:
     source_pixelsize = pixelsize if source is None else calcImagePixelSize(source, rows)
     if not context.is_gctffind:  # it decides by itself where to begin
         checkNyquist(options.resmin, source_pixelsize, "--resmin")
-    origin = CTFOrigin(image_id, image.filename, session.def_id, context.rundir, options, search.centre)
+    exposure = rows.findExposure(image)
+    origin = CTFOrigin(image_id, image.filename, session.def_id, context.rundir, options, search.centre,
+                       taken=constructTaken(exposure, scope))  # fmt: skip
     params = CTFParams(
         name=chooseShortName(image_id, image.filename, context.owners),
         micrograph=micrograph,

@@ -20,6 +20,7 @@ from appion.base.retrieve.session import Session
 from appion.base.store.scratch import calcScratchRoot
 from appion.motioncorrection.calc.external import calcMotionCorrection, checkProgram
 from appion.motioncorrection.calc.internal.encoding import decodeOptions, decodeResult
+from appion.motioncorrection.calc.internal.numbers import calcNumbers
 from appion.motioncorrection.cli.dryrun import constructLine
 from appion.motioncorrection.cli.options import PROGRAM, PROGRAM3, constructMotionCorrectionParser, constructOptions
 from appion.motioncorrection.records import (
@@ -211,6 +212,7 @@ MOTIONCOR_COMMAND = Command(
     decode=decodeResult,
     decodeOptions=decodeOptions,
     report=reportResult,
+    measure=calcNumbers,
     reads=lambda task: task.params.movie,
     constructLine=constructLine,
 )

@@ -12,6 +12,7 @@ import sinedon
 from appion.base.calc.cameras import calcFrameCount, classifyCamera
 from appion.base.calc.pixelsize import calcPixelSize, selectPixelSize
 from appion.base.failures import ConfigurationFailure, Failure, ImageFailure, classifyException
+from appion.base.records.runfolder import driftPlotPath, thumbnailPath
 from appion.base.retrieve.paths import (
     constructFrameFolder,
     constructImagePath,
@@ -22,6 +23,7 @@ from appion.base.retrieve.paths import (
 )
 from appion.base.retrieve.plausible import checkCalibration, checkCamera, checkScope
 from appion.base.retrieve.rows import getRow, readPair
+from appion.base.retrieve.taken import constructTaken
 from appion.motioncorrection.calc.external.program import constructLogName
 from appion.motioncorrection.calc.internal.dose import calcTotalDose
 from appion.motioncorrection.calc.internal.frames import calcFrameSelection, isIntegrated
@@ -146,6 +148,7 @@ def constructTask(image_id: int, rows: Rows, context: ParamsContext) -> MotionCo
         references=replace(
             constructReferences(image, name, kind, rows, context), normalise_gain=context.normalise_gain),
         other_movies=tuple(path for path, _ in listMovies(folders, image.filename, formats) if path != movie),
+        taken=constructTaken(image, scope, preset.name if preset else None),
     )
     columns, lines = origin.camera_dimension
     params = MotionCorrectionParams(
@@ -174,7 +177,8 @@ def constructTask(image_id: int, rows: Rows, context: ParamsContext) -> MotionCo
 def constructFiles(rundir: str, name: str, kind: str) -> MotionCorrectionFiles:
     """Return the files of an exposure in the run folder, named as classic Appion names them for a kind of program."""
     names = (f"{name}_c.mrc", f"{name}_c-DW.mrc", f"{name}_st_Log.txt", constructLogName(name, kind))
-    return MotionCorrectionFiles(*(f"{rundir}/{one}" for one in names))
+    pictures = thumbnailPath(rundir, name), driftPlotPath(rundir, name)
+    return MotionCorrectionFiles(*(f"{rundir}/{one}" for one in names), *map(str, pictures))
 
 
 def readCameraName(camera: Any, rows: Rows) -> str:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from statistics import median
 
+from appion.motioncorrection.calc.internal.trajectory import calcSteps
 from appion.motioncorrection.records import MotionCorrectionOptions
 
 Pair = tuple[int, int]
@@ -78,7 +77,7 @@ def calcDrift(positions: Sequence[tuple[float, float]]) -> Drift:
     """Return positions, largest shifts and median shift of an exposure from its frames' positions (pixels)."""
     # Adding zero turns -0.0 into 0.0.
     rounded = tuple((round(float(x), 5) + 0.0, round(float(y), 5) + 0.0) for x, y in positions)
-    shifts = [math.dist(here, there) for here, there in pairwise(rounded)]
+    shifts = calcSteps(rounded)
     top: list[tuple[float | None, int | None]] = [
         (value, shifts.index(value)) for value in sorted(shifts, reverse=True)[:3]
     ]

@@ -89,7 +89,7 @@ def test_nothing_of_it_is_in_logs_status_metrics_or_on_a_terminal(evil, capsys):
     (log,) = evil.rundir.glob("motioncor2*.log")
     checkPlain(log.read_text())
     assert r"\x1b[2Jeh\x07\r\n2026-01-01 00:00:00 INFO forged\u2028" in log.read_text()
-    for name in ("status.json", "metrics.prom", "events.jsonl"):
+    for name in ("status.json", "metrics.prom", "events.jsonl", "series.jsonl"):
         checkPlain((evil.rundir / ".appion" / name).read_text())
     rundir = str(evil.rundir)
     with heldElsewhere(rundir):

@@ -21,6 +21,7 @@ from appion.ctfestimation.calc.external.micrograph import readMicrograph
 from appion.ctfestimation.calc.external.parse import parseAverages
 from appion.ctfestimation.calc.external.star import parseLocalStar
 from appion.ctfestimation.calc.internal.convention import convertContrast, findImplausible
+from appion.ctfestimation.calc.internal.icering import calcIceRing
 from appion.ctfestimation.records import CTFConfidence, CTFParams
 
 if TYPE_CHECKING:
@@ -159,6 +160,18 @@ def _readAverages(params: CTFParams, path: Path) -> NDArray[np.float64]:
     if params.program.version.startswith("4.0"):
         curves[0] /= params.pixelsize  # 4.0 counts in 1/pixel
     return curves
+
+
+def measureIce(params: CTFParams, estimate: Estimate) -> float | None:
+    """Return the number of the ice ring in the curves that the program wrote; None if there are none to be read."""
+    if estimate.averages is None:
+        return None
+    try:
+        frequency, average = _readAverages(params, estimate.averages)[:2]
+    except (OSError, ValueError) as error:
+        log.debug("no number of the ice ring of %s: %s", params.micrograph, error)
+        return None
+    return calcIceRing(frequency, average)
 
 
 def _drawLocal(path: Path, points: NDArray[np.float64], dimension: tuple[int, int]) -> None:

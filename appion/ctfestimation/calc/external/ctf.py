@@ -11,7 +11,7 @@ from appion.base.programs.follow import followProgram
 from appion.base.records.belonging import checkExpected
 from appion.base.store.files import moveFile
 from appion.base.store.scratch import workInScratch
-from appion.ctfestimation.calc.external.analysis import analyseFit
+from appion.ctfestimation.calc.external.analysis import analyseFit, measureIce
 from appion.ctfestimation.calc.external.ctffind import constructCtffindCmd, runCtffind
 from appion.ctfestimation.calc.external.doubt import findDoubts
 from appion.ctfestimation.calc.external.estimate import OUTPUT, Estimate
@@ -61,6 +61,7 @@ def _estimate(params: CTFParams, scratch: Path, host: str) -> CTFResult:
     fit = estimate.fit
     defocus1, defocus2, angle = calcDefocus(fit)
     analysis = analyseFit(params, (defocus1, defocus2, angle), fit.phase_shift, estimate, scratch)
+    ice_ring = measureIce(params, estimate)
     kept = _keepFiles(params, estimate)
     confidence_d = round(math.sqrt(abs(fit.score)), 5)
     return CTFResult(
@@ -84,6 +85,7 @@ def _estimate(params: CTFParams, scratch: Path, host: str) -> CTFResult:
         tilt_angle=fit.tilt_angle,
         tilt_axis_angle=fit.tilt_axis_angle,
         thickness=fit.thickness,
+        ice_ring=ice_ring,
         answers=estimate.answers,
         warnings=(*warnings, *estimate.warnings, *findDoubts(params, fit, analysis.confidence), *analysis.warnings),
     )

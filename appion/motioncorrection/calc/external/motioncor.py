@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import astuple
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 from numpy.typing import NDArray
 
+from appion.base.calc.thumbnail import calcThumbnail
 from appion.base.failures import ImageFailure
 from appion.base.programs.blame import explainFailure
 from appion.base.programs.follow import followProgram
@@ -33,6 +34,7 @@ from appion.motioncorrection.calc.external.command import (
 from appion.motioncorrection.calc.external.failure import classifyRun
 from appion.motioncorrection.calc.external.log import findWarnings, parseMotionCorLog
 from appion.motioncorrection.calc.external.movie import checkMovie, followMovie
+from appion.motioncorrection.calc.external.pictures import savePictures
 from appion.motioncorrection.calc.external.sums import readMrc, readSum, saveSum
 from appion.motioncorrection.calc.internal.frames import calcRenderedFrameCount, isIntegrated
 from appion.motioncorrection.calc.internal.geometry import calcOrientation, orientToLeginon
@@ -72,10 +74,11 @@ def _correct(params: MotionCorrectionParams, scratch: Path, host: str) -> Motion
     params, lines = followMovie(header, params)
     argv = _prepareScratch(params, scratch)
     started = time.time()
-    folders = (scratch, *(Path(path).parent for path in astuple(params.files) if path))
+    folders = (scratch, *map(Path, params.files.folders))
     log = Path(params.files.program_log)
     with followProgram(params.program, argv, scratch / OUTPUT, log, folders, (params.movie,)):
         shifts, images, said = _runProgram(params, header, argv, scratch)
+    made = images[-1]
     images = [_turn(params, image) for image in images]
     pixelsize = params.pixelsize * params.options.bin
     sum_files = (params.files.sum, params.files.weighted)[: len(images)]
@@ -90,6 +93,9 @@ def _correct(params: MotionCorrectionParams, scratch: Path, host: str) -> Motion
     shift_log.write_text(constructShiftLog(positions, frames.rendered, frames.throw), encoding="utf-8")
     moveFile(shift_log, params.files.shift_log)
     orientation, scores, warnings = _checkOrientation(params, images[0])
+    if params.files.thumbnail:
+        # turned when it is small: of what is turned, rows are not in the order of memory
+        warnings += savePictures(params, lambda: _turn(params, calcThumbnail(made)), positions, scratch)
     return MotionCorrectionResult(
         params=params,
         argv=tuple(argv),
@@ -105,6 +111,7 @@ def _correct(params: MotionCorrectionParams, scratch: Path, host: str) -> Motion
         program_log_file=params.files.program_log,
         orientation=orientation,
         orientation_scores=scores,
+        mean=float(images[0].mean(dtype=np.float64)),
         warnings=tuple(dict.fromkeys((*_compareFrames(params, header), *lines, *header.warnings, *said, *warnings))),
     )
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from itertools import pairwise
 
 Shifts = Sequence[tuple[float, float]]
 
@@ -17,6 +19,11 @@ def calcPositions(shifts: Shifts, factor: float) -> list[tuple[float, float]]:
         return []
     middle_x, middle_y = shifts[len(shifts) // 2]
     return [(-(x - middle_x) / factor, -(y - middle_y) / factor) for x, y in shifts]
+
+
+def calcSteps(positions: Shifts) -> list[float]:
+    """Return how far it is from each position to the next, in the unit of the positions."""
+    return [math.dist(here, there) for here, there in pairwise(positions)]
 
 
 def constructShiftLog(positions: Shifts, rendered: int, throw: int) -> str:
