@@ -26,11 +26,11 @@ from appion.base.workers.doors import (
     constructDashboard,
     constructSecurity,
 )
+from appion.base.workers.inprocess import InProcess
 from appion.base.workers.jobs.adapters import ADAPTERS
 from appion.base.workers.scaling import Demand
 from appion.base.workers.stage import constructStager
 from appion.base.workers.starting import constructStartFailure, ensureFiles
-from appion.base.workers.supply import Supply
 
 if TYPE_CHECKING:
     from appion.base.workers.jobs.cluster import JobCluster
@@ -144,7 +144,7 @@ def countProcessors() -> int:
 PATIENCE = 60.0
 
 
-class LocalCluster(Supply, SpecCluster):
+class LocalCluster(InProcess, SpecCluster):
     """Processes on this machine; their number does not change: a nanny restarts its worker, and is itself replaced."""
 
     fixed = True
@@ -156,7 +156,7 @@ class LocalCluster(Supply, SpecCluster):
     def tell(self, demand: Demand) -> None:  # noqa: ARG002
         """Replace nannies that did not bring back their worker, whatever there is to do."""
         now = time.monotonic()
-        there = {worker.name for worker in list(self.scheduler.workers.values())}  # type: ignore[union-attr]
+        there = {worker.name for worker in list(self.scheduler.workers.values())}
         self._missing = {name: self._missing.get(name, now) for name in self.worker_spec if name not in there}
         late = [name for name, since in self._missing.items() if now - since > PATIENCE]
         if late:

@@ -14,6 +14,7 @@ from appion.base.records.belonging import Belonging
 from appion.base.records.task import Computed, Task, encodeComputed
 from appion.base.store.journal import saveResult
 from appion.base.workers.jobs import jobworker
+from appion.base.workers.onworker import findWorker
 from appion.base.workers.stage import Fetch, deliverFile, redirect
 
 
@@ -59,7 +60,7 @@ def runTask(
     except (Exception, SystemExit) as error:
         failure = classifyException(error, host)
         failure.host = failure.host or host
-    found = jobworker.findWorker()
+    found = findWorker()
     return Outcome(result, failure, host, worker, time.monotonic() - start, found.address if found else "",
                    fetched=fetch.seconds, unfetched=fetch.trouble)  # fmt: skip
 

@@ -10,21 +10,17 @@ import fcntl
 import glob
 import os
 import signal
-import sys
 import time
-from typing import Any
 
 from appion.base.records.process import closeToEverybody
 from appion.base.workers.jobs.adapters import ADAPTERS
+from appion.base.workers.onworker import findWorker, pauseWorker
 
 #: Seconds after which a worker that has too little time left goes: its last answer is fetched by then.
 FAREWELL = 2.0
 
 #: A worker that is this young (share of its life) takes anything: nobody could have more time.
 YOUNG = 0.1
-
-#: States, in Dask's words, of a task that a worker has begun.
-BEGUN = frozenset({"executing", "long-running", "memory", "error", "cancelled", "resumed", "rescheduled"})
 
 #: The GPUs of a node: device files, which end with their number.
 DEVICES = "/dev/nvidia[0-9]*"
@@ -93,23 +89,5 @@ def retireSoon() -> None:
     """Take nothing more, and go once what was said last has been heard."""
     worker = findWorker()
     if worker is not None:
-        worker.loop.add_callback(_pause, worker)
+        worker.loop.add_callback(pauseWorker, worker)
         worker.loop.add_callback(worker.loop.call_later, FAREWELL, worker.close_gracefully)
-
-
-def holdBack(dask_worker: Any) -> list[str]:
-    """Begin nothing more; returns the keys of tasks that were begun. Dask calls it where it begins tasks, too."""
-    _pause(dask_worker)
-    return [key for key, task in dask_worker.state.tasks.items() if task.state in BEGUN]
-
-
-def _pause(worker: Any) -> None:
-    worker.status = sys.modules["distributed"].core.Status.paused
-
-
-def findWorker() -> Any:
-    """The Dask worker that this runs on; None elsewhere."""
-    try:
-        return sys.modules["distributed"].get_worker()
-    except (KeyError, ValueError):
-        return None
