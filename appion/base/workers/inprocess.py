@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import logging
 import os
@@ -16,12 +15,9 @@ from distributed.core import Status
 
 from appion.base.workers.onworker import holdBack
 from appion.base.workers.stage import NOTE, constructStager
-from appion.base.workers.supply import Supply
+from appion.base.workers.supply import Supply, askWorkers
 
 logger = logging.getLogger(__name__)
-
-#: Seconds for all workers to say what they have begun.
-ANSWER_TIMEOUT = 10.0
 
 
 class InProcess(Supply):
@@ -93,17 +89,3 @@ class InProcess(Supply):
             if pid := getattr(nanny, "pid", None):
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
-
-
-def askWorkers(client: Client, question: Callable[..., Any], *arguments: Any) -> dict[str, Any]:
-    """Have all workers call a function beside their tasks; returns, by address, what those said that answer in time."""
-
-    async def ask() -> dict[str, Any]:
-        answers = client.run(question, *arguments, on_error="ignore", asynchronous=True)
-        return await asyncio.wait_for(answers, ANSWER_TIMEOUT)
-
-    try:
-        return client.sync(ask)
-    except (Exception, asyncio.CancelledError) as error:
-        logger.debug("workers do not answer: %r", error)
-        return {}

@@ -43,16 +43,17 @@ class Pool:
         construct: makes the cluster; what it raises is passed on by `start`.
         planned: number of workers to reckon with until then.
         prefix: beginning of the keys of all tasks; a word of this pool alone is their end.
+        own: whether the workers are this run's own; others are found by :meth:`prepare`, and never ended.
     """
 
-    def __init__(self, construct: Callable[[], Supply], planned: int, prefix: str):
-        self.planned = planned
+    def __init__(self, construct: Callable[[], Supply], planned: int, prefix: str, own: bool = True):
+        self.planned, self.own = planned, own
         self.flights: dict[int, Flight] = {}
         self._construct, self._prefix, self._word = construct, prefix, uuid.uuid4().hex[:12]
         self._cluster: Supply | None = None
         self._demand = Demand()
         self._news: list[dict[str, Any]] = []  # of a cluster that is closed
-        self._resting = False
+        self._resting = self._proven = False
         self._nodes: Nodes | None = None  # as it knew them
         self._client: Client | None = None
         self._worked = time.monotonic()  # when there was a worker, or no need for one
@@ -63,14 +64,40 @@ class Pool:
     def start(self) -> None:
         """Start the cluster if there is none, or if it was lost while nothing was out."""
         if self._client is not None and not self.flights and not self.isAlive():
-            self.close()
+            self.lose()
         if self._client is None:
-            self._cluster = self._construct()
-            self._cluster.onWorker = self.wakeUp
-            if self._nodes is not None:
-                self._cluster.nodes = self._nodes
-            self._client = self._cluster.connect()
-            self._resting = False
+            cluster = self._cluster if self._cluster is not None and not self.own else self._open()
+            self._client = cluster.connect()
+
+    def _open(self) -> Supply:
+        self._cluster = self._construct()
+        self._cluster.onWorker, self._cluster.proven = self.wakeUp, self._proven
+        if self._nodes is not None:
+            self._cluster.nodes = self._nodes
+        self._resting = False
+        return self._cluster
+
+    def prepare(self, wanted: bool) -> bool:
+        """Whether exposures can be handed out, or would have workers started; `wanted`: there are some to hand out.
+
+        Workers that are not this run's own are looked for from the first call on, and while it does not rest. It never
+        waits for them.
+
+        Raises:
+            ConfigurationFailure: there can be none, as things are.
+        """
+        if self.own:
+            return True
+        if self._cluster is None and self._resting and not wanted:
+            return False
+        return (self._cluster or self._open()).isReady()
+
+    def lose(self) -> None:
+        """Be rid of a connection that is lost: its cluster is ended too if it is this run's own."""
+        if self.own:
+            self.close()
+        else:
+            self._client = None  # the cluster looks for a new one by itself
 
     def countWorkers(self) -> int:
         """Workers that are there now."""
@@ -216,7 +243,7 @@ class Pool:
         if cluster is not None:
             cluster.end(client, at_once)
             self._news += cluster.takeNews()
-            self._nodes = cluster.nodes
+            self._nodes, self._proven = cluster.nodes, cluster.proven
 
     def rest(self) -> bool:
         """Close the cluster while nothing is out, if that loses nothing; returns whether. The next start makes another.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -9,6 +11,11 @@ from distributed import Client, Future
 
 from appion.base.workers.nodes import Nodes
 from appion.base.workers.scaling import Demand
+
+logger = logging.getLogger(__name__)
+
+#: Seconds for all workers to answer a question.
+ANSWER_TIMEOUT = 10.0
 
 
 class Supply:
@@ -64,6 +71,8 @@ class Supply:
 
     #: Whether the workers are of this run alone, which starts and ends them.
     own = True
+    #: Whether there were ever workers that could be used. It is handed on, too.
+    proven = False
     #: Whether the workers that there are at the start are there for good, so that having none means that it is broken.
     fixed = False
     #: Which nodes are sick. Whoever starts a cluster anew hands on what the one before knew.
@@ -104,3 +113,17 @@ class Supply:
     def findLiveJobs(self) -> set[str] | None:
         """Numbers of the jobs that may still run; None: not known, or there are none such."""
         return None
+
+
+def askWorkers(client: Client, question: Callable[..., Any], *arguments: Any) -> dict[str, Any]:
+    """Have all workers call a function beside their tasks; returns, by address, what those said that answer in time."""
+
+    async def ask() -> dict[str, Any]:
+        answers = client.run(question, *arguments, on_error="ignore", asynchronous=True)
+        return await asyncio.wait_for(answers, ANSWER_TIMEOUT)
+
+    try:
+        return client.sync(ask)
+    except (Exception, asyncio.CancelledError) as error:
+        logger.debug("workers do not answer: %r", error)
+        return {}

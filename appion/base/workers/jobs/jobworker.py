@@ -6,6 +6,7 @@ the exposure is computed elsewhere. Waiting for a thread that cannot be interrup
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import glob
 import os
@@ -44,29 +45,43 @@ def dask_setup(_worker: object) -> None:
 
 
 def claimGPU() -> None:
-    """Take a GPU of this node that no other job of appion has, until this process ends.
+    """Take a GPU of this node that no other worker of appion has. Ends the process if there is none.
 
-    For schedulers that count GPUs but do not say which one a job has. The lock is on the device itself, so that it is
-    the same for everybody on the node and goes with the process. Ends the process if there is none.
+    For schedulers that count GPUs but do not say which one a job has.
     """
-    devices = sorted(glob.glob(DEVICES), key=lambda path: (len(path), path))
-    for path in devices:
-        try:
-            device = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        except OSError:
-            continue  # a site may let a job open only its own
-        try:
-            fcntl.flock(device, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            os.close(device)
-            continue
-        os.environ["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"
-        os.environ["CUDA_VISIBLE_DEVICES"] = path[len(DEVICES.partition("[")[0]) :]
-        os.environ["APPION_GPU"] = "0"
-        return
-    print(f"no GPU of this node is free for this job: {len(devices)} there, all taken by jobs of appion; "
-          "have the scheduler count them or set CUDA_VISIBLE_DEVICES", flush=True)  # fmt: skip
-    os._exit(1)
+    number = lockGPU()
+    if number is None:
+        there = len(glob.glob(DEVICES))
+        print(f"no GPU of this node is free for this job: {there} there, all taken by jobs of appion; "
+              "have the scheduler count them or set CUDA_VISIBLE_DEVICES", flush=True)  # fmt: skip
+        os._exit(1)
+    os.environ["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"
+    os.environ["CUDA_VISIBLE_DEVICES"] = str(number)
+    os.environ["APPION_GPU"] = "0"
+
+
+def lockGPU() -> int | None:
+    """Lock a GPU of this node that no other worker of appion has, until this process ends; returns its place.
+
+    The lock is on the device itself, so that it is the same for everybody on the node and goes with the process. CUDA
+    counts the devices that may be opened, which may be fewer than the node has.
+
+    Returns:
+        Its place among those that may be opened; None: none is free.
+    """
+    open_devices = []
+    for path in sorted(glob.glob(DEVICES), key=lambda path: (len(path), path)):
+        with contextlib.suppress(OSError):  # a site may let a process open only its own
+            open_devices.append(os.open(path, os.O_RDONLY | os.O_CLOEXEC))
+    taken = None
+    for place, device in enumerate(open_devices):
+        if taken is None:
+            with contextlib.suppress(OSError):
+                fcntl.flock(device, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                taken = place
+                continue
+        os.close(device)
+    return taken
 
 
 def calcLife() -> tuple[float, float] | None:
