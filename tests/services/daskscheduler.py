@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
-import dask.config
+import pytest
+from distributed import Client, Security
 
 from appion.base.workers.doors import constructCertificate
 
@@ -37,6 +38,15 @@ def asVariables(settings: dict[str, str]) -> dict[str, str]:
     """The variables that set Dask's settings for another process."""
     return {f"DASK_{name.replace('.', '__').replace('-', '_').upper()}": value for name, value in settings.items()}
 
+#: What has a command see an empty folder.
+BLIND = 'mount -t tmpfs none "$1" && shift && exec "$@"'
+
+#: For tests in which a worker sees less than its host.
+canBlind = pytest.mark.skipif(
+    shutil.which("unshare") is None or subprocess.run(["unshare", "--mount", "true"], capture_output=True).returncode,
+    reason="it takes root to make a namespace",
+)
+
 
 class DaskScheduler:
     """A scheduler, and workers with one thread each, all started anew when they end, but not the scheduler."""
@@ -56,10 +66,13 @@ class DaskScheduler:
         self.process = self._start("scheduler", [*self._command("scheduler"), "--port", str(self.port),
                                                  "--preload", str(self.folder / "preload.py")])  # fmt: skip
 
-    def startWorkers(self, number: int, *options: str, **environment: str) -> None:
+    def startWorkers(self, number: int, *options: str, blind: Path | None = None, **environment: str) -> None:
+        """Start workers; `blind`: a folder in which they see nothing, as on a host where it is not mounted."""
         for _ in range(number):
-            command = [*self._command("worker"), self.address, "--nthreads", "1", "--no-nanny", *options]
-            self.workers.append(self._start("worker", ["sh", "-c", AGAIN, "sh", *command], **environment))
+            command = ["sh", "-c", AGAIN, "sh", *self._command("worker"), self.address, "--nthreads", "1", "--no-nanny"]
+            if blind is not None:
+                command = ["unshare", "--mount", "sh", "-c", BLIND, "sh", str(blind), *command]
+            self.workers.append(self._start("worker", [*command, *options], **environment))
 
     def killScheduler(self) -> None:
         assert self.process is not None
@@ -73,6 +86,25 @@ class DaskScheduler:
                     os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
 
+    def connect(self) -> Client:
+        """Return a connection of a person who has the certificates."""
+        names = ("ca-file", "client.cert", "client.key"), ("tls_ca_file", "tls_client_cert", "tls_client_key")
+        files = {name: self.settings[f"distributed.comm.tls.{key}"] for key, name in zip(*names, strict=True)}
+        return Client(self.address, security=Security(require_encryption=True, **files), set_as_default=False)
+
+    def askWorkers(self) -> dict[str, dict]:
+        """Return what the scheduler knows of its workers, by address."""
+        with self.connect() as client:
+            return dict(client.scheduler_info(n_workers=-1)["workers"])
+
+    def describeLeft(self) -> list[str]:
+        """Return what daemons have left on the scheduler and its workers."""
+        with self.connect() as client:
+            left = [str(key) for keys in (*client.processing().values(), client.who_has()) for key in keys]
+            workers = client.scheduler_info(n_workers=-1)["workers"].values()
+        badges = {key for one in workers for key, number in one["resources"].items() if number and "-" in key}
+        return left + sorted(badges)
+
     def _command(self, what: str) -> list[str]:
         files = {"ca-file": "cert.pem", "cert": "cert.pem", "key": "key.pem"}
         tls = [word for name, file in files.items() for word in (f"--tls-{name}", str(self.folder / "tls" / file))]
@@ -85,19 +117,3 @@ class DaskScheduler:
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd=self.folder,
                 env=os.environ | {"PYTHONPATH": str(ROOT), "TMPDIR": str(self.folder)} | environment,
             )  # fmt: skip
-
-
-def useScheduler(service: DaskScheduler, **settings: object) -> dask.config.set:
-    """Settings of this process with which its daemon finds a scheduler."""
-    return dask.config.set({"appion.cluster": service.address, **service.settings, **settings})
-
-
-def awaitPort(service: DaskScheduler, timeout: float = 600) -> None:
-    """Wait until the scheduler listens."""
-    deadline = time.monotonic() + timeout
-    while True:
-        with socket.socket() as door:
-            if door.connect_ex(("127.0.0.1", service.port)) == 0:
-                return
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
