@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -79,12 +80,18 @@ class DaskScheduler:
         os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
 
+    def stopWorkers(self) -> None:
+        """End the workers, and wait until the scheduler knows."""
+        for process in self.workers:
+            endGroup(process)
+        self.workers.clear()
+        while self.askWorkers():
+            time.sleep(0.1)
+
     def stop(self) -> None:
         for process in (*self.workers, self.process):
             if process is not None:
-                if process.poll() is None:
-                    os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
+                endGroup(process)
 
     def connect(self) -> Client:
         """Return a connection of a person who has the certificates."""
@@ -117,3 +124,10 @@ class DaskScheduler:
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd=self.folder,
                 env=os.environ | {"PYTHONPATH": str(ROOT), "TMPDIR": str(self.folder)} | environment,
             )  # fmt: skip
+
+
+def endGroup(process: subprocess.Popen) -> None:
+    """Kill a process and all that it started."""
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()

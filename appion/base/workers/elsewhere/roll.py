@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from typing import Any
 
 from appion.base.failures import ConfigurationFailure
@@ -28,6 +28,7 @@ class Roll:
         count: all that the scheduler has.
         fit: whether each that is fit has something to do.
         unfit: why others are not, and from when on they are looked at again (monotonic seconds).
+        empty: since when there is none at all.
     """
 
     def __init__(self) -> None:
@@ -36,6 +37,8 @@ class Roll:
         self.unfit: dict[str, tuple[str, float]] = {}
         self._strangers: list[str] = []
         self._seen: dict[str, float] = {}
+        self._hosts: dict[str, str] = {}
+        self.empty: float | None = None
 
     def update(self, workers: Mapping[str, Mapping[str, Any]], badge: str, now: float) -> None:
         """Take in what the scheduler tells; those that have the badge are fit."""
@@ -43,13 +46,19 @@ class Roll:
         fit = {address: info for address, info in workers.items() if (info.get("resources") or {}).get(badge)}
         self.fit = {address: isBusy(info) for address, info in fit.items()}
         self.unfit = {address: why for address, why in self.unfit.items() if address in workers and address not in fit}
+        self._hosts = {address: host for address, host in self._hosts.items() if address in fit}
         self._strangers = [address for address in workers if address not in fit]
+        self.empty = None if workers else self.empty or now
         self._seen = {address: when for address, when in self._seen.items() if now - when < STRAGGLING}
         self._seen |= dict.fromkeys(workers, now)
 
     def listStrangers(self, now: float) -> list[str]:
         """Return the workers that are to be looked at."""
         return [address for address in self._strangers if self.unfit.get(address, ("", now))[1] <= now]
+
+    def findOn(self, hosts: Container[str]) -> list[str]:
+        """Return the fit workers on these hosts."""
+        return [address for address, host in self._hosts.items() if host in hosts]
 
     def listLive(self, now: float) -> set[str]:
         """Return the workers that may have something in their scratch folders."""
@@ -65,8 +74,10 @@ class Roll:
             host, troubles = answer
         if not troubles:
             self.unfit.pop(address, None)
-            self.fit[address] = False
+            self.fit.setdefault(address, False)
+            self._hosts[address] = host
             return ""
+        self.fit.pop(address, None)
         text = f"{host} ({address}): {'; '.join(troubles)}"
         before = self.unfit.get(address, ("", 0.0))[0]
         self.unfit[address] = text, now + AGAIN

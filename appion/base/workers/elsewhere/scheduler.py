@@ -59,6 +59,7 @@ class Elsewhere(Supply):
         self._call: Future | None = None  # what has a cluster that scales by itself start a worker
         self._away = Outage(setting("pause"), setting("pause_max"))
         self._news: deque[dict[str, Any]] = deque(maxlen=1000)
+        self._suspects: set[str] = set()  # hosts on which something failed that was not the image's fault
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="appion-elsewhere", daemon=True)
 
@@ -109,6 +110,10 @@ class Elsewhere(Supply):
     def tell(self, demand: Demand) -> None:
         self._demand = demand
 
+    def noteOutcome(self, node: str, trouble: str) -> None:
+        if trouble:
+            self._suspects.add(node)
+
     def takeNews(self) -> list[dict[str, Any]]:
         return [self._news.popleft() for _ in range(len(self._news))]
 
@@ -118,6 +123,8 @@ class Elsewhere(Supply):
             since = time.strftime("%H:%M:%S", time.localtime(away["since"]))
             trouble = [f"the scheduler {self._kind} is not there since {since}: {away['reason']} (tried again in "
                        f"{away['next_try']:.0f} s; what runs on its workers goes on there)"]  # fmt: skip
+        elif self.roll.empty is not None and time.monotonic() - self.roll.empty > PATIENCE and self._demand.backlog:
+            trouble = [f"the scheduler {self._kind} has no worker: have some started there"]
         return {"planned": self.roll.count, "trouble": trouble}
 
     def findLiveJobs(self) -> set[str] | None:
@@ -159,8 +166,9 @@ class Elsewhere(Supply):
         self.roll.update(workers, self.badge, now)
         if self._away.clear():
             self._news.append({"what": "scheduler back", "reason": self._kind})
-        if strangers := self.roll.listStrangers(now):
-            self._enrol(strangers)
+        suspects, self._suspects = self._suspects, set()
+        if looked_at := [*self.roll.listStrangers(now), *self.roll.findOn(suspects)]:
+            self._enrol(looked_at)
         self._callForWorkers()
         if not self._up:
             self._up = True
@@ -177,15 +185,15 @@ class Elsewhere(Supply):
 
         return client.sync(ask)
 
-    def _enrol(self, strangers: list[str]) -> None:
+    def _enrol(self, addresses: list[str]) -> None:
         """Look whether workers are fit, all at one time."""
-        how = {"workers": strangers, "on_error": "return", "asynchronous": True}
+        how = {"workers": addresses, "on_error": "return", "asynchronous": True}
         try:
             answers = self._ask(lambda client: client.run(enrol, self._look, self.badge, **how), PATIENCE + ANSWER)
         except TimeoutError:
-            answers = dict.fromkeys(strangers, TimeoutError("it does not answer"))
+            answers = dict.fromkeys(addresses, TimeoutError("it does not answer"))
         now = time.monotonic()
-        for address in strangers:
+        for address in addresses:
             news = self.roll.note(address, answers.get(address), now)
             if news:
                 logger.warning("a worker is not used: %s", news)
