@@ -241,9 +241,12 @@ def explainLoss(error: Exception) -> Failure:
     """Why there is no connection: what only a person can change, or what may be otherwise later."""
     if isinstance(error, Failure):
         return error
-    cause = list(followCauses(error))
-    told = " ".join(f"{type(cause[-1]).__name__}: {cause[-1] or cause[0]}".split())
-    if any(isinstance(one, ssl.SSLError) or "ssl" in str(one).lower() for one in cause):
+    causes = [one for one in followCauses(error) if not isinstance(one, asyncio.CancelledError)]
+    cause = causes[-1]
+    told = " ".join((str(cause) if isinstance(cause, OSError) else f"{type(cause).__name__}: {cause}").split())
+    if isinstance(cause, TimeoutError):
+        return InfrastructureFailure("it does not answer")
+    if any(isinstance(one, ssl.SSLError) or "ssl" in str(one).lower() for one in causes):
         return ConfigurationFailure(f"the scheduler and this daemon do not trust each other's certificates: {told}",
                                     CERTIFICATES)  # fmt: skip
     if isinstance(error, ImportError):

@@ -12,6 +12,8 @@ from appion.base.workers.cluster import constructCluster, redirectDaskLogs
 from appion.base.workers.elsewhere.look import Look
 from appion.base.workers.pool import Pool
 from appion.base.workers.scaling import Demand
+from appion.doctor.finding import runCheck
+from appion.doctor.slurm import checkSlurm, nameScheduler
 from tests.base.workers.test_cluster import awaitFile, collect
 from tests.services.daskscheduler import DaskScheduler
 
@@ -125,3 +127,17 @@ def test_what_does_not_come_back_is_given_up_and_its_worker_left_alone(service, 
     pool.submit(3, 1, abs, -3)
     assert collect(pool, 1)[3].result == 3
     assert set(service.askWorkers()) == before
+
+
+def test_doctor_asks_the_scheduler_and_its_workers(service, bench):  # noqa: ARG001
+    def ask(**settings):
+        with dask.config.set({f"appion.{name}": value for name, value in settings.items()}):
+            (finding,) = runCheck(nameScheduler(), checkSlurm)
+            return str(finding)
+
+    assert "has no worker now" in ask()
+    service.startWorkers(1)
+    waitFor(service.askWorkers)
+    assert "has 1 workers" in ask()
+    assert "cannot be asked: [Errno 111] Connection refused" in ask(cluster="tls://127.0.0.1:1")
+    assert "write tls://HOST:PORT" in ask(cluster="tls://127.0.0.1")
