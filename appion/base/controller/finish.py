@@ -310,7 +310,7 @@ def settleLost(run: Run) -> None:
         settleOutcome(run, image_id, Outcome(failure=InfrastructureFailure(f"not back after {limit:g} s")))
     if run.pool.isBroken():
         lost = run.pool.abandon()
-        run.pool.lose()
+        run.pool.drop()
         if not run.pool.own:  # they may still come to an end there; nothing speaks against any
             giveBack(run, lost, LOST)
             return

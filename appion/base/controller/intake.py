@@ -248,5 +248,5 @@ def handOver(run: Run, image_id: int, number: int, params: Any) -> None:
         if isinstance(error, Failure) or not of_dask:
             raise
         if not alive and not run.pool.flights:  # else they are settled first (see settleLost)
-            run.pool.lose()
+            run.pool.drop()
         raise InfrastructureFailure(f"no worker could be asked: {type(error).__name__}: {error}") from error

@@ -64,7 +64,7 @@ class Pool:
     def start(self) -> None:
         """Start the cluster if there is none, or if it was lost while nothing was out."""
         if self._client is not None and not self.flights and not self.isAlive():
-            self.lose()
+            self.drop()
         if self._client is None:
             cluster = self._cluster if self._cluster is not None and not self.own else self._open()
             self._client = cluster.connect()
@@ -92,7 +92,7 @@ class Pool:
             return False
         return (self._cluster or self._open()).isReady()
 
-    def lose(self) -> None:
+    def drop(self) -> None:
         """Be rid of a connection that is lost: its cluster is ended too if it is this run's own."""
         if self.own:
             self.close()
