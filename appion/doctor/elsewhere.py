@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from distributed import Client
-
-from appion.base.workers.elsewhere.address import checkElsewhere, constructClientSecurity, readAddress
+from appion.base.workers.elsewhere.address import checkElsewhere
 from appion.base.workers.elsewhere.look import readVersion
-from appion.base.workers.elsewhere.scheduler import explainLoss
+from appion.base.workers.elsewhere.scheduler import dial, explainLoss
 from appion.doctor.finding import NOTE, TODO, WELL, Finding
 
 TITLE = "Dask"
-
-#: Seconds for a connection.
-PATIENCE = 10.0
 
 
 def checkDask(kind: str) -> Finding:
@@ -23,9 +18,7 @@ def checkDask(kind: str) -> Finding:
     """
     checkElsewhere(kind)
     try:
-        address = readAddress(kind)
-        security = constructClientSecurity(address)
-        with Client(address, security=security, timeout=PATIENCE, set_as_default=False) as client:
+        with dial(kind) as client:
             versions = client.run(readVersion, on_error="return")
     except Exception as error:
         failure = explainLoss(error)

@@ -9,12 +9,14 @@ import asyncio
 import contextlib
 import logging
 import pickle
+import socket
 import ssl
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any
+from urllib.parse import urlsplit
 
 from distributed import Client, Future
 from distributed.protocol.pickle import dumps
@@ -155,10 +157,7 @@ class Elsewhere(Supply):
     def _visit(self) -> None:
         """Dial if need be, see which workers there are, and look at the new ones. Raises what keeps it from that."""
         if self._client is None:
-            address = readAddress(self._kind)
-            self._client = Client(
-                address, security=constructClientSecurity(address), timeout=CONNECT, set_as_default=False, name="appion"
-            )
+            self._client = dial(self._kind)
         elif self._client.status != "running":
             raise InfrastructureFailure("the connection broke")
         workers = self._ask(lambda client: client.scheduler.identity(n_workers=-1))["workers"]
@@ -237,16 +236,35 @@ class Elsewhere(Supply):
                 client.close(timeout=FAREWELL)
 
 
+def dial(kind: str) -> Client:
+    """Return a connection to a scheduler, given its address or the path of its file.
+
+    Raises:
+        ConfigurationFailure, InfrastructureFailure, OSError, ImportError: see :func:`explainLoss`.
+    """
+    address = readAddress(kind)
+    try:
+        return Client(
+            address, security=constructClientSecurity(address), timeout=CONNECT, set_as_default=False, name="appion"
+        )
+    except OSError:  # Dask tries again and again and then tells that it took too long
+        parts = urlsplit(address)
+        with socket.create_connection((parts.hostname, parts.port), timeout=CONNECT):
+            raise
+
+
 def explainLoss(error: Exception) -> Failure:
     """Why there is no connection: what only a person can change, or what may be otherwise later."""
     if isinstance(error, Failure):
         return error
     causes = [one for one in followCauses(error) if not isinstance(one, asyncio.CancelledError)]
-    cause = causes[-1]
+    of_tls = [one for one in causes if isinstance(one, ssl.SSLError) or "ssl" in str(one).lower()]
+    of_tls = [one for one in of_tls if "eof" not in str(one).lower()]  # it went away in the middle
+    cause = (of_tls or causes)[-1]
     told = " ".join((str(cause) if isinstance(cause, OSError) else f"{type(cause).__name__}: {cause}").split())
     if isinstance(cause, TimeoutError):
         return InfrastructureFailure("it does not answer")
-    if any(isinstance(one, ssl.SSLError) or "ssl" in str(one).lower() for one in causes):
+    if of_tls:
         return ConfigurationFailure(f"the scheduler and this daemon do not trust each other's certificates: {told}",
                                     CERTIFICATES)  # fmt: skip
     if isinstance(error, ImportError):

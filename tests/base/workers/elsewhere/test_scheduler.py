@@ -7,15 +7,17 @@ import time
 import dask.config
 import pytest
 
+from appion.base.failures import ConfigurationFailure
 from appion.base.store.lock import acquireLock
 from appion.base.workers.cluster import constructCluster, redirectDaskLogs
 from appion.base.workers.elsewhere.look import Look
+from appion.base.workers.elsewhere.scheduler import dial, explainLoss
 from appion.base.workers.pool import Pool
 from appion.base.workers.scaling import Demand
 from appion.doctor.finding import runCheck
 from appion.doctor.slurm import checkSlurm, nameScheduler
 from tests.base.workers.test_cluster import awaitFile, collect
-from tests.services.daskscheduler import DaskScheduler
+from tests.services.daskscheduler import DaskScheduler, saveCertificate
 
 
 @pytest.fixture(scope="module")
@@ -127,6 +129,30 @@ def test_what_does_not_come_back_is_given_up_and_its_worker_left_alone(service, 
     pool.submit(3, 1, abs, -3)
     assert collect(pool, 1)[3].result == 3
     assert set(service.askWorkers()) == before
+
+
+def test_a_worker_without_this_package_is_named(service, bench):
+    service.startWorkers(1, "--preload", str(service.folder / "preload.py"))
+    pool = bench("run")
+    waitFor(service.askWorkers)
+    with pytest.raises(ConfigurationFailure, match=r"can be used: tls:.*No module named"):
+        waitFor(lambda: pool.prepare(True))
+    assert pool.describe()["trouble"][0].startswith("1 of 1 workers are not used: ")
+
+
+def test_why_there_is_no_connection(service, tmp_path):
+    authority = {name: file for name, file in service.settings.items() if name.endswith("ca-file")}
+    for settings in (saveCertificate(tmp_path / "forged"), saveCertificate(tmp_path / "unsigned") | authority):
+        with dask.config.set(settings), pytest.raises(OSError, match="TLS") as caught:
+            dial(service.address)
+        failure = explainLoss(caught.value)
+        assert isinstance(failure, ConfigurationFailure)
+        assert "each other's certificates" in failure.reason
+        assert "client.key" in failure.remedy
+    with dask.config.set(service.settings), pytest.raises(ConnectionRefusedError) as caught:
+        dial("tls://127.0.0.1:1")
+    assert explainLoss(caught.value).reason == "[Errno 111] Connection refused"
+    assert explainLoss(TimeoutError()).reason == "it does not answer"
 
 
 def test_doctor_asks_the_scheduler_and_its_workers(service, bench):  # noqa: ARG001
