@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 
 import pytest
 
 from sinedon.models import appiondata
 from tests.faults.test_daemon import Daemon, makeExposures, writeMovies
-from tests.faults.test_daemon_kill import checkOnce, count, finish, start, waitFor
+from tests.faults.test_daemon_kill import checkOnce, count, finish, readNotes, start, waitFor
 from tests.faults.test_slurm_pool import readEvents
 from tests.services.daskscheduler import DaskScheduler, asVariables, canBlind, saveCertificate
 
@@ -34,13 +35,15 @@ def test_P2_P4_P7_a_scheduler_elsewhere_is_killed_and_restarted_and_every_exposu
     service.startWorkers(3)
     number = 50
     daemon = start(tmp_path, number, 0.5)
-    waitFor(lambda: len(count(tmp_path, "marker")) >= 15)
+    waitFor(lambda: len(count(tmp_path, "marker")) >= 8)
+    os.kill(int([words for words in readNotes(tmp_path) if words[0] == "start"][-1][2]), signal.SIGKILL)  # a worker
+    waitFor(lambda: len(count(tmp_path, "marker")) >= 20)
     service.killScheduler()
     waitFor(lambda: any("is not there" in line for line in readStatus(tmp_path)["workers"]["trouble"]))
     service.startScheduler()
     code, out, err = finish(daemon)
     assert (code, out) == (0, "nothing is left to do\n"), err
-    checkOnce(tmp_path, number, lost=6)
+    checkOnce(tmp_path, number, lost=7)
     events = readEvents(tmp_path)
     assert {"scheduler away", "scheduler back", "handed back"} <= {event["what"] for event in events}
     assert not [event for event in events if event["what"] in ("failed", "set aside")]

@@ -131,6 +131,17 @@ def test_what_does_not_come_back_is_given_up_and_its_worker_left_alone(service, 
     assert set(service.askWorkers()) == before
 
 
+def test_a_pool_that_rests_lets_go_and_finds_its_workers_again(service, bench):
+    service.startWorkers(1)
+    pool = openPool(bench("run"))
+    assert pool.rest()
+    assert not pool.prepare(False)
+    assert pool.describe() == {"planned": 1, "in_sight": 0, "busy": 0, "resting": True}
+    assert service.describeLeft() == []
+    openPool(pool).submit(1, 1, abs, -1)
+    assert collect(pool, 1)[1].result == 1
+
+
 def test_a_worker_without_this_package_is_named(service, bench):
     service.startWorkers(1, "--preload", str(service.folder / "preload.py"))
     pool = bench("run")
