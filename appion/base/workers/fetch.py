@@ -17,7 +17,7 @@ from appion.base.workers.task import Outcome
 FETCH_TIMEOUT = 60.0
 
 #: Why exposures come back from a scheduler that others run.
-LOST = "the scheduler was lost"
+LOST = "the scheduler was lost, or its worker is not fit any more"
 
 
 def fetchAll(client: Client | None, cluster: Supply | None, futures: list[Future]) -> list[Outcome]:

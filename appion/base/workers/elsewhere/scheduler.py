@@ -191,17 +191,27 @@ class Elsewhere(Supply):
             answers = self._ask(lambda client: client.run(enrol, self._look, self.badge, **how), PATIENCE + ANSWER)
         except TimeoutError:
             answers = dict.fromkeys(addresses, TimeoutError("it does not answer"))
-        now = time.monotonic()
+        now, before = time.monotonic(), set(self.roll.fit)
         for address in addresses:
             news = self.roll.note(address, answers.get(address), now)
             if news:
                 logger.warning("a worker is not used: %s", news)
                 self._news.append({"what": "worker unfit", "worker": address, "reason": news})
+        self._takeBack(before - self.roll.fit.keys())
         if self.roll.fit:
             self.proven = True
             self.onWorker()
         elif not self.proven and self.roll.unfit:
             self._refuse(self.roll.constructFailure(self._kind))
+
+    def _takeBack(self, addresses: set[str]) -> None:
+        """Have what workers hold that are not fit any more come back; without the badge they would keep it for ever."""
+        client = self._client
+        if client is None or not addresses:
+            return
+        processing = self._ask(lambda client: client.scheduler.processing(workers=sorted(addresses)))
+        held = [key for keys in processing.values() for key in keys if key in client.futures]
+        client.cancel([Future(key, client) for key in held])
 
     def _callForWorkers(self) -> None:
         """Have a cluster that scales by what is to be done start a worker where there is none; it can do no more."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 
 import dask.config
@@ -38,7 +39,7 @@ def bench(service, tmp_path):
         rundir = tmp_path / name
         (rundir / ".appion" / "journal").mkdir(parents=True)
         locks.append(acquireLock(rundir))
-        look = Look(locks[-1].belonging)
+        look = Look(locks[-1].belonging, folders=(str(tmp_path / name),))
         pools.append(Pool(lambda: constructCluster((), None, rundir, look), 1, "test", own=False))
         return pools[-1]
 
@@ -129,6 +130,26 @@ def test_what_does_not_come_back_is_given_up_and_its_worker_left_alone(service, 
     pool.submit(3, 1, abs, -3)
     assert collect(pool, 1)[3].result == 3
     assert set(service.askWorkers()) == before
+
+
+def test_what_a_worker_holds_that_is_not_fit_any_more_comes_back(service, bench, tmp_path):
+    service.startWorkers(1)
+    pool = openPool(bench("run"))
+    for number in (1, 2):
+        pool.submit(number, 1, awaitFile, (tmp_path, number))
+    waitFor(lambda: list(tmp_path.glob("begun*")))
+    (tmp_path / "run").rename(tmp_path / "away")
+    pool._cluster.noteOutcome(os.uname().nodename, "the run folder is away")
+    outcomes = collect(pool, 2).values()
+    assert [bool(outcome.refused) for outcome in outcomes] == [True, True]
+    assert not pool.prepare(True)
+    (trouble,) = pool.describe()["trouble"]
+    assert "the run folder" in trouble
+    (tmp_path / "away").rename(tmp_path / "run")
+    service.startWorkers(1)
+    openPool(pool).submit(3, 1, abs, -3)
+    assert collect(pool, 1)[3].result == 3
+    (tmp_path / "end").touch()
 
 
 def test_a_pool_that_rests_lets_go_and_finds_its_workers_again(service, bench):
