@@ -41,7 +41,10 @@ from appion.base.failures import InfrastructureFailure, classifyException
 from appion.base.step import Step
 from appion.base.store.lock import RunLock, acquireLock
 from appion.base.store.metrics import serveMetrics
+from appion.base.store.scratch import calcScratchRoot
 from appion.base.workers.cluster import calcWorkers, checkCluster, constructCluster, redirectDaskLogs
+from appion.base.workers.elsewhere.address import isElsewhere
+from appion.base.workers.elsewhere.look import Look
 from appion.base.workers.pool import Pool
 
 __all__ = ["LoopOptions", "LoopSummary", "runLoop"]
@@ -87,19 +90,22 @@ def runLoop(
     options = options or LoopOptions()
     rundir = Path(rundir).absolute()
     checkCluster(options.gpus, step.timeout)
-    planned = calcWorkers(options.gpus, options.workers)
+    planned, own = calcWorkers(options.gpus, options.workers), not isElsewhere(setting("cluster"))
     line = Line(options.order, setting("backlog_share"))  # an unknown order is an error now, not at the first exposure
     with contextlib.ExitStack() as stack:
         if lock is None:
             lock = stack.enter_context(acquireLock(rundir))
         stack.enter_context(redirectDaskLogs(rundir / "logs"))
         (rundir / ".appion" / "journal").mkdir(parents=True, exist_ok=True)
+        look = constructLook(step, rundir, options, lock)
         run = Run(
             step=step,
             rundir=rundir,
             options=options,
             exposures=Exposures(lambda: Line(line.order, line.share), readLimits(options.wait)),
-            pool=Pool(lambda: constructCluster(options.gpus, options.workers, rundir), planned, step.name),
+            pool=Pool(
+                lambda: constructCluster(options.gpus, options.workers, rundir, look), planned, step.name, own=own
+            ),
             reporter=Reporter(
                 rundir, step.name, options.commit, session=options.session, external=step.program, check=lock.check
             ),
@@ -110,6 +116,18 @@ def runLoop(
         stack.enter_context(serveMetrics(lambda: run.reporter.metrics))
         stack.enter_context(handleSignals(run))
         return conductRun(run)
+
+
+def constructLook(step: Step, rundir: Path, options: LoopOptions, lock: RunLock) -> Look:
+    """What workers that others have started must see."""
+    scratch = calcScratchRoot(rundir), options.scratch
+    return Look(
+        belonging=lock.belonging,
+        folders=tuple(step.folders),
+        scratch=tuple(str(folder) for folder in scratch if folder),
+        program=getattr(step.program, "path", ""),
+        gpu=bool(options.gpus),
+    )
 
 
 def conductRun(run: Run) -> LoopSummary:

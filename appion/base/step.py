@@ -54,6 +54,7 @@ class Step:
             after it last said so; they are not asked for before it says so again. Given True it says so in any case.
         rest: nothing is to be done now: to let go of what is not needed to call hasNews.
         program: the record of the external program that `calc` runs, noted with all that is computed; None: none.
+        folders: what `calc` reads from, beside the run folder.
     """
 
     name: str
@@ -76,3 +77,4 @@ class Step:
     hasNews: Callable[[bool], bool] = lambda _afresh: True
     rest: Callable[[], None] = lambda: None
     program: Any = None
+    folders: Sequence[str] = ()

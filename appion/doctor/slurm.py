@@ -14,11 +14,13 @@ from appion.base.cli.program import findByCommand
 from appion.base.config import setting
 from appion.base.failures import ConfigurationFailure
 from appion.base.records.program import OWN_KINDS
+from appion.base.workers.elsewhere.address import isElsewhere
 from appion.base.workers.jobs.adapter import Adapter
 from appion.base.workers.jobs.adapters import ADAPTERS, SLURM
 from appion.base.workers.jobs.answer import JobsError
 from appion.base.workers.jobs.job import JOBS
 from appion.base.workers.jobs.script import checkJobs, constructJobOptions, constructSubmitEnvironment
+from appion.doctor.elsewhere import TITLE, checkDask
 from appion.doctor.finding import NOTE, TODO, WELL, Finding
 
 #: Seconds for sbatch to answer; it gives up itself after about ten.
@@ -34,6 +36,9 @@ def checkSlurm() -> Iterator[Finding]:
         ConfigurationFailure: workers are to be jobs, and the scheduler is not here or a setting is missing or wrong.
     """
     kind = setting("cluster")
+    if isElsewhere(kind):
+        yield checkDask(kind)
+        return
     if kind in ADAPTERS and kind != "slurm":
         yield checkScheduler(ADAPTERS[kind])
         return
@@ -54,8 +59,9 @@ def checkSlurm() -> Iterator[Finding]:
 
 
 def nameScheduler() -> str:
-    """What the scheduler that workers are jobs of is called; Slurm if there is none, or none of that name."""
-    return ADAPTERS.get(str(dask.config.get("appion.cluster", "")), SLURM).title
+    """What the scheduler that workers are of is called; Slurm if there is none, or none of that name."""
+    kind = str(dask.config.get("appion.cluster", ""))
+    return TITLE if isElsewhere(kind) else ADAPTERS.get(kind, SLURM).title
 
 
 def checkScheduler(adapter: Adapter) -> Finding:

@@ -116,13 +116,19 @@ class InlinePool:
 
     lose: Callable[[int], bool] | None = None  # whether the worker dies under an exposure
 
-    def __init__(self, _construct: object, planned: int, _prefix: str):
-        self.planned = planned
+    def __init__(self, _construct: object, planned: int, _prefix: str, own: bool = True):
+        self.planned, self.own = planned, own
         self.flights: dict[int, Outcome] = {}
         self.queue: SimpleQueue[tuple[int, Outcome] | None] = SimpleQueue()
 
     def start(self) -> None:
         pass
+
+    def prepare(self, wanted: bool) -> bool:  # noqa: ARG002
+        return True
+
+    def drop(self) -> None:
+        self.close()
 
     def isBroken(self) -> bool:
         return bool(self.flights) and not self.isAlive()

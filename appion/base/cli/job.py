@@ -11,6 +11,7 @@ from typing import Any, Generic, Protocol, TypeVar
 from appion.base.cli.options import Parser
 from appion.base.failures import Failure
 from appion.base.records.task import Computed, Task
+from appion.base.retrieve.paths import expandVariables
 from appion.base.retrieve.session import Session
 from appion.base.step import Candidate
 
@@ -95,6 +96,7 @@ class Command(Generic[J, R]):
         store, decode, report, measure: see :class:`appion.base.step.Step`; `store` is given the run's row.
         decodeOptions: the options that a journal record was asked for with.
         reads: the path of the file that a task reads most of; empty: none is worth reading ahead.
+        listSources: the folders of a session that tasks read from, whether they are there or not.
         reportRun: what is to be said at the end of a run that stores.
         constructLine: what a dry run prints of an image, beside its id.
     """
@@ -127,6 +129,7 @@ class Command(Generic[J, R]):
     report: Callable[[Any], str] = lambda _result: ""
     measure: Callable[[Any], Mapping[str, Any]] = lambda _result: {}
     reads: Callable[[Any], str] = lambda _task: ""
+    listSources: Callable[[Session], Sequence[str]] = lambda session: (expandVariables(session.image_path),)
     reportRun: Callable[[R], None] = lambda _run: None
     constructLine: Callable[[Task[Any, Any], J], Mapping[str, object]]
 

@@ -218,4 +218,5 @@ def constructStep(command: Command[J, R], job: J, run: R | None, job_id: int | N
         hasNews=constructNews(job.session.def_id, args.norejects or args.bestimages, args.sibassess),
         rest=lambda: sinedon.closeConnections(keep="leginondata"),
         program=job.context.program,
+        folders=[folder for folder in command.listSources(job.session) if os.path.isdir(folder)],
     )

@@ -32,6 +32,7 @@ from appion.base.store.attempts import compactAttempts, saveAttempts
 from appion.base.store.files import removeTemporaries
 from appion.base.store.journal import removeResult, saveResult, setResultAside
 from appion.base.store.scratch import calcScratchRoot, cleanScratch
+from appion.base.workers.fetch import LOST
 from appion.base.workers.task import Outcome
 
 logger = logging.getLogger(__name__)
@@ -96,13 +97,14 @@ def finishStored(run: Run, ids: Sequence[int]) -> None:
 def cleanLeftovers(run: Run, image_id: int | None = None, workers: bool = True) -> None:
     """Remove scratch folders (of one exposure) that nobody works in any more and end programs that outlived theirs.
 
-    So too the `workers` that they belong to, but for those that have told themselves that they are done.
+    So too the `workers` that they belong to if they are this run's own, but for those that have told themselves that
+    they are done.
 
     What cannot be reached is left to the next start.
     """
     for root in {calcScratchRoot(run.rundir), run.options.scratch}:
         try:
-            lines = cleanScratch(root, image_id, workers) if root else []
+            lines = cleanScratch(root, image_id, workers and run.pool.own) if root else []
         except OSError as error:
             if run.reporter.rarely.isNews(f"leftovers in {root}", str(error)):
                 logger.warning("cannot look for what was left in %s: %s", root, error)
@@ -136,7 +138,7 @@ def settleOutcome(run: Run, image_id: int, outcome: Outcome) -> None:
     if outcome.unfetched:
         run.reporter.warn(run.exposures.names.get(image_id, ""), [f"not fetched ahead: {outcome.unfetched}"])
     if outcome.refused:
-        giveBack(run, [image_id], "too little time left on the worker", **where)
+        giveBack(run, [image_id], outcome.refused, **where)
         return
     if isinstance(failure, InfrastructureFailure):
         cleanLeftovers(run, image_id, workers=not outcome.address)
@@ -315,9 +317,12 @@ def settleLost(run: Run) -> None:
     for image_id in run.pool.takeOverdue(limit):
         settleOutcome(run, image_id, Outcome(failure=InfrastructureFailure(f"not back after {limit:g} s")))
     if run.pool.isBroken():
-        logger.warning("the workers are lost; starting them anew")
         lost = run.pool.abandon()
-        run.pool.close()
+        run.pool.drop()
+        if not run.pool.own:  # they may still come to an end there; nothing speaks against any
+            giveBack(run, lost, LOST)
+            return
+        logger.warning("the workers are lost; starting them anew")
         for image_id in lost:
             failure = InfrastructureFailure("the workers were lost")
             settleOutcome(run, image_id, Outcome(failure=failure))

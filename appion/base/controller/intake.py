@@ -77,6 +77,8 @@ def fillWindow(run: Run) -> bool:
     The number of looks is bounded. As long as what is looked at is not ready, more is looked at each time, so that
     thousands of missing movies are passed over in a few bulk queries.
     """
+    if not run.pool.prepare(wanted=bool(run.exposures.counts[Phase.QUEUED])):
+        return False
     if run.database.isPaused() or run.refused.isPaused() or isSpaceLow(run):
         return False
     hastenOne(run)
@@ -246,5 +248,5 @@ def handOver(run: Run, image_id: int, number: int, params: Any) -> None:
         if isinstance(error, Failure) or not of_dask:
             raise
         if not alive and not run.pool.flights:  # else they are settled first (see settleLost)
-            run.pool.close()
+            run.pool.drop()
         raise InfrastructureFailure(f"no worker could be asked: {type(error).__name__}: {error}") from error

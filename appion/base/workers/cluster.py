@@ -1,4 +1,4 @@
-"""Where the workers come from: processes on this machine, or jobs of a job scheduler."""
+"""Where the workers come from: processes on this machine, jobs of a job scheduler, or a Dask that is there already."""
 
 from __future__ import annotations
 
@@ -26,11 +26,14 @@ from appion.base.workers.doors import (
     constructDashboard,
     constructSecurity,
 )
+from appion.base.workers.elsewhere.address import checkElsewhere, isElsewhere
+from appion.base.workers.elsewhere.look import Look
+from appion.base.workers.elsewhere.scheduler import Elsewhere
+from appion.base.workers.inprocess import InProcess
 from appion.base.workers.jobs.adapters import ADAPTERS
 from appion.base.workers.scaling import Demand
 from appion.base.workers.stage import constructStager
 from appion.base.workers.starting import constructStartFailure, ensureFiles
-from appion.base.workers.supply import Supply
 
 if TYPE_CHECKING:
     from appion.base.workers.jobs.cluster import JobCluster
@@ -62,8 +65,8 @@ dask.config.update_defaults({"distributed": QUIET_DEFAULTS})
 
 
 def constructCluster(
-    gpus: tuple[int, ...] = (), workers: int | None = None, rundir: Path | None = None
-) -> LocalCluster | JobCluster:
+    gpus: tuple[int, ...] = (), workers: int | None = None, rundir: Path | None = None, look: Look | None = None
+) -> LocalCluster | JobCluster | Elsewhere:
     """Start the workers that `appion.cluster` asks for; closing the cluster ends them.
 
     Args:
@@ -71,12 +74,16 @@ def constructCluster(
             job schedulers, which hand out their own.
         workers: number of workers on this machine without GPUs; None: as `appion.workers` says.
         rundir: the run folder, which jobs write their logs to.
+        look: what workers must see that others have started.
 
     Raises:
         ConfigurationFailure: an unknown kind of cluster, or a setting with which it cannot be started.
         InfrastructureFailure: it cannot be started now.
     """
     kind = checkCluster()
+    if isElsewhere(kind) and look is not None:
+        ensureFiles(1)
+        return Elsewhere(kind, look)
     number = calcWorkers(gpus, workers) if kind == "local" else int(setting("jobs.maximum"))
     ensureFiles(number)
     try:
@@ -103,8 +110,12 @@ def checkCluster(gpus: tuple[int, ...] = (), timeout: float | None = None) -> st
         ConfigurationFailure: the kind is unknown, or its settings do not fit.
     """
     kind = setting("cluster")
+    if isElsewhere(kind):
+        checkElsewhere(kind)
+        return kind
     if kind not in CLUSTERS:
-        raise ConfigurationFailure(f"setting appion.cluster is {kind!r}", f"one of: {', '.join(CLUSTERS)}")
+        remedy = f"one of: {', '.join(CLUSTERS)}; or the address of a Dask scheduler, tls://HOST:PORT"
+        raise ConfigurationFailure(f"setting appion.cluster is {kind!r}", remedy)
     constructStager()
     if kind in ADAPTERS:
         from appion.base.workers.jobs.script import checkJobs
@@ -116,14 +127,14 @@ def checkCluster(gpus: tuple[int, ...] = (), timeout: float | None = None) -> st
 def calcWorkers(gpus: tuple[int, ...] = (), workers: int | None = None) -> int:
     """How many workers there will be: one for each GPU, else `workers`, else the setting, else half the processors.
 
-    With a job scheduler there is none at first; room for one is what makes the first submission possible.
+    With any other scheduler there is none at first; room for one is what makes the first submission possible.
 
     Raises:
         ConfigurationFailure: a GPU twice, or no worker at all.
     """
     if len(set(gpus)) < len(gpus):
         raise ConfigurationFailure(f"a GPU is named twice: {', '.join(map(str, gpus))}", "name each once")
-    if setting("cluster") in ADAPTERS:
+    if setting("cluster") in ADAPTERS or isElsewhere(setting("cluster")):
         return 1
     if gpus:
         return len(gpus)
@@ -144,7 +155,7 @@ def countProcessors() -> int:
 PATIENCE = 60.0
 
 
-class LocalCluster(Supply, SpecCluster):
+class LocalCluster(InProcess, SpecCluster):
     """Processes on this machine; their number does not change: a nanny restarts its worker, and is itself replaced."""
 
     fixed = True
@@ -156,7 +167,7 @@ class LocalCluster(Supply, SpecCluster):
     def tell(self, demand: Demand) -> None:  # noqa: ARG002
         """Replace nannies that did not bring back their worker, whatever there is to do."""
         now = time.monotonic()
-        there = {worker.name for worker in list(self.scheduler.workers.values())}  # type: ignore[union-attr]
+        there = {worker.name for worker in list(self.scheduler.workers.values())}
         self._missing = {name: self._missing.get(name, now) for name in self.worker_spec if name not in there}
         late = [name for name, since in self._missing.items() if now - since > PATIENCE]
         if late:

@@ -16,6 +16,9 @@ from appion.base.workers.task import Outcome
 #: Seconds within which the result of a finished task must have come over.
 FETCH_TIMEOUT = 60.0
 
+#: Why exposures come back from a scheduler that others run.
+LOST = "the scheduler was lost, or its worker is not fit any more"
+
 
 def fetchAll(client: Client | None, cluster: Supply | None, futures: list[Future]) -> list[Outcome]:
     """The outcomes of finished futures, in order: in one round trip where nothing went wrong, else one by one."""
@@ -24,6 +27,11 @@ def fetchAll(client: Client | None, cluster: Supply | None, futures: list[Future
         assert client is not None
         return await asyncio.wait_for(client.gather(well, asynchronous=True), FETCH_TIMEOUT)
 
+    if cluster is not None and not cluster.own:
+        lost = {future.key for future in futures if future.status in ("cancelled", "lost")}
+        if lost:
+            rest = iter(fetchAll(client, cluster, [future for future in futures if future.key not in lost]))
+            return [Outcome(refused=LOST) if future.key in lost else next(rest) for future in futures]
     well = [future for future in futures if future.status == "finished"]
     fetched: dict[Any, Outcome] = {}
     if client is not None and len(well) > 1:

@@ -2,40 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import itertools
-import logging
-import os
-import signal
 import time
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import dask
 from distributed import Client, Future
-from distributed.core import Status
 
 from appion.base.failures import InfrastructureFailure
 from appion.base.workers.fetch import fetchAll
-from appion.base.workers.jobs import jobworker
 from appion.base.workers.nodes import Nodes
 from appion.base.workers.scaling import Demand
-from appion.base.workers.stage import NOTE, constructStager
+from appion.base.workers.supply import Supply
 from appion.base.workers.task import Outcome, runTask
-
-if TYPE_CHECKING:
-    from appion.base.workers.cluster import LocalCluster
-    from appion.base.workers.jobs.cluster import JobCluster
-
-    Cluster = LocalCluster | JobCluster
-
-logger = logging.getLogger(__name__)
-
-#: Seconds for all workers to say what they have begun.
-ANSWER_TIMEOUT = 10.0
 
 #: As many results are fetched at one time, which takes a fraction of a second.
 BUNCH = 64
@@ -49,6 +32,7 @@ class Flight:
     """One exposure that was handed out."""
 
     future: Future
+    key: str
     since: float
 
 
@@ -58,17 +42,18 @@ class Pool:
     Args:
         construct: makes the cluster; what it raises is passed on by `start`.
         planned: number of workers to reckon with until then.
-        prefix: beginning of the keys of all tasks.
+        prefix: beginning of the keys of all tasks; a word of this pool alone is their end.
+        own: whether the workers are this run's own; others are found by :meth:`prepare`, and never ended.
     """
 
-    def __init__(self, construct: Callable[[], Cluster], planned: int, prefix: str):
-        self.planned = planned
+    def __init__(self, construct: Callable[[], Supply], planned: int, prefix: str, own: bool = True):
+        self.planned, self.own = planned, own
         self.flights: dict[int, Flight] = {}
-        self._construct, self._prefix = construct, prefix
-        self._cluster: Cluster | None = None
+        self._construct, self._prefix, self._word = construct, prefix, uuid.uuid4().hex[:12]
+        self._cluster: Supply | None = None
         self._demand = Demand()
         self._news: list[dict[str, Any]] = []  # of a cluster that is closed
-        self._resting = False
+        self._resting = self._proven = False
         self._nodes: Nodes | None = None  # as it knew them
         self._client: Client | None = None
         self._worked = time.monotonic()  # when there was a worker, or no need for one
@@ -79,31 +64,50 @@ class Pool:
     def start(self) -> None:
         """Start the cluster if there is none, or if it was lost while nothing was out."""
         if self._client is not None and not self.flights and not self.isAlive():
-            self.close()
+            self.drop()
         if self._client is None:
-            self._cluster = self._construct()
-            self._cluster.onWorker = self.wakeUp
-            if self._nodes is not None:
-                self._cluster.nodes = self._nodes
-            self._client = Client(self._cluster, set_as_default=False)
-            if stager := constructStager():
-                self._client.register_plugin(stager)
-            self._resting = False
+            cluster = self._cluster if self._cluster is not None and not self.own else self._open()
+            self._client = cluster.connect()
 
-    @property
-    def _scheduler(self) -> Any:
-        assert self._cluster is not None
-        return self._cluster.scheduler
+    def _open(self) -> Supply:
+        self._cluster = self._construct()
+        self._cluster.onWorker, self._cluster.proven = self.wakeUp, self._proven
+        if self._nodes is not None:
+            self._cluster.nodes = self._nodes
+        self._resting = False
+        return self._cluster
+
+    def prepare(self, wanted: bool) -> bool:
+        """Whether exposures can be handed out, or would have workers started; `wanted`: there are some to hand out.
+
+        Workers that are not this run's own are looked for from the first call on, and while it does not rest. It never
+        waits for them.
+
+        Raises:
+            ConfigurationFailure: there can be none, as things are.
+        """
+        if self.own:
+            return True
+        if self._cluster is None and self._resting and not wanted:
+            return False
+        return (self._cluster or self._open()).isReady()
+
+    def drop(self) -> None:
+        """Be rid of a connection that is lost: its cluster is ended too if it is this run's own."""
+        if self.own:
+            self.close()
+        else:
+            self._client = None  # the cluster looks for a new one by itself
 
     def countWorkers(self) -> int:
         """Workers that are there now."""
-        return len(self._scheduler.workers) if self.isAlive() else 0
+        return len(self._cluster.listWorkers()) if self._cluster is not None and self.isAlive() else 0
 
     def isAlive(self) -> bool:
         """Whether the cluster is up and the connection to it stands."""
-        if self._client is None:
+        if self._client is None or self._cluster is None:
             return False
-        return self._client.status == "running" and self._scheduler.status.name == "running"
+        return self._client.status == "running" and self._cluster.isUp()
 
     def isBroken(self) -> bool:
         """Whether what was handed out will not come back: Dask is lost, or all workers are and none is started."""
@@ -118,15 +122,13 @@ class Pool:
     ) -> None:
         """Hand one exposure to the workers; `journal`: where its record will be; `reads`: its movie."""
         assert self._client is not None
-        key = f"{self._prefix}-{image_id}-{attempt}-{next(self._counter)}"
+        assert self._cluster is not None
+        key = f"{self._prefix}-{image_id}-{attempt}-{next(self._counter)}-{self._word}"
         avoided = self._avoided.pop(image_id, None)
-        others = [address for address in list(self._scheduler.workers) if address != avoided] if avoided else None
-        with dask.annotate(**{NOTE: reads}):
-            future = self._client.submit(
-                runTask, calc, params, journal, self._demand.needed, reads, key=key, pure=False, retries=0,
-                workers=others or None, allow_other_workers=bool(others),
-            )  # fmt: skip
-        self.flights[image_id] = Flight(future, time.monotonic())
+        others = [address for address in self._cluster.listWorkers() if address != avoided] if avoided else []
+        call = runTask, calc, params, journal, self._demand.needed, reads
+        future = self._cluster.submit(self._client, key, reads, others, *call)
+        self.flights[image_id] = Flight(future, key, time.monotonic())
         future.add_done_callback(lambda done: self._completed.put((image_id, done)))
 
     def tell(self, demand: Demand) -> None:
@@ -147,10 +149,9 @@ class Pool:
     def describe(self) -> dict[str, Any]:
         """For the status: workers planned, in sight, and busy, and what the cluster adds."""
         facts = {} if self._cluster is None else self._cluster.describe()
-        workers = list(self._scheduler.workers.values()) if self.isAlive() else []
-        busy = sum(bool(worker.processing) for worker in workers)
+        busy = self._cluster.countBusy() if self._cluster is not None and self.isAlive() else 0
         rest = {"resting": True} if self._resting else {}
-        return {"planned": self.planned, "in_sight": len(workers), "busy": busy, **rest, **facts}
+        return {"planned": self.planned, "in_sight": self.countWorkers(), "busy": busy, **rest, **facts}
 
     def wakeUp(self) -> None:
         """End a wait in :meth:`collect`; may be called from a signal handler."""
@@ -196,46 +197,36 @@ class Pool:
             if now - flight.since > limit and self._isWaiting(flight):
                 flight.since = now
         late = [image_id for image_id, flight in self.flights.items() if now - flight.since > limit]
-        if not late or self._client is None:
+        if not late or self._client is None or self._cluster is None:
             return []
-        keys = {self.flights[image_id].future.key for image_id in late}
-        workers = [
-            address
-            for address, state in list(self._scheduler.workers.items())
-            if any(task.key in keys for task in list(state.processing))
-        ]
+        holders = self._cluster.findHolders([self.flights[image_id].key for image_id in late])
         for image_id in late:
             self._release(self.flights.pop(image_id), cancel=True)
-        if workers:
-            with contextlib.suppress(Exception):  # the nanny starts another one
-                self._client.run(os._exit, 1, workers=workers, wait=False, on_error="ignore")
+        if holders:
+            self._cluster.restartWorkers(self._client, sorted(set(holders.values())))
         return late
 
     def _isWaiting(self, flight: Flight) -> bool:
         """Whether no worker has an exposure yet."""
-        task = self._scheduler.tasks.get(flight.future.key) if self.isAlive() else None
-        return task is not None and task.state in ("no-worker", "queued")
+        return self._cluster is not None and self.isAlive() and self._cluster.isWaiting(flight.key)
 
     def recall(self) -> list[int]:
         """Take back what no worker has begun, and have none begin anything more; returns its ids. For the end of a run.
 
         What a worker has that does not answer counts as begun.
         """
-        if not self.flights or self._client is None or not self.isAlive():
+        if not self.flights or self._client is None or self._cluster is None or not self.isAlive():
             return []
-        begun = askBegun(self._client)
-        back = [image_id for image_id, flight in self.flights.items() if not self._isBegun(flight, begun)]
+        begun = self._cluster.holdBack(self._client)
+        holders = self._cluster.findHolders([flight.key for flight in self.flights.values()])
+        back = [
+            image_id
+            for image_id, flight in self.flights.items()
+            if flight.future.status == "pending" and not _isBegun(flight.key, holders, begun)
+        ]
         for image_id in back:
             self._release(self.flights.pop(image_id), cancel=True)
         return back
-
-    def _isBegun(self, flight: Flight, begun: dict[str, list[str]]) -> bool:
-        """Whether an exposure is being computed, or was, by what each worker (address) says it has begun."""
-        if flight.future.status != "pending":
-            return True
-        task = self._scheduler.tasks.get(flight.future.key)
-        worker = task.processing_on if task is not None else None
-        return worker is not None and flight.future.key in begun.get(worker.address, [flight.future.key])
 
     def abandon(self) -> list[int]:
         """Forget everything that is out; returns its ids."""
@@ -246,25 +237,13 @@ class Pool:
 
     def close(self, at_once: bool = False) -> None:
         """End the workers and, with them, whatever they run; `at_once`: kill them. A new :meth:`start` is possible."""
-        if self._cluster is not None and self._scheduler.status.name in ("closing", "closed", "failed"):
-            self._cluster.shutdown_scheduler = False  # it is gone; asking it to go would only wait
         client, self._client = self._client, None
         cluster, self._cluster = self._cluster, None
         self.abandon()
-        if at_once and cluster is not None:
-            _killWorkers(cluster)
-        for what in (client, cluster):
-            if what is not None:
-                try:
-                    what.close(timeout=10)
-                except Exception as error:  # it may be half dead already; there is nothing left to save in it
-                    logger.debug("closing %s: %r", what, error)
-                    if what is cluster:
-                        _killWorkers(cluster)
-                        cluster.status = Status.closed
         if cluster is not None:
+            cluster.end(client, at_once)
             self._news += cluster.takeNews()
-            self._nodes = cluster.nodes
+            self._nodes, self._proven = cluster.nodes, cluster.proven
 
     def rest(self) -> bool:
         """Close the cluster while nothing is out, if that loses nothing; returns whether. The next start makes another.
@@ -284,24 +263,6 @@ class Pool:
             flight.future.release()
 
 
-def _killWorkers(cluster: Cluster) -> None:
-    """Kill the worker processes of this machine and have nobody restart them; jobs end with their cluster."""
-    for nanny in list(cluster.workers.values()):
-        nanny.auto_restart = False
-        if pid := getattr(nanny, "pid", None):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-
-
-def askBegun(client: Client) -> dict[str, list[str]]:
-    """Have all workers begin nothing more; returns, of those that answer, which tasks each of them has begun."""
-
-    async def ask() -> dict[str, list[str]]:
-        question = client.run(jobworker.holdBack, on_error="ignore", asynchronous=True)
-        return await asyncio.wait_for(question, ANSWER_TIMEOUT)
-
-    try:
-        return client.sync(ask)
-    except (Exception, asyncio.CancelledError) as error:
-        logger.debug("workers do not say what they have begun: %r", error)
-        return {}
+def _isBegun(key: str, holders: dict[str, str], begun: dict[str, list[str]]) -> bool:
+    """Whether a task is being computed, by which worker it was given to and what each worker says it has begun."""
+    return key in holders and key in begun.get(holders[key], [key])

@@ -23,7 +23,7 @@ from distributed.diagnostics.plugin import WorkerPlugin
 from appion.base.config import setting
 from appion.base.failures import ConfigurationFailure
 from appion.base.store.scratch import cleanDead, makeScratch
-from appion.base.workers.jobs import jobworker
+from appion.base.workers.onworker import findWorker
 
 NAME = "appion-stage"
 #: Under which the file that an exposure reads is noted with its task.
@@ -205,7 +205,7 @@ def readThrough(
 @contextlib.contextmanager
 def deliverFile(path: str) -> Iterator[Fetch]:
     """What this worker has fetched of a file ahead, for a `with` block; nothing where there is none or no stager."""
-    worker = jobworker.findWorker()
+    worker = findWorker()
     stager = worker.plugins.get(NAME) if worker is not None and path else None
     if stager is None:
         yield Fetch(None)

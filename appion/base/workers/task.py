@@ -14,6 +14,7 @@ from appion.base.records.belonging import Belonging
 from appion.base.records.task import Computed, Task, encodeComputed
 from appion.base.store.journal import saveResult
 from appion.base.workers.jobs import jobworker
+from appion.base.workers.onworker import findWorker
 from appion.base.workers.stage import Fetch, deliverFile, redirect
 
 
@@ -21,7 +22,7 @@ from appion.base.workers.stage import Fetch, deliverFile, redirect
 class Outcome:
     """What came back for one exposure: a result or a failure, where it was made and in how many seconds.
 
-    Neither: the result is in the journal; or, if `refused`, the worker has too little time left and took nothing.
+    Neither: the result is in the journal; or it was not computed, and nothing speaks against it: `refused` says why.
     """
 
     result: Any = None
@@ -30,7 +31,7 @@ class Outcome:
     worker: str = ""
     seconds: float = 0.0
     address: str = ""  # of the worker, as Dask calls it
-    refused: bool = False
+    refused: str = ""
     fetched: float = 0.0  # seconds that its movie was read ahead
     unfetched: str = ""  # why it could not be
 
@@ -51,7 +52,7 @@ def runTask(
         return Outcome(host=host, worker=worker)
     if not jobworker.hasTime(needed):
         jobworker.retireSoon()
-        return Outcome(host=host, worker=worker, refused=True)
+        return Outcome(host=host, worker=worker, refused="too little time left on the worker")
     try:
         with deliverFile(reads) as fetch:
             start = time.monotonic()
@@ -59,7 +60,7 @@ def runTask(
     except (Exception, SystemExit) as error:
         failure = classifyException(error, host)
         failure.host = failure.host or host
-    found = jobworker.findWorker()
+    found = findWorker()
     return Outcome(result, failure, host, worker, time.monotonic() - start, found.address if found else "",
                    fetched=fetch.seconds, unfetched=fetch.trouble)  # fmt: skip
 

@@ -16,6 +16,7 @@ from appion.base.cli.program import findByCommand
 from appion.base.cli.wiring import runStep
 from appion.base.config import setting
 from appion.base.retrieve.images import constructSelection
+from appion.base.retrieve.paths import constructFrameFolder, expandVariables
 from appion.base.retrieve.session import Session
 from appion.base.store.scratch import calcScratchRoot
 from appion.motioncorrection.calc.external import calcMotionCorrection, checkProgram
@@ -187,6 +188,11 @@ def reportResult(computed: ComputedCorrection) -> str:
     return "; ".join(filter(None, (*result.warnings, found)))
 
 
+def listSources(session: Session) -> Sequence[str]:
+    """The folders of Leginon's pictures, which sums are compared with, and of the movies."""
+    return expandVariables(session.image_path), constructFrameFolder(session.frame_path, session.image_path)
+
+
 MOTIONCOR_COMMAND = Command(
     names=(f"{PROGRAM}.py", f"{PROGRAM3}.py", "motioncor2.py", "motioncor3.py"),
     step="motioncorrection",
@@ -214,6 +220,7 @@ MOTIONCOR_COMMAND = Command(
     report=reportResult,
     measure=calcNumbers,
     reads=lambda task: task.params.movie,
+    listSources=listSources,
     constructLine=constructLine,
 )
 

@@ -73,7 +73,7 @@ def test_workers_have_gpus_survive_death_and_scheduler_loss(pool, capfd):
     outcomes = dict(came[0] + came[1])
     assert isinstance(outcomes.pop(100).failure, ImageFailure)
     assert {outcome.result for outcome in outcomes.values()} == {4}
-    while pool._scheduler.tasks:
+    while pool._cluster.scheduler.tasks:
         assert time.monotonic() < deadline, "futures are released"
         time.sleep(0.05)
 
@@ -108,7 +108,7 @@ def test_workers_have_gpus_survive_death_and_scheduler_loss(pool, capfd):
         time.sleep(0.05)
 
     pool.submit(8, 1, tell, None)
-    pool._cluster.sync(pool._scheduler.close)
+    pool._cluster.sync(pool._cluster.scheduler.close)
     assert not pool.isAlive()
     assert pool.abandon() in ([8], [])
     pool.close()

@@ -90,13 +90,13 @@ def test_the_site_chooses_where_dask_has_its_files(tmp_path):
 
 def checkDoors(pool, folder):
     """No stranger, with or without a key, gets in."""
-    address = pool._scheduler.address
+    address = pool._cluster.scheduler.address
     assert not breakIn(re.sub("^tls", "tcp", address))
     assert not breakIn(address)
     for name, security, opens in (("forged", constructSecurity(), False), ("true", pool._cluster.security, True)):
         saveSecurity(security, folder / name)
         assert breakIn(address, folder / name) is opens
-    for worker in list(pool._scheduler.workers):
+    for worker in list(pool._cluster.scheduler.workers):
         assert worker.startswith("tls://")
         with pytest.raises(ssl.SSLError):
             greet(worker)
@@ -121,7 +121,7 @@ def test_workers_of_this_machine_are_out_of_reach(tmp_path):
             checkDoors(pool, tmp_path / "keys")
             assert listListeners() - before <= {"127.0.0.1"}
             ports = [one.laddr.port for one in psutil.Process().net_connections("tcp") if one.status == "LISTEN"]
-            assert not pool._scheduler.services, ports  # no web page
+            assert not pool._cluster.scheduler.services, ports  # no web page
         finally:
             pool.close()
 

@@ -22,6 +22,7 @@ from distributed.deploy.cluster import Cluster
 
 from appion.base.config import setting
 from appion.base.workers.doors import ClosedScheduler, constructDashboard, constructSecurity, saveSecurity
+from appion.base.workers.inprocess import InProcess
 from appion.base.workers.jobs.adapter import Adapter, Listed, calcOrder
 from appion.base.workers.jobs.answer import JobsError
 from appion.base.workers.jobs.estate import NO_LOG, Estate
@@ -32,7 +33,6 @@ from appion.base.workers.jobs.steward import INTERVAL, Steward
 from appion.base.workers.jobs.warden import Warden
 from appion.base.workers.nodes import Nodes
 from appion.base.workers.scaling import Demand
-from appion.base.workers.supply import Supply
 
 logger = logging.getLogger(__name__)
 
@@ -40,7 +40,7 @@ logger = logging.getLogger(__name__)
 FAREWELL = 5.0
 
 
-class JobCluster(Supply, JobQueueCluster):
+class JobCluster(InProcess, JobQueueCluster):
     """One job, one worker, one thread, one exposure at a time.
 
     Args:
@@ -99,7 +99,7 @@ class JobCluster(Supply, JobQueueCluster):
 
     def findWorkers(self) -> dict[str, Any]:
         """Dask's states of the workers that are there, by name."""
-        return {worker.name: worker for worker in self.scheduler.workers.values()}  # type: ignore[union-attr]
+        return {worker.name: worker for worker in self.scheduler.workers.values()}
 
     async def listJobs(self) -> dict[str, Listed]:
         """All our jobs that the scheduler knows, by number, also those that have ended of late, with a single call.
@@ -136,7 +136,7 @@ class JobCluster(Supply, JobQueueCluster):
 
     async def retireWorkers(self, names: Sequence[str]) -> list[str]:
         """Have workers end, and their jobs with them; returns their numbers."""
-        await self.scheduler.retire_workers(  # type: ignore[union-attr]
+        await self.scheduler.retire_workers(
             names=names, remove=True, close_workers=True
         )
         return [self.forget(name).number for name in names if name in self.workers]

@@ -6,25 +6,22 @@ the exposure is computed elsewhere. Waiting for a thread that cannot be interrup
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import glob
 import os
 import signal
-import sys
 import time
-from typing import Any
 
 from appion.base.records.process import closeToEverybody
 from appion.base.workers.jobs.adapters import ADAPTERS
+from appion.base.workers.onworker import findWorker, pauseWorker
 
 #: Seconds after which a worker that has too little time left goes: its last answer is fetched by then.
 FAREWELL = 2.0
 
 #: A worker that is this young (share of its life) takes anything: nobody could have more time.
 YOUNG = 0.1
-
-#: States, in Dask's words, of a task that a worker has begun.
-BEGUN = frozenset({"executing", "long-running", "memory", "error", "cancelled", "resumed", "rescheduled"})
 
 #: The GPUs of a node: device files, which end with their number.
 DEVICES = "/dev/nvidia[0-9]*"
@@ -48,29 +45,43 @@ def dask_setup(_worker: object) -> None:
 
 
 def claimGPU() -> None:
-    """Take a GPU of this node that no other job of appion has, until this process ends.
+    """Take a GPU of this node that no other worker of appion has. Ends the process if there is none.
 
-    For schedulers that count GPUs but do not say which one a job has. The lock is on the device itself, so that it is
-    the same for everybody on the node and goes with the process. Ends the process if there is none.
+    For schedulers that count GPUs but do not say which one a job has.
     """
-    devices = sorted(glob.glob(DEVICES), key=lambda path: (len(path), path))
-    for path in devices:
-        try:
-            device = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        except OSError:
-            continue  # a site may let a job open only its own
-        try:
-            fcntl.flock(device, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            os.close(device)
-            continue
-        os.environ["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"
-        os.environ["CUDA_VISIBLE_DEVICES"] = path[len(DEVICES.partition("[")[0]) :]
-        os.environ["APPION_GPU"] = "0"
-        return
-    print(f"no GPU of this node is free for this job: {len(devices)} there, all taken by jobs of appion; "
-          "have the scheduler count them or set CUDA_VISIBLE_DEVICES", flush=True)  # fmt: skip
-    os._exit(1)
+    number = lockGPU()
+    if number is None:
+        there = len(glob.glob(DEVICES))
+        print(f"no GPU of this node is free for this job: {there} there, all taken by jobs of appion; "
+              "have the scheduler count them or set CUDA_VISIBLE_DEVICES", flush=True)  # fmt: skip
+        os._exit(1)
+    os.environ["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"
+    os.environ["CUDA_VISIBLE_DEVICES"] = str(number)
+    os.environ["APPION_GPU"] = "0"
+
+
+def lockGPU() -> int | None:
+    """Lock a GPU of this node that no other worker of appion has, until this process ends; returns its place.
+
+    The lock is on the device itself, so that it is the same for everybody on the node and goes with the process. CUDA
+    counts the devices that may be opened, which may be fewer than the node has.
+
+    Returns:
+        Its place among those that may be opened; None: none is free.
+    """
+    open_devices = []
+    for path in sorted(glob.glob(DEVICES), key=lambda path: (len(path), path)):
+        with contextlib.suppress(OSError):  # a site may let a process open only its own
+            open_devices.append(os.open(path, os.O_RDONLY | os.O_CLOEXEC))
+    taken = None
+    for place, device in enumerate(open_devices):
+        if taken is None:
+            with contextlib.suppress(OSError):
+                fcntl.flock(device, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                taken = place
+                continue
+        os.close(device)
+    return taken
 
 
 def calcLife() -> tuple[float, float] | None:
@@ -93,23 +104,5 @@ def retireSoon() -> None:
     """Take nothing more, and go once what was said last has been heard."""
     worker = findWorker()
     if worker is not None:
-        worker.loop.add_callback(_pause, worker)
+        worker.loop.add_callback(pauseWorker, worker)
         worker.loop.add_callback(worker.loop.call_later, FAREWELL, worker.close_gracefully)
-
-
-def holdBack(dask_worker: Any) -> list[str]:
-    """Begin nothing more; returns the keys of tasks that were begun. Dask calls it where it begins tasks, too."""
-    _pause(dask_worker)
-    return [key for key, task in dask_worker.state.tasks.items() if task.state in BEGUN]
-
-
-def _pause(worker: Any) -> None:
-    worker.status = sys.modules["distributed"].core.Status.paused
-
-
-def findWorker() -> Any:
-    """The Dask worker that this runs on; None elsewhere."""
-    try:
-        return sys.modules["distributed"].get_worker()
-    except (KeyError, ValueError):
-        return None

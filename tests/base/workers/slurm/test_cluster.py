@@ -298,7 +298,7 @@ def test_jobs_of_a_killed_daemon_go_and_a_lost_scheduler_is_replaced(lab):
     lab.submit(1)
     first = lab.collect(1)[0].worker
     lab.submit(2, seconds=300)
-    lab.pool._cluster.sync(lab.pool._scheduler.close)
+    lab.pool._cluster.sync(lab.pool._cluster.scheduler.close)
     assert not lab.pool.isAlive()
     lab.pool.abandon()
     lab.pool.close()

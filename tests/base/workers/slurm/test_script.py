@@ -168,7 +168,7 @@ def test_a_worker_takes_nothing_that_it_cannot_finish(monkeypatch):
     now = time.monotonic()
     monkeypatch.setattr(jobworker, "life", (now - 1000, now + 100))
     outcome = runTask(str, 1, needed=110)
-    assert (outcome.refused, outcome.result, outcome.failure) == (True, None, None)
+    assert (bool(outcome.refused), outcome.result, outcome.failure) == (True, None, None)
     assert runTask(str, 1, needed=90).result == "1"
     monkeypatch.setattr(jobworker, "life", (now, now + 100))  # new: no other could do better
     assert runTask(str, 1, needed=1e9).result == "1"
