@@ -270,7 +270,8 @@ def explainLoss(error: Exception) -> Failure:
     causes = [one for one in followCauses(error) if not isinstance(one, asyncio.CancelledError)]
     of_tls = [one for one in causes if isinstance(one, ssl.SSLError) or "ssl" in str(one).lower()]
     of_tls = [one for one in of_tls if "eof" not in str(one).lower()]  # it went away in the middle
-    cause = (of_tls or causes)[-1]
+    of_system = [one for one in causes if isinstance(one, OSError) and one.errno and not isinstance(one, TimeoutError)]
+    cause = (of_tls or of_system or causes)[-1]  # Dask tries again until its time is over, whatever the system says
     told = " ".join((str(cause) if isinstance(cause, OSError) else f"{type(cause).__name__}: {cause}").split())
     if isinstance(cause, TimeoutError):
         return InfrastructureFailure("it does not answer")

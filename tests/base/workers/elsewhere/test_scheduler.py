@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 
@@ -185,6 +186,9 @@ def test_why_there_is_no_connection(service, tmp_path):
         dial("tls://127.0.0.1:1")
     assert explainLoss(caught.value).reason == "[Errno 111] Connection refused"
     assert explainLoss(TimeoutError()).reason == "it does not answer"
+    refused = ConnectionRefusedError(errno.ECONNREFUSED, "Connection refused")
+    refused.__cause__ = TimeoutError()
+    assert explainLoss(refused).reason == "[Errno 111] Connection refused"
 
 
 def test_doctor_asks_the_scheduler_and_its_workers(service, bench):  # noqa: ARG001
