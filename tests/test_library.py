@@ -52,7 +52,10 @@ def place(tmp_path_factory):
 
 
 def runScript(place: Path, text: str, name: str = "script.py") -> str:
-    """Run a script in a process of its own and return what it printed; warnings are errors in it."""
+    """Run a script in a process of its own and return what it printed; warnings are errors in it.
+
+    But for that of Dask about a port that somebody else has.
+    """
     (place / name).write_text(text)
     environment = {key: value for key, value in os.environ.items() if not key.startswith(("SINEDON", "DASK", "APPION"))}
     environment |= {"HOME": str(place / "home"), "TMPDIR": str(place / "tmp"), "MPLBACKEND": "Agg"}
@@ -61,8 +64,8 @@ def runScript(place: Path, text: str, name: str = "script.py") -> str:
         shutil.rmtree(place / folder, ignore_errors=True)
         (place / folder).mkdir()
     done = subprocess.run(
-        [sys.executable, "-W", "error::UserWarning", name], cwd=place, env=environment, stdin=subprocess.DEVNULL,
-        capture_output=True, text=True, timeout=500,
+        [sys.executable, "-W", "error::UserWarning", "-W", "ignore:Port 8787", name], cwd=place, env=environment,
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=500,
     )  # fmt: skip
     assert done.returncode == 0, f"{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
     assert {path.name for path in (place / "tmp").iterdir()} <= {"dask-scratch-space"}
