@@ -85,8 +85,11 @@ def constructCluster(
     if isElsewhere(kind) and look is not None:
         ensureFiles(1)
         return Elsewhere(kind, look)
-    if kind == KUBERNETES:
-        raise ConfigurationFailure("setting appion.cluster is 'kubernetes', for which there are manifests only", "")
+    if kind == KUBERNETES and look is not None:
+        from appion.base.workers.kubernetes.cluster import KubeCluster  # here: others need none of it
+
+        ensureFiles(1)
+        return KubeCluster((rundir or Path.cwd()).absolute(), gpus, look)
     number = calcWorkers(gpus, workers) if kind == "local" else int(setting("jobs.maximum"))
     ensureFiles(number)
     try:
@@ -130,6 +133,11 @@ def checkCluster(gpus: tuple[int, ...] = (), timeout: float | None = None) -> st
     return kind
 
 
+def isRemote(kind: str) -> bool:
+    """Whether the scheduler of a value of `appion.cluster` is a process of somebody else."""
+    return kind == KUBERNETES or isElsewhere(kind)
+
+
 def calcWorkers(gpus: tuple[int, ...] = (), workers: int | None = None) -> int:
     """How many workers there will be: one for each GPU, else `workers`, else the setting, else half the processors.
 
@@ -140,7 +148,7 @@ def calcWorkers(gpus: tuple[int, ...] = (), workers: int | None = None) -> int:
     """
     if len(set(gpus)) < len(gpus):
         raise ConfigurationFailure(f"a GPU is named twice: {', '.join(map(str, gpus))}", "name each once")
-    if setting("cluster") in (*ADAPTERS, KUBERNETES) or isElsewhere(setting("cluster")):
+    if setting("cluster") in ADAPTERS or isRemote(setting("cluster")):
         return 1
     if gpus:
         return len(gpus)

@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from distributed import Client, Future
+from distributed import Client, Future, Security
 from distributed.protocol.pickle import dumps
 
 from appion.base.calc.outage import Outage
@@ -123,9 +123,13 @@ class Elsewhere(Supply):
             since = time.strftime("%H:%M:%S", time.localtime(away["since"]))
             trouble = [f"the scheduler {self._kind} is not there since {since}: {away['reason']} (tried again in "
                        f"{away['next_try']:.0f} s; what runs on its workers goes on there)"]  # fmt: skip
-        elif self.roll.empty is not None and time.monotonic() - self.roll.empty > PATIENCE and self._demand.backlog:
-            trouble = [f"the scheduler {self._kind} has no worker: have some started there"]
-        return {"planned": self.roll.count, "trouble": trouble}
+        return {"planned": self.roll.count, "trouble": trouble or self._describeEmpty()}
+
+    def _describeEmpty(self) -> list[str]:
+        """Say that there is no worker, if there should be one."""
+        if self.roll.empty is None or time.monotonic() - self.roll.empty <= PATIENCE or not self._demand.backlog:
+            return []
+        return [f"the scheduler {self._kind} has no worker: have some started there"]
 
     def findLiveJobs(self) -> set[str] | None:
         return self.roll.listLive(time.monotonic()) if self.isUp() else None
@@ -155,10 +159,8 @@ class Elsewhere(Supply):
     def _visit(self) -> None:
         """Dial if need be, see which workers there are, and look at the new ones. Raises what keeps it from that."""
         if self._client is None:
-            address = readAddress(self._kind)
-            self._client = Client(
-                address, security=constructClientSecurity(address), timeout=CONNECT, set_as_default=False, name="appion"
-            )
+            address, security = self._findScheduler()
+            self._client = Client(address, security=security, timeout=CONNECT, set_as_default=False, name="appion")
         elif self._client.status != "running":
             raise InfrastructureFailure("the connection broke")
         workers = self._ask(lambda client: client.scheduler.identity(n_workers=-1))["workers"]
@@ -173,6 +175,11 @@ class Elsewhere(Supply):
         if not self._up:
             self._up = True
             self.onWorker()
+
+    def _findScheduler(self) -> tuple[str, Security | None]:
+        """The address to dial, and by which certificates."""
+        address = readAddress(self._kind)
+        return address, constructClientSecurity(address)
 
     def _ask(self, question: Callable[[Any], Any], patience: float = ANSWER) -> Any:
         """What the scheduler answers. Raises TimeoutError: nothing; OSError and others: it is lost."""
