@@ -113,12 +113,13 @@ class Kubernetes:
                 "involvedObject": {"name": about}, "lastTimestamp": f"2026-11-27T00:00:{len(self.things):02}Z",
             }  # fmt: skip
 
-    def heal(self) -> None:
-        """Pods that suffer come up."""
+    def heal(self, *but: str) -> None:
+        """Pods that suffer come up, except those of some parts."""
         with self._lock:
-            self.suffering.clear()
+            self.suffering = {part: status for part, status in self.suffering.items() if part in but}
             for pod in self.list("pods"):
-                if pod["metadata"]["name"] not in self.processes and pod["status"]["phase"] != "Failed":
+                suffers = pod["metadata"]["labels"]["dask.org/component"] in but or pod["status"]["phase"] == "Failed"
+                if not suffers and pod["metadata"]["name"] not in self.processes:
                     self._run(pod)
 
     # -- what the API does -----------------------------------------------------------------------------------------
@@ -155,6 +156,8 @@ class Kubernetes:
         assert KINDS[thing["kind"]] == kind
         thing["metadata"]["uid"] = f"uid-{next(self._ids)}"
         self.things[kind, name] = thing
+        if kind == "secrets":
+            self.heal(*self.suffering)
         if kind == "daskclusters":
             spec = thing["spec"]["scheduler"]
             self._own(thing, {"apiVersion": "v1", "kind": "Service", "metadata": {"name": f"{name}-scheduler"},
@@ -232,6 +235,9 @@ class Kubernetes:
         """Start the process of a pod, and have it started again when it ends."""
         name = pod["metadata"]["name"]
         pod["spec"]["nodeName"] = "node1"
+        pod["status"] = constructStatus("Pending", {"waiting": {"reason": "ContainerCreating"}})
+        if ("secrets", nameSecret(pod)) not in self.things:
+            return
         pod["status"] = constructStatus("Running", {"running": {}}, ready=True)
         self.processes[name] = self._start(pod)
         threading.Thread(target=self._follow, args=(pod, self.processes[name]), daemon=True).start()
@@ -262,7 +268,7 @@ class Kubernetes:
     def _start(self, pod: dict[str, Any]) -> subprocess.Popen:
         """What a container runs: its files and addresses are elsewhere here."""
         (container,) = pod["spec"]["containers"]
-        secret = next(one["secret"]["secretName"] for one in pod["spec"]["volumes"] if "secret" in one)
+        secret = nameSecret(pod)
         folder = self.folder / secret
         folder.mkdir(exist_ok=True)
         for file, data in self.things["secrets", secret]["data"].items():
@@ -291,6 +297,11 @@ def constructUnschedulable(message: str) -> dict[str, Any]:
     """The status of a pod that has none."""
     condition = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": message}
     return {"phase": "Pending", "conditions": [condition]}
+
+
+def nameSecret(pod: dict[str, Any]) -> str:
+    """The Secret that a pod waits for."""
+    return next(one["secret"]["secretName"] for one in pod["spec"]["volumes"] if "secret" in one)
 
 
 def isChosen(thing: dict[str, Any], query: dict[str, str]) -> bool:

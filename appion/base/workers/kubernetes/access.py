@@ -129,7 +129,7 @@ def _place(path: Path, name: str | None) -> str | None:
 
 
 def _decode(entry: Mapping[str, Any], key: str) -> str | None:
-    return base64.b64decode(entry[key]).decode() if entry.get(key) else None
+    return base64.b64decode("".join(entry[key].split()), validate=True).decode() if entry.get(key) else None
 
 
 def _loadCertificate(security: ssl.SSLContext, path: Path, user: Mapping[str, Any]) -> None:
@@ -153,26 +153,25 @@ def _constructToken(path: Path, user: Mapping[str, Any]) -> Callable[[], str]:
     if file := _place(path, user.get("tokenFile")):
         return lambda: Path(file).read_text().strip()
     if plugin := user.get("exec"):
-        return lambda: callPlugin(plugin, path)
+        command = [str(plugin["command"]), *map(str, plugin.get("args") or [])]
+        extra = {str(entry["name"]): str(entry["value"]) for entry in plugin.get("env") or []}
+        spec = {"apiVersion": plugin.get("apiVersion"), "kind": "ExecCredential", "spec": {"interactive": False}}
+        return lambda: callPlugin(command, extra | {"KUBERNETES_EXEC_INFO": json.dumps(spec)}, path.parent)
     if user.get("auth-provider") or user.get("username"):
         raise ConfigurationFailure(f"the kubeconfig {path} has a user with auth-provider or a password",
                                    "use a token, a certificate or exec, as newer versions of kubectl do")  # fmt: skip
     return lambda: ""
 
 
-def callPlugin(plugin: Mapping[str, Any], path: Path) -> str:
+def callPlugin(command: list[str], extra: dict[str, str], folder: Path) -> str:
     """The token that a program of the site or cloud gets, as kubectl has it.
 
     Raises:
         ConfigurationFailure: it is not there. OSError: it fails; what it said is not told.
     """
-    command = [str(plugin["command"]), *map(str, plugin.get("args") or [])]
-    extra = {str(entry["name"]): str(entry["value"]) for entry in plugin.get("env") or []}
-    spec = {"apiVersion": plugin.get("apiVersion"), "kind": "ExecCredential", "spec": {"interactive": False}}
-    env = os.environ | {"KUBERNETES_EXEC_INFO": json.dumps(spec)} | extra
     try:
-        done = subprocess.run(command, env=env, cwd=path.parent, stdin=subprocess.DEVNULL, capture_output=True,
-                              timeout=PATIENCE)  # fmt: skip
+        done = subprocess.run(command, env=os.environ | extra, cwd=folder, stdin=subprocess.DEVNULL,
+                              capture_output=True, timeout=PATIENCE)  # fmt: skip
     except subprocess.TimeoutExpired:
         raise OSError(f"{command[0]}, which gets the token, does not end") from None
     except FileNotFoundError:

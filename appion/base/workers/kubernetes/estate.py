@@ -25,7 +25,7 @@ from appion.base.workers.kubernetes.manifest import (
 )
 from appion.base.workers.kubernetes.options import CLUSTERIP, NODEPORT
 from appion.base.workers.kubernetes.pods import Pod, readPod, readWarning
-from appion.base.workers.kubernetes.warden import Warden, removeCluster
+from appion.base.workers.kubernetes.warden import Warden
 
 
 class Estate:
@@ -42,23 +42,28 @@ class Estate:
     def __init__(self, api: Api, rundir: Path, gpus: int):
         self.api, self._gpus, self.label = api, gpus, calcRunLabel(rundir)
         self.name = ""
-        self.security: Security = constructSecurity()
+        self.security: Security | None = None
         self._warden: Warden | None = None
         self._address = ""
 
-    def make(self, replicas: int) -> None:
-        """Make a DaskCluster of a new name, and the Secret that goes with it."""
+    def make(self) -> None:
+        """Make a DaskCluster of a new name without workers, and its Secret, which the pods wait for."""
         if self._warden is None:
             self._warden = Warden(setting("kubernetes.context"), self.api.namespace)
         name = constructName(self.label, uuid.uuid4().hex)
         self._warden.note(name)
-        security = self.security = constructSecurity()
-        self.api.create("secrets", constructSecret(name, self.api.namespace, self.label, security))
+        self.security = constructSecurity()
         made = self.api.create("daskclusters", constructCluster(
-            name, self.api.namespace, self.label, self._gpus, replicas, self._findOwners()
+            name, self.api.namespace, self.label, self._gpus, self._findOwners()
         ))  # fmt: skip
         owner = {"apiVersion": made["apiVersion"], "kind": made["kind"], "name": name, "uid": made["metadata"]["uid"]}
-        self.api.patch("secrets", name, {"metadata": {"ownerReferences": [owner]}})
+        secret = constructSecret(name, self.api.namespace, self.label, self.security, [owner])
+        try:
+            self.api.create("secrets", secret)
+        except (KubernetesError, OSError):
+            with contextlib.suppress(KubernetesError, OSError):  # else the warden does, or the next try
+                self.api.delete("daskclusters", name)
+            raise
         self.name, self._address = name, ""
 
     def _findOwners(self) -> list[dict[str, Any]]:
@@ -71,14 +76,10 @@ class Estate:
 
     def removeStrangers(self) -> list[str]:
         """Remove what an earlier daemon of this run left; returns the names of the clusters."""
-        found = [
-            item["metadata"]["name"]
-            for kind in ("daskclusters", "secrets")
-            for item in self.api.list(kind, labelSelector=f"{RUN_LABEL}={self.label}")
-        ]
-        strangers = sorted(set(found) - {self.name})
+        found = self.api.list("daskclusters", labelSelector=f"{RUN_LABEL}={self.label}")
+        strangers = sorted({item["metadata"]["name"] for item in found} - {self.name})
         for name in strangers:
-            removeCluster(self.api, name)
+            self.api.delete("daskclusters", name)
         return strangers
 
     def isThere(self) -> bool:
@@ -136,7 +137,7 @@ class Estate:
         removed = False
         try:
             if self.name:
-                removeCluster(self.api, self.name)
+                self.api.delete("daskclusters", self.name)
             removed = True
         finally:
             self.name = ""

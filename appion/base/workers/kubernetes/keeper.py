@@ -113,7 +113,7 @@ class Keeper:
         if left := self.estate.removeStrangers():
             self._tell("pods removed", clusters=left, reason="left by an earlier daemon")
         self.replicas, self._told, self.pods = 0, 0, {}
-        self.estate.make(0)
+        self.estate.make()
         self._short = time.monotonic()
         self._tell("cluster made", cluster=self.estate.name)
         if self._making.clear():

@@ -36,18 +36,23 @@ def constructName(label: str, word: str) -> str:
     return f"appion-{label[:8]}-{word[:8].lower()}"[:LONGEST]
 
 
-def constructMetadata(name: str, namespace: str, label: str) -> dict[str, Any]:
+#: What takes a thing along when it is removed, as Kubernetes has it.
+Owners = list[dict[str, Any]]
+
+
+def constructMetadata(name: str, namespace: str, label: str, owners: Owners) -> dict[str, Any]:
     labels = {"app.kubernetes.io/name": "appion", RUN_LABEL: label}
-    return {"name": name, "namespace": namespace, "labels": labels}
+    metadata = {"name": name, "namespace": namespace, "labels": labels}
+    return metadata | ({"ownerReferences": owners} if owners else {})
 
 
-def constructSecret(name: str, namespace: str, label: str, security: Security) -> dict[str, Any]:
+def constructSecret(name: str, namespace: str, label: str, security: Security, owners: Owners) -> dict[str, Any]:
     """Key and certificate of all that belongs to one cluster."""
     files = security.get_tls_config_for_role("worker")
     return {
         "apiVersion": "v1",
         "kind": "Secret",
-        "metadata": constructMetadata(name, namespace, label),
+        "metadata": constructMetadata(name, namespace, label, owners),
         "type": "kubernetes.io/tls",
         "data": {
             field: base64.b64encode(readPem(files[what]).encode()).decode()
@@ -61,24 +66,16 @@ def readPem(text: str) -> str:
     return text if "\n" in text else Path(text).read_text()
 
 
-def constructCluster(
-    name: str, namespace: str, label: str, gpus: int, replicas: int = 0, owners: list[dict[str, Any]] | None = None
-) -> dict[str, Any]:
-    """The DaskCluster.
-
-    Args:
-        gpus: how many a worker asks for.
-        owners: what takes it along when it is removed.
-    """
-    metadata = constructMetadata(name, namespace, label)
+def constructCluster(name: str, namespace: str, label: str, gpus: int, owners: Owners) -> dict[str, Any]:
+    """The DaskCluster, of which there are no workers yet; `gpus`: how many one asks for."""
     return {
         "apiVersion": "kubernetes.dask.org/v1",
         "kind": "DaskCluster",
-        "metadata": metadata | ({"ownerReferences": owners} if owners else {}),
+        "metadata": constructMetadata(name, namespace, label, owners),
         "spec": {
             "idleTimeout": 0,
             "scheduler": {"spec": _constructSchedulerPod(name), "service": constructService(name)},
-            "worker": {"replicas": replicas, "spec": _constructWorkerPod(name, namespace, gpus)},
+            "worker": {"replicas": 0, "spec": _constructWorkerPod(name, namespace, gpus)},
         },
     }
 

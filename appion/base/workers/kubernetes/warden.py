@@ -51,17 +51,11 @@ class Warden:
             self._process.stdin.flush()
 
 
-def removeCluster(api: Api, name: str) -> None:
-    """Remove a DaskCluster, with all pods, and its Secret. Raises KubernetesError, OSError."""
-    api.delete("daskclusters", name)
-    api.delete("secrets", name)
-
-
 def removeLeft(api: Api, names: Iterable[str]) -> bool:
-    """Remove what is there of these clusters and no others; returns whether nothing is left."""
+    """Remove what is there of these DaskClusters, with all that is theirs; returns whether nothing is left."""
     try:
         for name in names:
-            removeCluster(api, name)
+            api.delete("daskclusters", name)
     except (KubernetesError, OSError, Failure):
         return False
     return True

@@ -41,6 +41,9 @@ SITE = {
 }
 
 
+OWNER = {"apiVersion": "v1", "kind": "Pod", "name": "daemon", "uid": "1-2"}
+
+
 @pytest.fixture
 def site():
     with dask.config.set({f"appion.{key}": value for key, value in SITE.items()}):
@@ -53,7 +56,7 @@ def change(**settings):
 
 def construct(gpus=1):
     label = manifest.calcRunLabel(Path("/runs/Ä 1"))
-    return manifest.constructCluster(manifest.constructName(label, "0123456789AB"), "lab", label, gpus, 3)
+    return manifest.constructCluster(manifest.constructName(label, "0123456789AB"), "lab", label, gpus, [OWNER])
 
 
 @pytest.mark.usefixtures("site")
@@ -98,7 +101,7 @@ def test_a_worker_is_what_the_site_says():
 @pytest.mark.usefixtures("site")
 def test_certificates_are_in_a_secret_and_nowhere_else():
     security = constructSecurity()
-    secret = manifest.constructSecret("appion-1", "lab", "mark", security)
+    secret = manifest.constructSecret("appion-1", "lab", "mark", security, [OWNER])
     validate(secret)
     files = security.get_tls_config_for_role("worker")
     assert base64.b64decode(secret["data"]["tls.key"]).decode() == files["key"]
