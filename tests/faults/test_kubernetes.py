@@ -13,7 +13,7 @@ import pytest
 from tests.faults.test_daemon_kill import checkOnce, count, finish, start, waitFor
 from tests.faults.test_slurm_pool import readEvents
 from tests.services.daskscheduler import asVariables
-from tests.services.kubernetes import Kubernetes, constructStatus, constructUnschedulable
+from tests.services.kubernetes import TOKEN, Kubernetes, constructStatus, constructUnschedulable
 
 
 @pytest.fixture
@@ -50,6 +50,9 @@ def test_P2_P4_a_run_on_pods_one_of_which_is_evicted(service, tmp_path):
     assert max(service.replicas) == 2
     assert not service.things
     assert not service.processes
+    told = out + err + "".join(path.read_text() for path in tmp_path.rglob("*") if path.is_file())
+    assert TOKEN not in told
+    assert "PRIVATE KEY" not in told
 
 
 def waitForTrouble(folder, words):

@@ -27,7 +27,9 @@ from tests.services.daskscheduler import ROOT, endGroup
 
 NAMESPACE, TOKEN = "lab", "token-that-nobody-is-shown"
 TLS = "/etc/appion/tls"
-PATH = re.compile(r"/(?:api|apis/[a-z.]+)/v1/(?:namespaces/(?P<namespace>[^/]+)/)?(?P<kind>\w+)(?:/(?P<name>[^/]+))?")
+PATH = re.compile(
+    r"/(?:api|apis/[a-z0-9.]+)/v1/(?:namespaces/(?P<namespace>[^/]+)/)?(?P<kind>\w+)(?:/(?P<name>[^/]+))?"
+)
 KINDS = {"DaskCluster": "daskclusters", "Secret": "secrets", "Pod": "pods", "Event": "events", "Service": "services",
          "Deployment": "deployments"}  # fmt: skip
 
@@ -135,6 +137,7 @@ class Kubernetes:
             if (method, kind) in self.refusals:
                 raise Refused(*self.refusals[method, kind])
             if kind == "selfsubjectaccessreviews":
+                validate(body)
                 asked = body["spec"]["resourceAttributes"]
                 return {"status": {"allowed": ("MAY", f"{asked['verb']} {asked['resource']}") not in self.refusals}}
             assert match["namespace"] == NAMESPACE
@@ -309,7 +312,7 @@ def isChosen(thing: dict[str, Any], query: dict[str, str]) -> bool:
     if selector := query.get("labelSelector"):
         key, value = selector.split("=")
         return thing["metadata"].get("labels", {}).get(key) == value
-    assert query in ({}, {"fieldSelector": "type=Warning"})
+    assert query in ({}, {"fieldSelector": "type=Warning"}, {"limit": "1"})
     return True
 
 

@@ -22,6 +22,12 @@ GROUPS = {
     "selfsubjectaccessreviews": "/apis/authorization.k8s.io/v1",
 }  # fmt: skip
 
+#: What a daemon does with each; docs/security.md has it as a Role.
+RIGHTS = {
+    "daskclusters": ("create", "get", "list", "patch", "delete"), "pods": ("get", "list", "delete"),
+    "deployments": ("delete",), "secrets": ("create",), "services": ("get",), "events": ("list",),
+}  # fmt: skip
+
 #: What a person has to change: who asks, what may be asked, what Dask's operator brings, what is asked for.
 FINAL = {
     401: "is the token or certificate in the kubeconfig still good? try: kubectl get daskclusters",
