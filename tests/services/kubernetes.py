@@ -46,6 +46,7 @@ class Kubernetes:
         suffering: status of pods of a part (scheduler, worker) that do not come up; none of their processes runs.
         refusals: what is answered instead, by method and kind, as status and message.
         calls: method and kind of every call.
+        operated: whether Dask's operator runs.
     """
 
     def __init__(self, folder: Path):
@@ -54,6 +55,7 @@ class Kubernetes:
         self.suffering: dict[str, dict[str, Any]] = {}
         self.refusals: dict[tuple[str, str], tuple[int, str]] = {}
         self.calls: list[tuple[str, str]] = []
+        self.operated = True
         self.processes: dict[str, subprocess.Popen] = {}
         self.replicas: list[int] = []
         self._ids = itertools.count(1)
@@ -161,7 +163,7 @@ class Kubernetes:
         self.things[kind, name] = thing
         if kind == "secrets":
             self.heal(*self.suffering)
-        if kind == "daskclusters":
+        if kind == "daskclusters" and self.operated:
             spec = thing["spec"]["scheduler"]
             self._own(thing, {"apiVersion": "v1", "kind": "Service", "metadata": {"name": f"{name}-scheduler"},
                               "spec": spec["service"]})  # fmt: skip
@@ -284,7 +286,8 @@ class Kubernetes:
         rest = {name: value for name, value in os.environ.items() if not name.startswith(("DASK_", "KUBE"))}
         with open(self.folder / f"{pod['metadata']['name']}.log", "ab") as log:
             return subprocess.Popen(
-                [word.replace(TLS, str(folder)) for word in command], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                [re.sub(rf"^/tmp$|{TLS}", str(folder), word) for word in command],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                 start_new_session=True, cwd=self.folder, env=rest | {"PYTHONPATH": str(ROOT)} | env,
             )  # fmt: skip
 

@@ -46,15 +46,15 @@ class Estate:
         self._warden: Warden | None = None
         self._address = ""
 
-    def make(self) -> None:
-        """Make a DaskCluster of a new name without workers, and its Secret, which the pods wait for."""
+    def make(self, replicas: int) -> None:
+        """Make a DaskCluster of a new name with so many workers, and its Secret, which the pods wait for."""
         if self._warden is None:
             self._warden = Warden(setting("kubernetes.context"), self.api.namespace)
         name = constructName(self.label, uuid.uuid4().hex)
         self._warden.note(name)
         self.security = constructSecurity()
         made = self.api.create("daskclusters", constructCluster(
-            name, self.api.namespace, self.label, self._gpus, self._findOwners()
+            name, self.api.namespace, self.label, self._gpus, replicas, self._findOwners()
         ))  # fmt: skip
         owner = {"apiVersion": made["apiVersion"], "kind": made["kind"], "name": name, "uid": made["metadata"]["uid"]}
         secret = constructSecret(name, self.api.namespace, self.label, self.security, [owner])
@@ -67,8 +67,8 @@ class Estate:
         self.name, self._address = name, ""
 
     def _findOwners(self) -> list[dict[str, Any]]:
-        """The pod that this is, if it is one: when it is removed, Kubernetes removes what belongs to it."""
-        if self.api.access.pod:
+        """The pod that this is, if it is one of this namespace: what belongs to it is removed with it."""
+        if self.api.access.pod and self.api.access.namespace == self.api.namespace:
             with contextlib.suppress(KubernetesError):  # it may not look
                 uid = self.api.get("pods", self.api.access.pod)["metadata"]["uid"]
                 return [{"apiVersion": "v1", "kind": "Pod", "name": self.api.access.pod, "uid": uid}]

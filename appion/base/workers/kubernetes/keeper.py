@@ -89,9 +89,11 @@ class Keeper:
     def round(self) -> None:
         """One round. An error is told, and the next round comes."""
         try:
-            if self._ensure():
+            target = self._hold.update(time.monotonic(), calcNeed(self.demand, self._bounds))
+            if self._ensure(target):
                 self._look()
-                self._bringTo(self._hold.update(time.monotonic(), calcNeed(self.demand, self._bounds)))
+                if self.isSchedulerReady():  # before, Dask's operator may not have made what it scales
+                    self._bringTo(target)
             self._broken = ""
         except (KubernetesError, OSError, Failure) as error:
             self._noteRefusal(error)
@@ -106,16 +108,17 @@ class Keeper:
 
     # -- that there is a cluster -----------------------------------------------------------------------------------
 
-    def _ensure(self) -> bool:
+    def _ensure(self, target: int) -> bool:
         """Make the cluster if there is none; returns whether there is one."""
         if self.estate.name or self._making.isPaused():
             return bool(self.estate.name)
         if left := self.estate.removeStrangers():
             self._tell("pods removed", clusters=left, reason="left by an earlier daemon")
-        self.replicas, self._told, self.pods = 0, 0, {}
-        self.estate.make()
+        number = min(target, BURST)
+        self.estate.make(number)
+        self.replicas, self._told, self.pods = number, number, {}
         self._short = time.monotonic()
-        self._tell("cluster made", cluster=self.estate.name)
+        self._tell("cluster made", cluster=self.estate.name, workers=number)
         if self._making.clear():
             logger.info("%s takes the workers again", TITLE)
             self._tell("making works again")

@@ -22,8 +22,8 @@ NAME_LABEL, PART_LABEL, RUN_LABEL = "dask.org/cluster-name", "dask.org/component
 #: Where the certificates are in a pod, and the longest name of a DaskCluster.
 TLS, LONGEST = "/etc/appion/tls", 53
 
-#: Seconds that a worker waits for a scheduler before it ends, and that a pod has for its end.
-DEATH, GRACE = 60, 10
+#: Seconds that a worker waits for a scheduler, whose image may be on its way, and that a pod has for its end.
+DEATH, GRACE = 300, 10
 
 
 def calcRunLabel(rundir: Path) -> str:
@@ -66,8 +66,10 @@ def readPem(text: str) -> str:
     return text if "\n" in text else Path(text).read_text()
 
 
-def constructCluster(name: str, namespace: str, label: str, gpus: int, owners: Owners) -> dict[str, Any]:
-    """The DaskCluster, of which there are no workers yet; `gpus`: how many one asks for."""
+def constructCluster(
+    name: str, namespace: str, label: str, gpus: int, replicas: int, owners: Owners
+) -> dict[str, Any]:
+    """The DaskCluster, with so many workers that ask for so many GPUs each."""
     return {
         "apiVersion": "kubernetes.dask.org/v1",
         "kind": "DaskCluster",
@@ -75,7 +77,7 @@ def constructCluster(name: str, namespace: str, label: str, gpus: int, owners: O
         "spec": {
             "idleTimeout": 0,
             "scheduler": {"spec": _constructSchedulerPod(name), "service": constructService(name)},
-            "worker": {"replicas": 0, "spec": _constructWorkerPod(name, namespace, gpus)},
+            "worker": {"replicas": replicas, "spec": _constructWorkerPod(name, namespace, gpus)},
         },
     }
 
@@ -129,7 +131,7 @@ def _constructWorkerPod(name: str, namespace: str, gpus: int) -> dict[str, Any]:
         "image": setting("kubernetes.image"),
         "args": ["dask", "worker", "--name", "$(DASK_WORKER_NAME)", "--protocol", "tls", "--nthreads", "1",
                  "--memory-limit", "0", "--no-nanny", "--no-dashboard", "--death-timeout", str(DEATH),
-                 "--preload", "appion.base.workers.jobs.jobworker", *_constructTLS()],
+                 "--local-directory", "/tmp", "--preload", "appion.base.workers.jobs.jobworker", *_constructTLS()],
         "env": _constructEnv({
             "OMP_NUM_THREADS": str(max(1, int(cpu))),
             **setting("kubernetes.env"),

@@ -13,6 +13,7 @@ from appion.base.failures import ConfigurationFailure
 from appion.base.store.lock import acquireLock
 from appion.base.workers.cluster import constructCluster, redirectDaskLogs
 from appion.base.workers.elsewhere.look import Look
+from appion.base.workers.kubernetes import keeper
 from appion.base.workers.pool import Pool
 from appion.base.workers.scaling import Demand
 from appion.doctor.finding import runCheck
@@ -85,6 +86,7 @@ def test_idle_pods_are_removed_and_those_that_work_stay(pool, service, tmp_path)
 
 def test_a_container_that_dies_and_one_that_does_not_come_back_are_lost_to_infrastructure(pool, service, tmp_path):
     need(pool, 1)
+    waitFor(lambda: pool.describe()["jobs"]["working"] == 1)
     pool.submit(1, 1, awaitFile, (tmp_path, 1))
     waitFor(lambda: list(tmp_path.glob("begun*")))
     (name,) = service.names("pods", "worker")
@@ -139,6 +141,18 @@ def test_kubernetes_that_does_not_answer_changes_nothing(pool, service):
     service.refusals.clear()
     waitFor(lambda: pool.countWorkers() == 3)
     assert not pool.describe()["trouble"]
+
+
+def test_pods_that_are_not_made_are_told_of(pool, service, monkeypatch):
+    monkeypatch.setattr(keeper, "PATIENCE", 0.5)
+    service.operated = False
+    pool.prepare(True)
+    pool.tell(Demand(backlog=1, seconds=60.0))
+    waitFor(lambda: any("does Dask's operator run?" in line for line in pool.describe().get("trouble", [])))
+    assert pool.describe()["stuck"] is None
+    service.warn(f"{service.names('daskclusters')[0]}-scheduler", "FailedCreate", "violates PodSecurity")
+    waitFor(lambda: pool.describe()["stuck"])
+    assert pool.describe()["stuck"]["reason"].startswith("FailedCreate: violates PodSecurity (see: kubectl describe")
 
 
 def test_folders_that_pods_cannot_see_are_an_error_before_anything_is_made(pool, service, tmp_path):

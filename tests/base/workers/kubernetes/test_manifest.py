@@ -56,7 +56,7 @@ def change(**settings):
 
 def construct(gpus=1):
     label = manifest.calcRunLabel(Path("/runs/Ä 1"))
-    return manifest.constructCluster(manifest.constructName(label, "0123456789AB"), "lab", label, gpus, [OWNER])
+    return manifest.constructCluster(manifest.constructName(label, "0123456789AB"), "lab", label, gpus, 3, [OWNER])
 
 
 @pytest.mark.usefixtures("site")
