@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import base64
+import re
 from pathlib import Path
 
 import dask.config
 import jsonschema
 import pytest
+import yaml
 
+from appion.base.config import DEFAULTS
 from appion.base.failures import ConfigurationFailure
 from appion.base.workers.cluster import calcWorkers, checkCluster
 from appion.base.workers.doors import constructSecurity
 from appion.base.workers.kubernetes import manifest
+from appion.base.workers.kubernetes.api import GROUPS, RIGHTS
 from appion.base.workers.kubernetes.options import checkMounted
 from tests.base.workers.kubernetes.schemas import validate
 
@@ -153,3 +157,30 @@ def test_folders_that_no_volume_holds_are_named():
     checkMounted("/runs/26nov", "the run folder")
     with pytest.raises(ConfigurationFailure, match=r"cannot see the run folder /runs2: .*/frames, /runs, /scratch"):
         checkMounted("/runs2", "the run folder")
+
+
+def readExample(document, title):
+    text = (Path(__file__).parents[4] / "docs" / document).read_text()
+    (section,) = re.findall(rf"^## {title}\n(.*?)^## ", text, re.MULTILINE | re.DOTALL)
+    return yaml.safe_load(re.search(r"^```yaml\n(.*?)^```$", section, re.MULTILINE | re.DOTALL)[1])
+
+
+def test_the_documented_site_fits():
+    example = readExample("backends.md", "Kubernetes")["appion"]
+    sections = [(section, key, value) for section in ("kubernetes", "jobs") for key, value in example[section].items()]
+    settings = {f"{section}.{key}": value for section, key, value in sections} | {"cluster": example["cluster"]}
+    assert settings.keys() <= DEFAULTS.keys()
+    with dask.config.set({f"appion.{key}": value for key, value in settings.items()}):
+        assert checkCluster() == "kubernetes"
+        validate(construct())
+        checkMounted("/data/leginon/26nov27a", "the run folder")
+
+
+def test_the_documented_rights_are_those_that_are_used():
+    role = readExample("security.md", "Rights in Kubernetes")
+    validate(role)
+    documented = {kind: tuple(rule["verbs"]) for rule in role["rules"] for kind in rule["resources"]}
+    assert documented == RIGHTS
+    for rule in role["rules"]:
+        (group,), (kind,) = rule["apiGroups"], rule["resources"]
+        assert GROUPS[kind].split("/")[1:-1] == (["apis", group] if group else ["api"])
