@@ -100,6 +100,15 @@ def test_workers_are_called_for_and_those_that_come_later_are_looked_at(service,
     assert {number: outcome.result for number, outcome in collect(pool, 4).items()} == {0: 0, 1: 1, 2: 2, 3: 3}
 
 
+def test_what_was_handed_out_while_no_worker_was_fit_is_taken_by_the_next(service, bench):
+    service.startWorkers(1)
+    pool = openPool(bench("run"))
+    service.stopWorkers()
+    pool.submit(1, 1, abs, -1)  # nobody has seen yet that it is gone
+    service.startWorkers(1)
+    assert collect(pool, 1)[1].result == 1
+
+
 def test_what_has_not_begun_is_taken_back_and_workers_go_on_for_others(service, bench, tmp_path):
     service.startWorkers(1)
     pool, other = openPool(bench("run")), openPool(bench("other"))
