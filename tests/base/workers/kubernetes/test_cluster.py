@@ -73,8 +73,8 @@ def test_idle_pods_are_removed_and_those_that_work_stay(pool, service, tmp_path)
     need(pool, 1)
     (tmp_path / "end").touch()
     assert collect(pool, 1)[1].result == 1
+    waitFor(lambda: service.replicas[-1] == 1)
     assert len(service.names("pods", "worker")) == 1
-    assert service.replicas[-1] == 1
     assert not pool.rest()
     pool.tell(Demand())
     waitFor(lambda: not service.names("pods", "worker"))
