@@ -150,3 +150,13 @@ def test_sigterm_waits_for_what_runs_and_removes_all(service, tmp_path):
     assert count(tmp_path, "start") == count(tmp_path, "marker")
     assert not service.things
     assert not service.processes
+
+
+def test_what_cannot_be_removed_at_the_end_is_removed_after_it(service, tmp_path):
+    service.refusals["DELETE", "daskclusters"] = 500, "etcdserver: request timed out"
+    code, out, err = finish(start(tmp_path, 2, 0.1))
+    assert (code, out) == (0, "nothing is left to do\n"), err
+    checkOnce(tmp_path, 2)
+    assert service.names("daskclusters")
+    service.refusals.clear()
+    waitFor(lambda: not service.things, timeout=60)

@@ -79,7 +79,7 @@ class KubeCluster(Elsewhere):
         if self._rounds.ident is not None:
             self._rounds.join(FAREWELL)
         try:
-            self.keeper.estate.close()
+            self.keeper.estate.close(quiet=not self._rounds.is_alive())
         except (KubernetesError, OSError) as error:
             logger.warning("pods could not be removed, it is tried again after the end: %s", error)
 

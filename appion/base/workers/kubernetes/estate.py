@@ -132,15 +132,21 @@ class Estate:
             host = ingress[0].get("ip") or ingress[0].get("hostname")
         return f"tls://{f'[{host}]' if ':' in host else host}:{port}" if host and port else ""
 
-    def close(self) -> None:
-        """Remove everything; what cannot be removed now is left to the warden, once this process has ended."""
+    def close(self, quiet: bool) -> None:
+        """Remove everything; what cannot be removed now is left to the warden, once this process has ended.
+
+        Args:
+            quiet: whether nobody else is in the middle of something here.
+        """
         removed = False
         try:
             if self.name:
                 self.api.delete("daskclusters", self.name)
-            removed = True
+            removed = quiet
         finally:
             self.name = ""
-            if self._warden is not None:
-                self._warden.dismiss(removed)
-                self._warden = None
+            if self._warden is not None and removed:
+                self._warden.dismiss()
+            elif self._warden is not None:
+                self._warden.stay()
+            self._warden = None

@@ -23,6 +23,9 @@ exec "$@" """
 #: How often it is tried, and how many seconds apart.
 TRIES, PAUSE = 6, 10.0
 
+#: Those that wait for the end of this process.
+_staying: list[Warden] = []
+
 
 class Warden:
     """The waiting shell, there until `dismiss`, or until this process ends in any way."""
@@ -38,11 +41,14 @@ class Warden:
         """Take in the name of a cluster that is about to be made."""
         self._tell(name)
 
-    def dismiss(self, removed: bool) -> None:
-        """This daemon needs it no more; what it could not remove itself is left to it."""
-        if removed:
-            self._tell("over")
-        self._process.communicate() if removed else self._process.stdin.close()  # type: ignore[union-attr]
+    def dismiss(self) -> None:
+        """All is over: whoever closes has removed what it made."""
+        self._tell("over")
+        self._process.communicate()
+
+    def stay(self) -> None:
+        """Something is left: it is removed once this process has ended."""
+        _staying.append(self)
 
     def _tell(self, word: str) -> None:
         assert self._process.stdin is not None
