@@ -24,7 +24,14 @@ NULLABLE: dict[str, type] = {
     "dashboard": str, "motioncorrection.executable": str, "motioncorrection.undo_eer_flip": bool,
     "ctffind.executable": str, "gctf.executable": str, "gctffind.executable": str,
     "runjob.template": str, "runjob.wrapper": str,
+    **dict.fromkeys(("kubernetes.context", "kubernetes.namespace", "kubernetes.image", "kubernetes.service_account",
+                     "kubernetes.address"), str),
 }  # fmt: skip
+
+#: Settings with tables or lists in somebody else's words, in which anything may stand.
+OPEN = frozenset(f"kubernetes.{name}" for name in (
+    "pull_secrets", "limits", "volumes", "mounts", "node_selector", "tolerations", "env", "pod"
+))  # fmt: skip
 
 #: Sections below `jobqueue` that workers may be jobs of.
 JOBQUEUES = ("slurm", "sge", "pbs", "lsf", "htcondor", "oar")
@@ -57,7 +64,7 @@ def readDefaults() -> dict[str, Any]:
 def _flatten(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     for key, value in tree.items():
         name = f"{prefix}{str(key).replace('-', '_')}"
-        if isinstance(value, Mapping) and value:
+        if isinstance(value, Mapping) and value and name not in OPEN:
             yield from _flatten(value, name + ".")
         else:
             yield name, value
@@ -223,6 +230,9 @@ def _findProblem(key: str, value: Any) -> str:
     default = DEFAULTS[key]
     if default is None and value is None:
         return ""
+    if key in OPEN:
+        what = "table, NAME: VALUE" if isinstance(default, dict) else "list"
+        return "" if isinstance(value, type(default)) else f"write a {what}"
     kind = NULLABLE.get(key, float) if default is None else type(default)
     null = ", or null" if default is None else ""
     if kind is bool:

@@ -42,8 +42,7 @@ from appion.base.step import Step
 from appion.base.store.lock import RunLock, acquireLock
 from appion.base.store.metrics import serveMetrics
 from appion.base.store.scratch import calcScratchRoot
-from appion.base.workers.cluster import calcWorkers, checkCluster, constructCluster, redirectDaskLogs
-from appion.base.workers.elsewhere.address import isElsewhere
+from appion.base.workers.cluster import calcWorkers, checkCluster, constructCluster, isRemote, redirectDaskLogs
 from appion.base.workers.elsewhere.look import Look
 from appion.base.workers.pool import Pool
 
@@ -90,7 +89,7 @@ def runLoop(
     options = options or LoopOptions()
     rundir = Path(rundir).absolute()
     checkCluster(options.gpus, step.timeout)
-    planned, own = calcWorkers(options.gpus, options.workers), not isElsewhere(setting("cluster"))
+    planned, own = calcWorkers(options.gpus, options.workers), not isRemote(setting("cluster"))
     line = Line(options.order, setting("backlog_share"))  # an unknown order is an error now, not at the first exposure
     with contextlib.ExitStack() as stack:
         if lock is None:

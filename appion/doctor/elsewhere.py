@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from appion.base.workers.elsewhere.address import checkElsewhere
+from appion.base.workers.elsewhere.address import checkElsewhere, findScheduler
 from appion.base.workers.elsewhere.look import readVersion
 from appion.base.workers.elsewhere.scheduler import dial, explainLoss
 from appion.doctor.finding import NOTE, TODO, WELL, Finding
@@ -18,7 +18,7 @@ def checkDask(kind: str) -> Finding:
     """
     checkElsewhere(kind)
     try:
-        with dial(kind) as client:
+        with dial(*findScheduler(kind)) as client:
             versions = client.run(readVersion, on_error="return")
     except Exception as error:
         failure = explainLoss(error)

@@ -20,8 +20,11 @@ from appion.base.workers.jobs.adapters import ADAPTERS, SLURM
 from appion.base.workers.jobs.answer import JobsError
 from appion.base.workers.jobs.job import JOBS
 from appion.base.workers.jobs.script import checkJobs, constructJobOptions, constructSubmitEnvironment
+from appion.base.workers.kubernetes.options import KUBERNETES
+from appion.doctor import kubernetes
 from appion.doctor.elsewhere import TITLE, checkDask
 from appion.doctor.finding import NOTE, TODO, WELL, Finding
+from appion.doctor.kubernetes import checkPods
 
 #: Seconds for sbatch to answer; it gives up itself after about ten.
 PATIENCE = 20.0
@@ -38,6 +41,9 @@ def checkSlurm() -> Iterator[Finding]:
     kind = setting("cluster")
     if isElsewhere(kind):
         yield checkDask(kind)
+        return
+    if kind == KUBERNETES:
+        yield checkPods()
         return
     if kind in ADAPTERS and kind != "slurm":
         yield checkScheduler(ADAPTERS[kind])
@@ -61,6 +67,8 @@ def checkSlurm() -> Iterator[Finding]:
 def nameScheduler() -> str:
     """What the scheduler that workers are of is called; Slurm if there is none, or none of that name."""
     kind = str(dask.config.get("appion.cluster", ""))
+    if kind == KUBERNETES:
+        return kubernetes.TITLE
     return TITLE if isElsewhere(kind) else ADAPTERS.get(kind, SLURM).title
 
 

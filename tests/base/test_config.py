@@ -43,6 +43,13 @@ def test_defaults_are_all_described(site):
     assert setting("quit_after_idle") is None
 
 
+def test_tables_and_lists_in_the_words_of_others_are_taken_whole(site):
+    path = site("appion:\n  kubernetes:\n    node-selector: {a/b-c: 'true'}\n    volumes: [{name: a, emptyDir: {}}]\n")
+    checkSettings()
+    assert originOf("kubernetes.node_selector") == ({"a/b-c": "true"}, path)
+    assert originOf("kubernetes.volumes") == ([{"name": "a", "emptyDir": {}}], path)
+
+
 def test_command_line_over_environment_over_file(site):
     path = site(
         "appion:\n  poll: 7\n  stop-timeout: 60\n  motioncorrection:\n    timeout: 900\n  window: 3\n",

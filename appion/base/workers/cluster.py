@@ -31,6 +31,7 @@ from appion.base.workers.elsewhere.look import Look
 from appion.base.workers.elsewhere.scheduler import Elsewhere
 from appion.base.workers.inprocess import InProcess
 from appion.base.workers.jobs.adapters import ADAPTERS
+from appion.base.workers.kubernetes.options import KUBERNETES, checkKubernetes
 from appion.base.workers.scaling import Demand
 from appion.base.workers.stage import constructStager
 from appion.base.workers.starting import constructStartFailure, ensureFiles
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-CLUSTERS = ("local", *ADAPTERS)
+CLUSTERS = ("local", *ADAPTERS, KUBERNETES)
 
 #: Dask must not try again by itself: a task that lost its worker comes back and the loop decides.
 DASK_SETTINGS = {
@@ -84,6 +85,11 @@ def constructCluster(
     if isElsewhere(kind) and look is not None:
         ensureFiles(1)
         return Elsewhere(kind, look)
+    if kind == KUBERNETES and look is not None:
+        from appion.base.workers.kubernetes.cluster import KubeCluster  # here: others need none of it
+
+        ensureFiles(1)
+        return KubeCluster((rundir or Path.cwd()).absolute(), gpus, look)
     number = calcWorkers(gpus, workers) if kind == "local" else int(setting("jobs.maximum"))
     ensureFiles(number)
     try:
@@ -113,6 +119,9 @@ def checkCluster(gpus: tuple[int, ...] = (), timeout: float | None = None) -> st
     if isElsewhere(kind):
         checkElsewhere(kind)
         return kind
+    if kind == KUBERNETES:
+        checkKubernetes()
+        return kind
     if kind not in CLUSTERS:
         remedy = f"one of: {', '.join(CLUSTERS)}; or the address of a Dask scheduler, tls://HOST:PORT"
         raise ConfigurationFailure(f"setting appion.cluster is {kind!r}", remedy)
@@ -122,6 +131,11 @@ def checkCluster(gpus: tuple[int, ...] = (), timeout: float | None = None) -> st
 
         checkJobs(gpus, timeout, ADAPTERS[kind])
     return kind
+
+
+def isRemote(kind: str) -> bool:
+    """Whether the scheduler of a value of `appion.cluster` is a process of somebody else."""
+    return kind == KUBERNETES or isElsewhere(kind)
 
 
 def calcWorkers(gpus: tuple[int, ...] = (), workers: int | None = None) -> int:
@@ -134,7 +148,7 @@ def calcWorkers(gpus: tuple[int, ...] = (), workers: int | None = None) -> int:
     """
     if len(set(gpus)) < len(gpus):
         raise ConfigurationFailure(f"a GPU is named twice: {', '.join(map(str, gpus))}", "name each once")
-    if setting("cluster") in ADAPTERS or isElsewhere(setting("cluster")):
+    if setting("cluster") in ADAPTERS or isRemote(setting("cluster")):
         return 1
     if gpus:
         return len(gpus)

@@ -44,6 +44,12 @@ def checkElsewhere(kind: str) -> None:
         )
 
 
+def findScheduler(kind: str) -> tuple[str, Security | None]:
+    """The address to dial, and by which certificates. Raises ConfigurationFailure, InfrastructureFailure: see below."""
+    address = readAddress(kind)
+    return address, constructClientSecurity(address)
+
+
 def readAddress(kind: str) -> str:
     """Return the address of the scheduler; what is in a scheduler file may be another one each time it starts.
 

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+from distributed.core import Status
+
 from appion.base.calc.place import findNode
 from appion.base.failures import Failure
 from appion.base.records.belonging import Belonging
@@ -83,6 +85,9 @@ async def enrol(look: Look, badge: str, dask_worker: Any) -> tuple[str, tuple[st
     os.environ["APPION_JOB"] = dask_worker.address  # who works in a scratch folder
     own = dask_worker.state.total_resources.get(EXPOSURE) or 1
     await dask_worker.set_resources(**{EXPOSURE: own, badge: own})
+    if dask_worker.status == Status.running:  # one that goes on is given what waits; a new resource is not enough
+        dask_worker.status = Status.paused
+        dask_worker.status = Status.running
     return findNode(), ()
 
 

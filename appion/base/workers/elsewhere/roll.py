@@ -26,6 +26,7 @@ class Roll:
 
     Attributes:
         count: all that the scheduler has.
+        names: what Dask calls each.
         fit: whether each that is fit has something to do.
         unfit: why others are not, and from when on they are looked at again (monotonic seconds).
         empty: since when there is none at all.
@@ -33,6 +34,7 @@ class Roll:
 
     def __init__(self) -> None:
         self.count = 0
+        self.names: dict[str, str] = {}
         self.fit: dict[str, bool] = {}
         self.unfit: dict[str, tuple[str, float]] = {}
         self._strangers: list[str] = []
@@ -43,6 +45,7 @@ class Roll:
     def update(self, workers: Mapping[str, Mapping[str, Any]], badge: str, now: float) -> None:
         """Take in what the scheduler tells; those that have the badge are fit."""
         self.count = len(workers)
+        self.names = {address: str(info.get("name", "")) for address, info in workers.items()}
         fit = {address: info for address, info in workers.items() if (info.get("resources") or {}).get(badge)}
         self.fit = {address: isBusy(info) for address, info in fit.items()}
         self.unfit = {address: why for address, why in self.unfit.items() if address in workers and address not in fit}

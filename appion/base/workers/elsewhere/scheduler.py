@@ -18,13 +18,13 @@ from collections.abc import Callable, Iterable
 from typing import Any
 from urllib.parse import urlsplit
 
-from distributed import Client, Future
+from distributed import Client, Future, Security
 from distributed.protocol.pickle import dumps
 
 from appion.base.calc.outage import Outage
 from appion.base.config import setting
 from appion.base.failures import ConfigurationFailure, Failure, InfrastructureFailure
-from appion.base.workers.elsewhere.address import CERTIFICATES, constructClientSecurity, readAddress
+from appion.base.workers.elsewhere.address import CERTIFICATES, findScheduler
 from appion.base.workers.elsewhere.look import EXPOSURE, PATIENCE, Look, Parcel, enrol, retire, withhold
 from appion.base.workers.elsewhere.roll import Roll
 from appion.base.workers.scaling import Demand
@@ -125,9 +125,13 @@ class Elsewhere(Supply):
             since = time.strftime("%H:%M:%S", time.localtime(away["since"]))
             trouble = [f"the scheduler {self._kind} is not there since {since}: {away['reason']} (tried again in "
                        f"{away['next_try']:.0f} s; what runs on its workers goes on there)"]  # fmt: skip
-        elif self.roll.empty is not None and time.monotonic() - self.roll.empty > PATIENCE and self._demand.backlog:
-            trouble = [f"the scheduler {self._kind} has no worker: have some started there"]
-        return {"planned": self.roll.count, "trouble": trouble}
+        return {"planned": self.roll.count, "trouble": trouble or self._describeEmpty()}
+
+    def _describeEmpty(self) -> list[str]:
+        """Say that there is no worker, if there should be one."""
+        if self.roll.empty is None or time.monotonic() - self.roll.empty <= PATIENCE or not self._demand.backlog:
+            return []
+        return [f"the scheduler {self._kind} has no worker: have some started there"]
 
     def findLiveJobs(self) -> set[str] | None:
         return self.roll.listLive(time.monotonic()) if self.isUp() else None
@@ -157,7 +161,7 @@ class Elsewhere(Supply):
     def _visit(self) -> None:
         """Dial if need be, see which workers there are, and look at the new ones. Raises what keeps it from that."""
         if self._client is None:
-            self._client = dial(self._kind)
+            self._client = dial(*self._findScheduler())
         elif self._client.status != "running":
             raise InfrastructureFailure("the connection broke")
         workers = self._ask(lambda client: client.scheduler.identity(n_workers=-1))["workers"]
@@ -172,6 +176,10 @@ class Elsewhere(Supply):
         if not self._up:
             self._up = True
             self.onWorker()
+
+    def _findScheduler(self) -> tuple[str, Security | None]:
+        """The address to dial, and by which certificates."""
+        return findScheduler(self._kind)
 
     def _ask(self, question: Callable[[Any], Any], patience: float = ANSWER) -> Any:
         """What the scheduler answers. Raises TimeoutError: nothing; OSError and others: it is lost."""
@@ -246,17 +254,14 @@ class Elsewhere(Supply):
                 client.close(timeout=FAREWELL)
 
 
-def dial(kind: str) -> Client:
-    """Return a connection to a scheduler, given its address or the path of its file.
+def dial(address: str, security: Security | None) -> Client:
+    """Return a connection to a scheduler.
 
     Raises:
-        ConfigurationFailure, InfrastructureFailure, OSError, ImportError: see :func:`explainLoss`.
+        InfrastructureFailure, OSError, ImportError: see :func:`explainLoss`.
     """
-    address = readAddress(kind)
     try:
-        return Client(
-            address, security=constructClientSecurity(address), timeout=CONNECT, set_as_default=False, name="appion"
-        )
+        return Client(address, security=security, timeout=CONNECT, set_as_default=False, name="appion")
     except OSError:  # Dask tries again and again and then tells that it took too long
         parts = urlsplit(address)
         with socket.create_connection((parts.hostname, parts.port), timeout=CONNECT):

@@ -23,6 +23,7 @@ from distributed.deploy.cluster import Cluster
 from appion.base.config import setting
 from appion.base.workers.doors import ClosedScheduler, constructDashboard, constructSecurity, saveSecurity
 from appion.base.workers.inprocess import InProcess
+from appion.base.workers.jobs import leftover
 from appion.base.workers.jobs.adapter import Adapter, Listed, calcOrder
 from appion.base.workers.jobs.answer import JobsError
 from appion.base.workers.jobs.estate import NO_LOG, Estate
@@ -30,9 +31,9 @@ from appion.base.workers.jobs.job import JOBS, WorkerJob, callCommand, describeE
 from appion.base.workers.jobs.reconcile import isAlive
 from appion.base.workers.jobs.script import constructDirectives, constructJobOptions, readJobqueue
 from appion.base.workers.jobs.steward import INTERVAL, Steward
-from appion.base.workers.jobs.warden import Warden
 from appion.base.workers.nodes import Nodes
 from appion.base.workers.scaling import Demand
+from appion.base.workers.warden import Warden
 
 logger = logging.getLogger(__name__)
 
@@ -128,7 +129,7 @@ class JobCluster(InProcess, JobQueueCluster):
         for name, job in new.items():
             if job.number:
                 self._numbers[name] = job.number
-                self._warden = self._warden or Warden(self.job_label, self.adapter)
+                self._warden = self._warden or Warden(leftover.__name__, self.adapter.name, self.job_label)
                 self._warden.note(job.number)
             else:
                 self.forget(name)

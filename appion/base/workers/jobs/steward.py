@@ -16,6 +16,7 @@ from distributed.deploy.adaptive import Adaptive
 
 from appion.base.calc.outage import Outage
 from appion.base.config import setting
+from appion.base.workers.bounds import readBounds
 from appion.base.workers.jobs.adapter import Listed
 from appion.base.workers.jobs.answer import JobsError
 from appion.base.workers.jobs.estate import NO_LOG, Estate
@@ -30,7 +31,7 @@ from appion.base.workers.jobs.reconcile import (
     findStrangers,
     isAlive,
 )
-from appion.base.workers.scaling import Bounds, Demand, Hold, calcChange, calcNeed
+from appion.base.workers.scaling import Demand, Hold, calcChange, calcNeed
 
 logger = logging.getLogger(__name__)
 
@@ -332,11 +333,3 @@ class Steward(Adaptive):
 def isIdle(worker: Any) -> bool:
     """Whether a worker, as Dask's scheduler sees it, has nothing to do and keeps nothing to be fetched."""
     return not worker.processing and not worker.has_what
-
-
-def readBounds() -> Bounds:
-    """The settings of scaling."""
-    return Bounds(
-        minimum=int(setting("jobs.minimum")), maximum=int(setting("jobs.maximum")), latency=setting("jobs.latency"),
-        hold=setting("jobs.hold"), warm=setting("jobs.warm"), assumed=setting("jobs.assumed_seconds"),
-    )  # fmt: skip

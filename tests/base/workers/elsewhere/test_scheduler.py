@@ -12,6 +12,7 @@ import pytest
 from appion.base.failures import ConfigurationFailure
 from appion.base.store.lock import acquireLock
 from appion.base.workers.cluster import constructCluster, redirectDaskLogs
+from appion.base.workers.elsewhere.address import findScheduler
 from appion.base.workers.elsewhere.look import Look
 from appion.base.workers.elsewhere.scheduler import dial, explainLoss
 from appion.base.workers.pool import Pool
@@ -104,6 +105,15 @@ def test_workers_are_called_for_and_those_that_come_later_are_looked_at(service,
     assert {number: outcome.result for number, outcome in collect(pool, 4).items()} == {0: 0, 1: 1, 2: 2, 3: 3}
 
 
+def test_what_was_handed_out_while_no_worker_was_fit_is_taken_by_the_next(service, bench):
+    service.startWorkers(1)
+    pool = openPool(bench("run"))
+    service.stopWorkers()
+    pool.submit(1, 1, abs, -1)  # nobody has seen yet that it is gone
+    service.startWorkers(1)
+    assert collect(pool, 1)[1].result == 1
+
+
 def test_what_has_not_begun_is_taken_back_and_workers_go_on_for_others(service, bench, tmp_path):
     service.startWorkers(1)
     pool, other = openPool(bench("run")), openPool(bench("other"))
@@ -177,13 +187,13 @@ def test_why_there_is_no_connection(service, tmp_path):
     authority = {name: file for name, file in service.settings.items() if name.endswith("ca-file")}
     for settings in (saveCertificate(tmp_path / "forged"), saveCertificate(tmp_path / "unsigned") | authority):
         with dask.config.set(settings), pytest.raises(OSError, match="TLS") as caught:
-            dial(service.address)
+            dial(*findScheduler(service.address))
         failure = explainLoss(caught.value)
         assert isinstance(failure, ConfigurationFailure)
         assert "each other's certificates" in failure.reason
         assert "client.key" in failure.remedy
     with dask.config.set(service.settings), pytest.raises(ConnectionRefusedError) as caught:
-        dial("tls://127.0.0.1:1")
+        dial(*findScheduler("tls://127.0.0.1:1"))
     assert explainLoss(caught.value).reason == "[Errno 111] Connection refused"
     assert explainLoss(TimeoutError()).reason == "it does not answer"
     refused = ConnectionRefusedError(errno.ECONNREFUSED, "Connection refused")
