@@ -262,10 +262,20 @@ def dial(address: str, security: Security | None) -> Client:
     """
     try:
         return Client(address, security=security, timeout=CONNECT, set_as_default=False, name="appion")
-    except OSError:  # Dask tries again and again and then tells that it took too long
-        parts = urlsplit(address)
-        with socket.create_connection((parts.hostname, parts.port), timeout=CONNECT):
-            raise
+    except OSError:
+        knock(address, security)
+        raise
+
+
+def knock(address: str, security: Security | None) -> None:
+    """Raise what the system says of a connection; Dask tries again and again, and then tells that it took too long."""
+    parts = urlsplit(address)
+    with socket.create_connection((parts.hostname, parts.port), timeout=CONNECT) as plain:
+        if security is None:
+            return
+        context = security.get_connection_args("client")["ssl_context"]
+        with context.wrap_socket(plain, server_hostname=parts.hostname) as closed, contextlib.suppress(TimeoutError):
+            closed.recv(1)  # who does not like our certificate says so only now
 
 
 def explainLoss(error: Exception) -> Failure:

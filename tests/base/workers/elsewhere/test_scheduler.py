@@ -186,7 +186,7 @@ def test_a_worker_without_this_package_is_named(service, bench):
 def test_why_there_is_no_connection(service, tmp_path):
     authority = {name: file for name, file in service.settings.items() if name.endswith("ca-file")}
     for settings in (saveCertificate(tmp_path / "forged"), saveCertificate(tmp_path / "unsigned") | authority):
-        with dask.config.set(settings), pytest.raises(OSError, match="TLS") as caught:
+        with dask.config.set(settings), pytest.raises(OSError, match="SSL") as caught:
             dial(*findScheduler(service.address))
         failure = explainLoss(caught.value)
         assert isinstance(failure, ConfigurationFailure)
