@@ -8,7 +8,7 @@ import scipy.fft
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from appion.motioncorrection.calc.internal import align, bands, field, fourier, localfit
+from appion.motioncorrection.calc.internal import align, bands, correct, field, fourier, localfit
 from tests.motioncorrection.movies import calcLocalError, calcRMS, makeLocalFrames
 
 BFACTOR = 300.0
@@ -97,3 +97,38 @@ def test_twice_the_dose_halves_the_squared_error():
             squares.append(calcRMS(calcLocalError(-drift, found, drift, local)) ** 2)
         errors.append(np.mean(squares))
     assert 1.2 < errors[0] / errors[1] < 4, errors
+
+
+def correctLocally(frames, **options):
+    return correct.correctMovie(lambda: iter(frames), correct.Correction(frames[0].shape, len(frames), **options))
+
+
+def test_the_sum_without_local_motion_is_that_of_whole_frames():
+    frames, _, _ = makeLocalFrames(256, 8, 0.4, 0, 5)
+    whole, local = correctLocally(frames), correctLocally(frames, patches=(5, 5))
+    assert whole.field is local.field is None
+    np.testing.assert_array_equal(whole.total, local.total)
+
+
+def test_the_sum_with_local_motion_is_nearly_that_without():
+    """Both sums, also smaller ones; frames left out and aligned in groups; the frame of reference is where it was."""
+    exposures = np.arange(1.0, 13)
+    still, _, _ = makeLocalFrames(384, 12, 0.4, 0, 6, dose=4)
+    frames, drift, local = makeLocalFrames(384, 12, 0.4, 6, 6, dose=4)
+    options = {"exposures": exposures, "pixelsize": 1.0, "bin": 1.5}
+    best, whole = correctLocally(still, **options), correctLocally(frames, **options)
+    bent = correctLocally(frames, patches=(5, 5), **options)
+    assert bent.total.shape == (256, 256)
+    assert bent.total.mean() == pytest.approx(whole.total.mean(), rel=1e-3)
+    for name in ("total", "weighted"):
+        truth, blurred, sharp = (getattr(one, name)[20:-20, 20:-20].ravel() for one in (best, whole, bent))
+        assert 1 - np.corrcoef(truth, sharp)[0, 1] < 0.6 * (1 - np.corrcoef(truth, blurred)[0, 1])
+    assert bent.field.calcRange() > 3
+    assert np.abs(bent.field.coefficients[0]).max() == 0
+    grouped = correctLocally(frames, patches=(5, 5), group=2, reference=7)
+    assert np.abs(grouped.field.coefficients[7]).max() == 0
+    assert calcRMS(calcLocalError(grouped.shifts, grouped.field, drift, local)) < 0.35
+    odd = frames.copy()
+    odd[4] = 5
+    rest = correctLocally(odd, patches=(5, 5), leave_out_odd=True)
+    assert calcRMS(calcLocalError(rest.shifts, rest.field, drift, local)) < 0.25

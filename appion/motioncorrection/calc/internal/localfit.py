@@ -39,7 +39,8 @@ def fitField(band: Band, shape: tuple[int, int], shifts: np.ndarray, bfactor: fl
     """Return the field of local motion of frames that the whole-frame `shifts` (frames, 2) bring into register.
 
     Arguments:
-        band: the cropped transforms of the frames. shape: of the full frames. bfactor: of the envelope, pixels².
+        band: the cropped transforms of the frames; what they are is overwritten. shape: of the full frames.
+        bfactor: of the envelope, pixels².
         orders: the modes, see :func:`field.selectOrders`.
     """
     nframes = len(band.transforms)
@@ -48,7 +49,8 @@ def fitField(band: Band, shape: tuple[int, int], shifts: np.ndarray, bfactor: fl
         return Field(orders, coefficients)
     spread = np.tile(calcSpread(orders), 2)
     for limit, rounds in LEVELS:
-        level = _Level(cropBand(band, shape, limit), shape, shifts, bfactor, orders, pool)
+        part = cropBand(band, shape, limit)
+        level = _Level(part, shape, shifts, bfactor, orders, pool)
         for turn in range(rounds):
             information, force = level.calcForces(coefficients)
             known = coefficients.reshape(nframes, -1)
@@ -59,11 +61,16 @@ def fitField(band: Band, shape: tuple[int, int], shifts: np.ndarray, bfactor: fl
                    f"Step {step:9.3f}")
             if step < NEGLIGIBLE:
                 break
+        if part is band:
+            break
     return Field(orders, coefficients)
 
 
 class _Level:
-    """The frames below some frequency, as images that can be resampled, and their sum as moved last."""
+    """The frames below some frequency, as images that can be resampled, and their sum as moved last.
+
+    The images take the place of the band's transforms.
+    """
 
     def __init__(self, band: Band, shape: tuple[int, int], shifts: np.ndarray, bfactor: float,
                  orders: tuple[tuple[int, int], ...], pool: Executor | None):
@@ -72,10 +79,12 @@ class _Level:
         self._envelope, self._rings = calcEnvelope(band, bfactor), Rings(band)
         self._scale = np.array([cropped[1] / shape[1], cropped[0] / shape[0]])
         self._places = warp.calcCentres(cropped)
-        self._mask = _maskEdges(cropped, self._scale * (np.abs(shifts - shifts.mean(axis=0)).max(axis=0) + EDGE))
+        self._mask = _maskEdges(cropped, self._scale * (np.abs(shifts).max(axis=0) + EDGE))
         response = [warp.calcResponse(f / scale)
                     for f, scale in zip(band.frequencies, self._scale[::-1], strict=True)]
-        self._images = np.empty((len(band.transforms), *cropped), np.float32)
+        npixels = int(np.prod(cropped))
+        self._images = [transform.view(np.float32).reshape(-1)[:npixels].reshape(cropped)
+                        for transform in band.transforms]
         power = np.zeros(self._envelope.shape, np.float32)
         for transform, image in zip(band.transforms, self._images, strict=True):
             power += transform.real**2 + transform.imag**2
@@ -91,7 +100,7 @@ class _Level:
 
     def calcForces(self, coefficients: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the information (modes of x and y, same) and the forces (frames, modes of x and y) on the modes."""
-        moved, nframes = np.empty(self._images.shape[1:], np.float32), len(self._images)
+        moved, nframes = np.empty(self._band.cropped, np.float32), len(self._images)
         if self._total is None:
             self._total = np.zeros_like(moved)
             for i in range(nframes):

@@ -74,6 +74,37 @@ def sumProducts(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     return sums
 
 
+def restore(transform: np.ndarray, frequencies: tuple[np.ndarray, np.ndarray]) -> None:
+    """Divide a transform, in place, by what the kernel leaves of it; `frequencies` (y, x) in cycles per pixel."""
+    transform /= calcResponse(frequencies[0])[:, None]
+    transform /= calcResponse(frequencies[1])
+
+
+class Mover:
+    """Moves frames of `shape`, one after another, by their whole-frame `shifts` (frames, 2) and a field, in one go.
+
+    `calcDisplacements(frame, x, y)` returns (dx, dy) at places from -1 to 1, float32 (len(y), len(x)).
+    """
+
+    def __init__(self, shape: tuple[int, int], shifts: np.ndarray,
+                 calcDisplacements: Callable[[int, np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]):
+        self._shifts, self._calcDisplacements, self._places = shifts, calcDisplacements, calcCentres(shape)
+        self._frame, self._moved = np.empty((2, *shape), np.float32)
+
+    def move(self, index: int, prepare: Callable[[slice], np.ndarray],
+             pool: Executor | None) -> Callable[[slice], np.ndarray]:
+        """Take a frame by blocks of rows, as `prepare` gives them, and return a function that gives it moved."""
+
+        def take(rows: slice) -> None:
+            self._frame[rows] = prepare(rows)
+
+        fourier.runBlocks(pool, len(self._frame), fourier.ROWS, take)
+        dx, dy = self._calcDisplacements(index, *self._places)
+        shift = self._shifts[index].astype(np.float32)
+        warpImage(self._frame, dx + shift[0], dy + shift[1], self._moved, pool)
+        return lambda rows: self._moved[rows]
+
+
 _compiled: dict[str, Callable[..., None]] = {}
 
 
