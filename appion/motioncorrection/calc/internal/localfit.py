@@ -29,6 +29,8 @@ from appion.motioncorrection.calc.internal.field import (
 #: band. Steps in pixels that are not worth another round.
 LEVELS = ((1 / 32, 4), (1 / 16, 4), (1 / 8, 3), (1.0, 4))
 NEGLIGIBLE = 0.01
+#: Part of the shortest wavelength by which a frame moves at most in one round; standard deviations of the agreement.
+REACH, UNSURE = 0.25, 3.0
 #: Cells each way in which it is judged how much a place knows; pixels from the edge that are left out.
 CELLS, EDGE = 12, 16
 Report = Callable[[str], None]
@@ -55,19 +57,28 @@ def fitField(band: Band, shape: tuple[int, int], shifts: np.ndarray, bfactor: fl
             information, force = level.calcForces(coefficients)
             known = coefficients.reshape(nframes, -1)
             found, evidence = fitCoefficients(information, known @ information + force, spread)
-            step = float(np.abs(found - known).max())
-            coefficients = found.reshape(coefficients.shape)
+            step = _shorten(found - known, REACH / min(limit, 1 / 8))
+            coefficients = (known + step).reshape(coefficients.shape)
+            largest = float(np.abs(step).max())
             report(f"Local motion {1 / min(limit, 0.5):4.0f} px  Round {turn + 1}  Evidence {evidence:10.1f}  "
-                   f"Step {step:9.3f}")
-            if step < NEGLIGIBLE:
+                   f"Step {largest:9.3f}")
+            if largest < NEGLIGIBLE:
                 break
         if part is band:
             break
+    if coefficients.any() and level.calcAgreement(coefficients) + UNSURE < level.calcAgreement(0 * coefficients):
+        report("Local motion: frames agree less with it than without.")
+        coefficients[:] = 0
     return Field(orders, coefficients)
 
 
+def _shorten(steps: np.ndarray, longest: float) -> np.ndarray:
+    """Return steps (frames, modes) of which none moves a frame by more than `longest` pixels (root mean square)."""
+    return steps * min(1.0, longest / max(float(np.sqrt((steps**2).sum(axis=1)).max()), 1e-30))
+
+
 class _Level:
-    """The frames below some frequency, as images that can be resampled, and their sum as moved last.
+    """The frames below some frequency, as images that can be resampled.
 
     The images take the place of the band's transforms.
     """
@@ -90,7 +101,6 @@ class _Level:
             power += transform.real**2 + transform.imag**2
             image[...] = scipy.fft.irfft2(transform / np.multiply.outer(*response), s=cropped)
         self._framepower = self._rings.calcMeans(power / len(self._images))
-        self._total: np.ndarray | None = None
 
     def _move(self, index: int, coefficients: np.ndarray, out: np.ndarray) -> None:
         fields = [evaluateModes(self._orders, values, *self._places) for values in coefficients]
@@ -98,20 +108,28 @@ class _Level:
                   for field, shift, scale in zip(fields, self._shifts[index], self._scale, strict=True))
         warp.warpImage(self._images[index], dx.astype(np.float32), dy.astype(np.float32), out, self._pool)
 
+    def _addUp(self, coefficients: np.ndarray) -> np.ndarray:
+        total, moved = np.zeros((2, *self._band.cropped), np.float32)
+        for i in range(len(self._images)):
+            self._move(i, coefficients[i], moved)
+            total += moved
+        return total
+
+    def calcAgreement(self, coefficients: np.ndarray) -> float:
+        """Return by how many standard deviations the moved frames agree more than noise would."""
+        total = scipy.fft.rfft2(self._addUp(coefficients))
+        means = self._rings.calcMeans((total.real**2 + total.imag**2) * (self._envelope > 0))
+        ratio = means / np.maximum(len(self._images) * self._framepower, 1e-30) - 1
+        return float((ratio * self._rings.counts).sum() / np.sqrt(self._rings.counts.sum()))
+
     def calcForces(self, coefficients: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the information (modes of x and y, same) and the forces (frames, modes of x and y) on the modes."""
+        gradients, information = self._calcReference(scipy.fft.rfft2(self._addUp(coefficients)))
         moved, nframes = np.empty(self._band.cropped, np.float32), len(self._images)
-        if self._total is None:
-            self._total = np.zeros_like(moved)
-            for i in range(nframes):
-                self._move(i, coefficients[i], moved)
-                self._total += moved
-        gradients, information = self._calcReference(scipy.fft.rfft2(self._total))
         forces = np.empty((nframes, 2, len(self._orders)))
-        self._total = np.zeros_like(moved)
         for i in range(nframes):
+            # A frame is part of the mean, but where it lies exactly on itself its noise pulls nowhere.
             self._move(i, coefficients[i], moved)
-            self._total += moved
             for gradient, force in zip(gradients, forces[i], strict=True):
                 force[:] = projectModes(self._orders, self._mask * warp.sumProducts(moved, gradient), *self._places)
         return information, forces.reshape(nframes, -1)
