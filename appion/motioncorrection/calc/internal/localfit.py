@@ -28,7 +28,7 @@ from appion.motioncorrection.calc.internal.field import (
 #: Highest frequencies (cycles per pixel) of the rounds, and how many there are at most at each; the last is the whole
 #: band. Steps in pixels that are not worth another round.
 LEVELS = ((1 / 32, 3), (1 / 16, 3), (1 / 8, 2), (1.0, 1))
-NEGLIGIBLE = 0.02
+NEGLIGIBLE = 0.05
 #: Part of the shortest wavelength by which a frame moves at most in one round; standard deviations of the agreement.
 REACH, UNSURE = 0.25, 3.0
 #: Cells each way in which it is judged how much a place knows; pixels from the edge that are left out.

@@ -169,7 +169,11 @@ def _sumBlocks(first, second, sums):
     nrows, ncols = first.shape
     for row in range(nrows):
         for j in range(sums.shape[1]):
-            total = np.float32(0)
-            for column in range(j * BLOCK, min(j * BLOCK + BLOCK, ncols)):
-                total += first[row, column] * second[row, column]
+            total, left = np.float32(0), j * BLOCK
+            if left + BLOCK <= ncols:
+                for column in range(BLOCK):
+                    total += first[row, left + column] * second[row, left + column]
+            else:
+                for column in range(left, ncols):
+                    total += first[row, column] * second[row, column]
             sums[row // BLOCK, j] += total
