@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import mrcfile
@@ -107,16 +108,18 @@ def runMeasured(argv: list[str], folder: Path, threads: int) -> tuple[list[float
     return [seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1e6], out.read_text()
 
 
-def runOurs(movie: Path, gain: Path | None, folder: Path, threads: int) -> tuple[list[float], np.ndarray]:
+def runOurs(movie: Path, gain: Path | None, folder: Path, threads: int,
+            more: Sequence[str] = ()) -> tuple[list[float], np.ndarray]:
     program = Path(sys.executable).parent / "motioncor-cpu"
     argv = [str(program), "-InMrc", str(movie), "-OutMrc", str(folder / "ours.mrc"), "-PixSize", str(PIXELSIZE), "-kV",
             "300", "-FmDose", "1", "-Iter", "7", "-Tol", "0.5", "-Threads", str(threads)]
-    costs, log = runMeasured(argv + (["-Gain", str(gain)] if gain else []), folder, threads)
+    costs, log = runMeasured([*argv, *(["-Gain", str(gain)] if gain else []), *more], folder, threads)
     rows = re.findall(r"^\.{6} Frame \( *\d+\) shift: +(\S+) +(\S+)", log, re.MULTILINE)
     return costs, np.array(rows, float)
 
 
-def runRelion(movie: Path, gain: Path | None, folder: Path, threads: int) -> tuple[list[float], np.ndarray]:
+def runRelion(movie: Path, gain: Path | None, folder: Path, threads: int,
+              patches: int = 1) -> tuple[list[float], np.ndarray]:
     star = folder / "movies.star"
     star.write_text(
         "data_optics\n\nloop_\n_rlnOpticsGroupName #1\n_rlnOpticsGroup #2\n_rlnMicrographOriginalPixelSize #3\n"
@@ -125,7 +128,8 @@ def runRelion(movie: Path, gain: Path | None, folder: Path, threads: int) -> tup
         f"{movie.name} 1\n")
     argv = ["relion_run_motioncorr", "--i", "movies.star", "--o", "relion/", "--use_own", "--j", str(threads),
             "--first_frame_sum", "1", "--last_frame_sum", "-1", "--bin_factor", "1", "--bfactor", "150", "--patch_x",
-            "1", "--patch_y", "1", "--dose_per_frame", "1.0", "--preexposure", "0", "--dose_weighting", "--save_noDW"]
+            str(patches), "--patch_y", str(patches), "--dose_per_frame", "1.0", "--preexposure", "0",
+            "--dose_weighting", "--save_noDW"]
     shutil.rmtree(folder / "relion", ignore_errors=True)
     costs, _ = runMeasured(argv + (["--gainref", str(gain)] if gain else []), folder, threads)
     table = (folder / "relion" / f"{movie.stem}.star").read_text().split("data_global_shift")[1].split("data_")[0]

@@ -314,4 +314,4 @@ def test_optionsThatAProgramDoesNotKnow():
     options = makeOptions(patchrows=5, masksizerows=0.5, gpuids=(0, 1))
     assert listIneffective(options, "motioncor2") == []
     assert listIneffective(options, "motioncor3") == ["--MaskSizerows"]
-    assert listIneffective(options, "motioncor-cpu") == ["--MaskSizerows", "--Patchrows", "--gpuids"]
+    assert listIneffective(options, "motioncor-cpu") == ["--MaskSizerows", "--gpuids"]

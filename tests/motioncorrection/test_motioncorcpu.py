@@ -55,7 +55,7 @@ def test_log_and_files(tmp_path, capsys, movie):
     frames, drift = movie
     source = writeMovie(tmp_path / "movie.mrc", frames)
     code, out, err = run(tmp_path, capsys, "-InMrc", source, "-PixSize", "1.1", "-kV", 300, "-FMDOSE", 1.2, "-Iter", 7,
-                         "-Tol", "0.500", "-Patch", 5, 5, "-Gpu", 0, "-Group", 1, "-Throw", 2, "-throw", 5,
+                         "-Tol", "0.500", "-Patch", 5, 1, "-Gpu", 0, "-Group", 1, "-Throw", 2, "-throw", 5,
                          "-Nonsense", 3)
     assert (code, err) == (0, "")
     shifts = readShifts(out)

@@ -50,8 +50,6 @@ PARTIAL_OPTIONS = {
     "maskcentcol": ("--MaskCentcol", ("motioncor3", "motioncor-cpu")),
     "masksizerows": ("--MaskSizerows", ("motioncor3", "motioncor-cpu")),
     "masksizecols": ("--MaskSizecols", ("motioncor3", "motioncor-cpu")),
-    "patchrows": ("--Patchrows", ("motioncor-cpu",)),
-    "patchcols": ("--Patchcols", ("motioncor-cpu",)),
     "gpuids": ("--gpuids", ("motioncor-cpu",)),
     "inskips": ("--InSkips", ("motioncor2", "motioncor-cpu")),
     "cs": ("--Cs", ("motioncor2", "motioncor-cpu")),

@@ -1,7 +1,8 @@
 """motioncor-cpu: MotionCor2's command line, files and log, without a GPU.
 
-Differences: alignment of whole frames only; the first frame kept has shift 0 (as in MotionCor3) unless -FmRef says
-otherwise; _DWS is made only if -SumRange is given; _DW is scaled to the plain sum's noise and mean.
+Differences: local motion is one smooth field, fitted to all pixels, not patch by patch; the first frame kept has shift
+0 (as in MotionCor3) unless -FmRef says otherwise; _DWS is made only if -SumRange is given; _DW is scaled to the plain
+sum's noise and mean.
 
 Exit codes: 0 done, 2 wrong options, 3 the movie cannot be read (yet), 4 the output cannot be written, 6 failed.
 """
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from appion.motioncorrection.calc.internal.correct import Correction
     from appion.motioncorrection.calc.internal.integration import RenderedFrame
 
+#: Columns and rows of patches, at most.
+MOST_PATCHES = 30
 #: Decoded frames of a compressed movie are kept in memory up to so many bytes, else decoded anew for each pass.
 KEPT_BYTES = 1 << 30
 
@@ -84,15 +87,18 @@ def runCommand(command: CommandLine) -> None:
         say(line)
     if "Gpu" in command.given:
         say("-Gpu: no GPU is used.")
-    if max(command.values["Patch"]) > 1:
-        say("-Patch: local motion is not corrected, whole frames are aligned.")
-    output = checkOutput(command)
+    patches = readPatches(command)
+    if patches == (0, 0) and max(command.values["Patch"][:2]) > 1:
+        say("-Patch: whole frames are aligned, local motion takes 2 or more columns and rows.")
+    output, logs = checkOutput(command), checkLogFolder(command)
     threads = setThreads(command.get("Threads"))
     # Only now: numerical libraries read the number of threads when they are imported.
     from appion.base.retrieve import movies
     from appion.motioncorrection.calc.internal import correct
+    from appion.motioncorrection.cli import motioncorlogs
 
-    header = movies.readMovieHeader(findMovie(command))
+    movie = findMovie(command)
+    header = movies.readMovieHeader(movie)
     for line in header.warnings:
         say(f"Warning: {line}.")
     frames, before = selectFrames(command, header)
@@ -103,9 +109,11 @@ def runCommand(command: CommandLine) -> None:
     start = time.perf_counter()
     reader = constructReader(header, frames, command.get("EerSampling"), threads)
     corrected = correct.correctMovie(reader, correction, say)
-    say("\nFull-frame alignment shift")
-    for number, (x, y) in enumerate(corrected.shifts, 1):
-        say(f"...... Frame ({number:3d}) shift: {x:9.3f} {y:9.3f}")
+    local = None
+    if patches != (0, 0):
+        local = motioncorlogs.calcPatchShifts(corrected.field, patches, correction.shape, len(frames))
+    tables = motioncorlogs.formatShifts(corrected.shifts) + (motioncorlogs.formatPatches(*local) if local else [])
+    say("\n".join(tables))
     say(f"\nComputation time: {time.perf_counter() - start:.6f} sec\n")
     pixelsize = (command.get("PixSize") or header.pixelsize) * max(1.0, command.get("FtBin"))
     say("Saving motion corrected images ......")
@@ -113,6 +121,29 @@ def runCommand(command: CommandLine) -> None:
         if image is not None:
             saveImage(output.with_name(f"{output.name[:-4]}{suffix}.mrc"), image, pixelsize)
     say("Saving motion corrected images done.\n")
+    if logs:
+        try:
+            motioncorlogs.writeLogs(logs, Path(movie).stem, corrected.shifts, local)
+        except OSError as error:
+            raise OutputFailure(f"cannot write into {logs}: {error}") from error
+
+
+def readPatches(command: CommandLine) -> tuple[int, int]:
+    """Return the patches (across, down) of -Patch; (0, 0), for whole frames, unless both are 2 or more."""
+    across, down = command.values["Patch"][:2]
+    if not (0 <= across <= MOST_PATCHES and 0 <= down <= MOST_PATCHES):
+        raise ConfigurationFailure(f"-Patch {across} {down}", f"give 0 to {MOST_PATCHES} columns and rows")
+    return (across, down) if min(across, down) > 1 else (0, 0)
+
+
+def checkLogFolder(command: CommandLine) -> Path | None:
+    """Return the folder of -LogDir, which must be writable, or None."""
+    if not command.get("LogDir"):
+        return None
+    path = Path(command.get("LogDir"))
+    if not path.is_dir() or not os.access(path, os.W_OK | os.X_OK):
+        raise OutputFailure(f"cannot write into {path} (-LogDir)", "the folder does not exist or is not writable")
+    return path
 
 
 def checkOutput(command: CommandLine) -> Path:
@@ -197,7 +228,8 @@ def constructCorrection(command: CommandLine, header: MovieHeader, frames: list[
     return correct.Correction(
         shape, len(frames), *references, bin=command.get("FtBin"), group=command.get("Group"),
         bfactor=command.get("Bft"), iterations=command.get("Iter"), tolerance=command.get("Tol"),
-        align=bool(command.get("Align")), reference=reference - first - 1 if reference > 0 else 0,
+        align=bool(command.get("Align")), patches=readPatches(command),
+        reference=reference - first - 1 if reference > 0 else 0,
         exposures=doseweight.calcExposures(doses, before) if weighted else None,
         pixelsize=command.get("PixSize"), kv=command.get("kV"),
         sumrange=command.values["SumRange"][:2] if "SumRange" in command.given else None,

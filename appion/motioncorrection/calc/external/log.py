@@ -22,6 +22,8 @@ TABLE_COLUMNS = re.compile(r"Frame\s+x Shift\s+y Shift", re.IGNORECASE)
 DOTTED_START = re.compile(r"\.{3}")
 TABLE_ROW = re.compile(rf"(\d+)\s+{NUMBER}\s+{NUMBER}", re.IGNORECASE)
 TABLE_START = re.compile(r"\d+(\s+[-+.\d]|$)")
+PATCH_HEADER = re.compile(r"Align patch\s+\d+\s+\d+ left")
+PATCH_ROW = re.compile(rf"(\d+)\s+{NUMBER}\s+{NUMBER}\s+{NUMBER}\s+{NUMBER}", re.IGNORECASE)
 #: Lines that a batch system puts anywhere into the output.
 BATCH_LINE = re.compile(r"(salloc|srun|slurmstepd): ")
 
@@ -53,6 +55,20 @@ def parseMotionCorLog(text: str) -> list[tuple[float, float]]:
         " followed by 'Frame   x Shift   y Shift'",
         log_tail="\n".join(lines[-40:])[-4000:],
     )
+
+
+def parsePatchShifts(text: str) -> list[list[tuple[float, ...]]]:
+    """Return for each patch, for each frame, (centre x, centre y, shift x, shift y) in pixels, as motioncor-cpu prints.
+
+    The shifts are those beyond the whole frame's. Other programs print none: the list is empty.
+    """
+    patches: list[list[tuple[float, ...]]] = []
+    for line in ANSI.sub("", text).splitlines():
+        if PATCH_HEADER.fullmatch(line.strip()):
+            patches.append([])
+        elif patches and (match := PATCH_ROW.fullmatch(line.strip())):
+            patches[-1].append(tuple(map(float, match.groups()[1:])))
+    return [rows for rows in patches if rows]
 
 
 def findWarnings(text: str, kind: str) -> list[str]:

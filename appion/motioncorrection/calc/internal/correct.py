@@ -12,8 +12,21 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from appion.motioncorrection.calc.internal import align, bands, detect, doseweight, fourier, integration, oddframes
+from appion.motioncorrection.calc.internal import (
+    align,
+    bands,
+    detect,
+    doseweight,
+    fourier,
+    integration,
+    localfit,
+    oddframes,
+    warp,
+)
+from appion.motioncorrection.calc.internal.field import Field, selectOrders
 
+#: Local motion of so many pixels is none: the frames are moved in Fourier space, which loses nothing.
+NEGLIGIBLE = 0.02
 Report = Callable[[str], None]
 
 
@@ -26,7 +39,8 @@ class Correction:
         gain, dark: of that shape, float32, or None. defects: mask or None.
         bin: factor of the Fourier cropping of the sums. group: frames aligned as one.
         bfactor, iterations, tolerance: see :func:`align.alignFrames`. align: False adds the frames as they are.
-        reference: index of the frame whose shift is 0.
+        patches: (across, down) as which local motion is looked for, see :func:`field.selectOrders`; (0, 0) for none.
+        reference: index of the frame whose shift and local motion are 0.
         exposures: e/Å² received by the end of each frame, or None for no dose weighting; pixelsize in Å, kv.
         sumrange: (from, to) e/Å² of a second weighted sum, or None.
         first: number of the first frame, for messages. leave_out_odd: whether odd frames are left out, see
@@ -45,6 +59,7 @@ class Correction:
     iterations: int = 7
     tolerance: float = 0.5
     align: bool = True
+    patches: tuple[int, int] = (0, 0)
     reference: int = 0
     exposures: np.ndarray | None = None
     pixelsize: float = 0.0
@@ -57,9 +72,13 @@ class Correction:
 
 @dataclass(frozen=True)
 class Corrected:
-    """Shifts (frames, 2), (x, y) pixels of the input, applied to the frames, and the sums (rows, columns) float32."""
+    """Shifts (frames, 2), (x, y) pixels of the input, applied to the frames, and the sums (rows, columns) float32.
+
+    `field` is what was applied beyond the shifts, None where there was no local motion or none was looked for.
+    """
 
     shifts: np.ndarray
+    field: Field | None
     total: np.ndarray
     weighted: np.ndarray | None
     ranged: np.ndarray | None
@@ -86,11 +105,11 @@ def correctMovie(readFrames: Callable[[], Iterable[np.ndarray]], correction: Cor
             return _correctUsable(readFrames, usable, correction, report)
         mask, hot, dead = _findDefects(total, correction)
         report(f"Hot pixels: {hot}, dead pixels: {dead}, all defective pixels: {int(mask.sum())}\n")
-        shifts = np.zeros((correction.nframes, 2))
+        shifts, field = np.zeros((correction.nframes, 2)), None
         if correction.align:
-            shifts = _alignMovie(readFrames(), mask, correction, report, pool)
-        sums = _addFrames(readFrames(), mask, shifts, correction, pool)
-    return Corrected(shifts, *sums, hot=hot, dead=dead)
+            shifts, field = _alignMovie(readFrames(), mask, correction, report, pool)
+        sums = _addFrames(readFrames(), mask, shifts, field, correction, pool)
+    return Corrected(shifts, field, *sums, hot=hot, dead=dead)
 
 
 def _correctUsable(readFrames: Callable[[], Iterable[np.ndarray]], usable: list[int], correction: Correction,
@@ -106,8 +125,14 @@ def _correctUsable(readFrames: Callable[[], Iterable[np.ndarray]], usable: list[
                      exposures=None if exposures is None else exposures[usable])
     corrected = correctMovie(readUsable, chosen, lambda line: None if line.startswith("Warning: ") else report(line))
     at = np.arange(correction.nframes)
-    shifts = np.stack([np.interp(at, usable, column) for column in corrected.shifts.T], axis=1)
-    return replace(corrected, shifts=shifts)
+
+    def spread(values: np.ndarray) -> np.ndarray:
+        columns = values.reshape(len(usable), -1).T
+        return np.stack([np.interp(at, usable, column) for column in columns], axis=1).reshape(-1, *values.shape[1:])
+
+    field = corrected.field
+    return replace(corrected, shifts=spread(corrected.shifts),
+                   field=field and replace(field, coefficients=spread(field.coefficients)))
 
 
 def correctPixels(frame: np.ndarray, correction: Correction, where) -> np.ndarray:
@@ -121,12 +146,15 @@ def correctPixels(frame: np.ndarray, correction: Correction, where) -> np.ndarra
 
 
 def _transformFrames(frames: Iterable[np.ndarray], mask: np.ndarray, ncolumns: int, correction: Correction,
-                     pool: Executor) -> Iterator[np.ndarray]:
-    """Yield each frame, corrected and filled, with its rows transformed: always the same array (rows, `ncolumns`)."""
+                     pool: Executor, mover: warp.Mover | None = None) -> Iterator[np.ndarray]:
+    """Yield each frame, corrected and filled, with its rows transformed: always the same array (rows, `ncolumns`).
+
+    `mover` resamples the frame, number i of them, before it is transformed.
+    """
     filler = detect.Filler(mask)
     rows, columns = filler.pixels
     buffer = np.empty((correction.shape[0], ncolumns), np.complex64)
-    for frame in frames:
+    for i, frame in enumerate(frames):
         values = correctPixels(frame, correction, filler.drawDonors())
 
         def prepare(block: slice, frame: np.ndarray = frame, values: np.ndarray = values) -> np.ndarray:
@@ -135,7 +163,7 @@ def _transformFrames(frames: Iterable[np.ndarray], mask: np.ndarray, ncolumns: i
             image[rows[first:last] - block.start, columns[first:last]] = values[first:last]
             return image
 
-        fourier.transformRows(prepare, buffer, pool)
+        fourier.transformRows(mover.move(i, prepare, pool) if mover else prepare, buffer, pool)
         yield buffer
 
 
@@ -167,7 +195,7 @@ def _findDefects(total: np.ndarray, correction: Correction) -> tuple[np.ndarray,
 
 
 def _alignMovie(frames: Iterable[np.ndarray], mask: np.ndarray, correction: Correction, report: Report,
-                pool: Executor) -> np.ndarray:
+                pool: Executor) -> tuple[np.ndarray, Field | None]:
     shape = correction.shape
     cropped = bands.calcBandShape(shape, correction.bfactor)
     groups = integration.calcAlignGroups(correction.nframes, correction.group)
@@ -181,11 +209,28 @@ def _alignMovie(frames: Iterable[np.ndarray], mask: np.ndarray, correction: Corr
     found = align.alignFrames(band, shape, correction.bfactor, correction.iterations, correction.tolerance, report,
                               pool)
     shifts = spreadShifts(found, groups)
-    return shifts - shifts[correction.reference]
+    origin = shifts[correction.reference]
+    if min(correction.patches) < 2:
+        return shifts - origin, None
+    report("\nPatch based alignment has been started.")
+    field = localfit.fitField(band, shape, found - origin, correction.bfactor, selectOrders(correction.patches), report,
+                              pool)
+    coefficients = spreadShifts(field.coefficients.reshape(len(found), -1), groups)
+    coefficients = (coefficients - coefficients[correction.reference]).reshape(-1, *field.coefficients.shape[1:])
+    field = replace(field, coefficients=coefficients)
+    largest = field.calcRange()
+    if largest < NEGLIGIBLE:
+        report("Local motion: none was found.")
+        return shifts - origin, None
+    report(f"Local motion: {largest:.2f} pixels at most.")
+    return shifts - origin, field
 
 
 def spreadShifts(shifts: np.ndarray, groups: list[tuple[int, int]]) -> np.ndarray:
-    """Return the frames' shifts from those of groups: lines between the groups' centres, carried on at the ends."""
+    """Return the frames' shifts (or other numbers, one row each) from those of groups.
+
+    They lie on lines between the groups' centres, carried on at the ends.
+    """
     nframes = groups[-1][1]
     if len(groups) == nframes:
         return shifts
@@ -198,8 +243,8 @@ def spreadShifts(shifts: np.ndarray, groups: list[tuple[int, int]]) -> np.ndarra
     return shifts[left] + part[:, None] * (shifts[left + 1] - shifts[left])
 
 
-def _addFrames(frames: Iterable[np.ndarray], mask: np.ndarray, shifts: np.ndarray, correction: Correction,
-               pool: Executor) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None]:
+def _addFrames(frames: Iterable[np.ndarray], mask: np.ndarray, shifts: np.ndarray, field: Field | None,
+               correction: Correction, pool: Executor) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None]:
     shape = correction.shape
     binned = fourier.calcCroppedShape(shape, correction.bin)
     frequencies = fourier.calcFrequencies(shape, binned)
@@ -212,7 +257,11 @@ def _addFrames(frames: Iterable[np.ndarray], mask: np.ndarray, shifts: np.ndarra
     total = np.zeros(half, np.complex64)
     weighted = np.zeros(half, np.complex64) if decay is not None else None
     ranged = np.zeros(half, np.complex64) if inrange.any() else None
-    images = _transformFrames(frames, mask, half[1], correction, pool)
+    mover = None
+    if field is not None:
+        mover = warp.Mover(shape, shifts, field.calcDisplacements)
+        shifts = np.zeros_like(shifts)
+    images = _transformFrames(frames, mask, half[1], correction, pool, mover)
     for i, (image, shift) in enumerate(zip(images, shifts, strict=True)):
         targets = [t for t, wanted in ((weighted, True), (ranged, inrange[i])) if t is not None and wanted]
         fourier.addColumns(image, [total], targets, frequencies, shift, decay,
@@ -223,6 +272,8 @@ def _addFrames(frames: Iterable[np.ndarray], mask: np.ndarray, shifts: np.ndarra
         if exposed is not None and decay is not None:
             doseweight.normalizeWeighted(transform, decay, exposed)
         transform *= scale
+        if mover is not None:
+            warp.restore(transform, frequencies)
         return fourier.calcImage(transform, binned, correction.threads)
 
     return (finish(total, None), None if weighted is None else finish(weighted, exposures),
