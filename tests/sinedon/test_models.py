@@ -11,6 +11,7 @@ import pytest
 from django.db import connections
 
 import sinedon
+from sinedon.connection import registerDatabases
 from sinedon.errors import ConfigurationError
 from sinedon.fields import File, Reference, ReferenceId, Sequence
 from sinedon.models import appiondata, leginondata, projectdata
@@ -64,6 +65,7 @@ def testEveryColumnOfRealTablesIsThere():
 
 
 def testModelsNeedSetup():
+    registerDatabases({})  # whatever another test left
     with pytest.raises(ConfigurationError, match=r"'leginondata' is not set up; call sinedon.setup"):
         leginondata.SessionData.objects.first()
 
