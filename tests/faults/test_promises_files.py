@@ -103,7 +103,8 @@ def test_P10_file_server_hiccups_are_waited_out(lab, monkeypatch, number, seed):
     run(lab, limit=3)  # the run folder exists
     saveRetryRequest(lab.rundir, [7])
     disk = BadDisk(monkeypatch, lab.rundir / ".appion", number, seed=seed)
-    with dask.config.set({"appion.quit_after_idle": 0.5}):
+    # It is tried a hundred times a second here: ten times in vain are nothing, while others get through by chance.
+    with dask.config.set({"appion.quit_after_idle": 0.5, "appion.infrastructure_attempts": 1000}):
         summary = run(lab, lambda: spoil(disk, (0.1, 0.9)[seed % 2], 1.0), wait=True)
     assert disk.failed
     disk.chance = 0.0
