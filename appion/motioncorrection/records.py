@@ -204,6 +204,8 @@ class MotionCorrectionResult:
         orientation: index 0 to 7 of the orientation that fits the picture best, or None if not looked at.
         orientation_scores: the eight correlations.
         mean: of the pixels of the sum that is not weighted by dose, as the program wrote it; None: not known.
+        local_motion: root mean square of the motion beyond the whole frames', pixels of the rendered frames, 0 where
+            none was found; None: not looked for, or the program does not tell.
         warnings: lines worth showing to a person.
     """
 
@@ -222,6 +224,7 @@ class MotionCorrectionResult:
     orientation: int | None = None
     orientation_scores: tuple[float, ...] = ()
     mean: float | None = None
+    local_motion: float | None = None
     warnings: tuple[str, ...] = ()
 
 

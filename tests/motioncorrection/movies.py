@@ -107,21 +107,16 @@ def encodeEvents(positions: np.ndarray, places: np.ndarray, npixels: int, skipbi
     across, down = placebits
     flip = (1 << across >> 1) | (1 << (across + down) >> 1 if down else 0)
     longest = (1 << skipbits) - 1
-    bits: list[int] = []
-
-    def put(value: int, width: int) -> None:
-        bits.extend((value >> i) & 1 for i in range(width))
-
-    previous = -1
-    for position, place in zip([*positions, npixels], [*places, 0], strict=True):
-        whole, rest = divmod(int(position) - previous - 1, longest)
-        for _ in range(whole):
-            put(longest, skipbits)
-        put(rest, skipbits)
-        if position < npixels:
-            put(int(place) ^ flip, sum(placebits))
-        previous = int(position)
-    return np.packbits(np.array(bits, np.uint8), bitorder="little").tobytes()
+    skips = np.diff(np.append(positions, npixels), prepend=-1) - 1
+    ends = np.cumsum(skips // longest + 1) - 1
+    values = np.full(ends[-1] + 1, longest, np.int64)
+    widths = np.full(len(values), skipbits)
+    values[ends] = skips % longest
+    values[ends[:-1]] |= (np.asarray(places, np.int64) ^ flip) << skipbits
+    widths[ends[:-1]] += across + down
+    starts = np.cumsum(widths) - widths
+    bits = np.repeat(values, widths) >> (np.arange(widths.sum()) - np.repeat(starts, widths)) & 1
+    return np.packbits(bits.astype(np.uint8), bitorder="little").tobytes()
 
 
 def writeEER(path: Path, frames: np.ndarray, compression: int = 65001, places: np.ndarray | None = None,

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from appion.base.calc.numbers import constructLine
 from appion.base.records.series import MOTION
 from appion.motioncorrection.calc.internal.numbers import calcNumbers
+from appion.motioncorrection.calc.internal.trajectory import calcLocalMotion
 from appion.motioncorrection.records import ComputedCorrection, MotionCorrectionResult
 from tests.motioncorrection.samples import makeOptions, makeOrigin, makeParams
 
@@ -18,20 +19,21 @@ COORDINATES = st.floats(-50, 50, allow_subnormal=False)
 POSITIONS = st.lists(st.tuples(COORDINATES, COORDINATES), min_size=2, max_size=12)
 
 
-def measure(positions, mean=None, options=None, **params):
+def measure(positions, mean=None, options=None, local_motion=None, **params):
     params = makeParams(options=makeOptions(**(options or {})), **params)
     result = MotionCorrectionResult(
-        params, ("motioncor2",), "h", 0.0, 1.0, tuple(positions), tuple(positions), "a", "", (4, 4), "", "", mean=mean
-    )
+        params, ("motioncor2",), "h", 0.0, 1.0, tuple(positions), tuple(positions), "a", "", (4, 4), "", "", mean=mean,
+        local_motion=local_motion,
+    )  # fmt: skip
     return calcNumbers(ComputedCorrection(makeOrigin(), result))
 
 
 def test_numbers_by_hand():
     """Ten frames of 1.5 e/Å²: those that end with 3 e/Å² are early, that is the step to frame 2, and to it alone."""
     positions = [(0, 0), (3, 4), (3, 5), (3, 5), *[(4, 5)] * 6]
-    found = measure(positions, 12.0, {"bin": 2.0}, pixelsize=0.5, totaldose=15.0)
+    found = measure(positions, 12.0, {"bin": 2.0}, 0.8, pixelsize=0.5, totaldose=15.0)
     assert found == {"drift": 7.0, "drift_early": 5.0, "drift_late": 2.0, "drift_jump": 5.0, "frames": 10,
-                     "dose": 15.0, "counts": 1.2}  # fmt: skip
+                     "dose": 15.0, "counts": 1.2, "local_motion": 0.4}  # fmt: skip
     assert set(found) == {column.name for column in MOTION}
 
 
@@ -43,7 +45,7 @@ def test_the_frame_that_ends_with_4_electrons_is_early():
 def test_frames_that_are_left_out_count_as_dose_but_not_of_the_sum():
     found = measure([(0, 0), (1, 0), (3, 0), (6, 0)], 8.0, {"startframe": 2, "nframe": 4}, totaldose=10.0)
     assert found == {"drift": 6.0, "drift_early": 1.0, "drift_late": 5.0, "drift_jump": 3.0, "frames": 4,
-                     "dose": 4.0, "counts": 2.0}  # fmt: skip
+                     "dose": 4.0, "counts": 2.0, "local_motion": None}  # fmt: skip
 
 
 def test_frames_of_several_of_the_cameras_and_those_that_were_aligned_together():
@@ -57,6 +59,23 @@ def test_what_cannot_be_known_is_left_out():
     line = constructLine(1, "a", found, 5.0)
     assert line == {"image": 1, "name": "a", "drift": 5.0, "drift_jump": 5.0, "frames": 10, "stored": 5.0}
     assert constructLine(1, "a", measure([(0, 0)], totaldose=None), 5.0).keys() == {"image", "name", "frames", "stored"}
+
+
+def test_local_motion_is_in_angstroms_of_the_specimen():
+    """The program's pixels are those of the frames as they were rendered, whatever the sum is."""
+    finer = {"eer_sampling": 2, "bin": 4.0}
+    found = measure([(0, 0)] * 10, None, finer, 3.0, movie_format="eer", pixelsize=0.5)
+    assert found["local_motion"] == 0.75
+    assert constructLine(1, "a", measure([(0, 0)], local_motion=0.0), 5.0)["local_motion"] == 0
+
+
+def test_local_motion_by_hand():
+    """Two patches, the one 1 pixel to and fro along x, the other 3 along y; which frame is 0 makes no difference."""
+    still, there = [(10, 10, 0, 0), (10, 10, 2, 0)], [(30, 10, 0, 6), (30, 10, 0, 0)]
+    assert calcLocalMotion([still, there]) == pytest.approx(5**0.5)
+    assert calcLocalMotion([[(10, 10, 0, 0)] * 3]) == 0
+    for patches in ([], [[]], [still, there[:1]], [still, [(30, 10, 0, 0), (30, 10, 0, float("nan"))]]):
+        assert calcLocalMotion(patches) is None
 
 
 @given(POSITIONS, COORDINATES, COORDINATES)

@@ -53,6 +53,7 @@ MOTION = (
     Column("drift_early", "early drift", "Å", 1),
     Column("drift_late", "late drift", "Å", 1),
     Column("drift_jump", "largest jump", "Å", 2),
+    Column("local_motion", "local motion", "Å", 2),
     Column("frames", "frames", "", 0),
     Column("dose", "dose", "e/Å²", 1),
     Column("counts", "counts per pixel and frame", "", 3),

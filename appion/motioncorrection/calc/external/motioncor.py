@@ -32,13 +32,13 @@ from appion.motioncorrection.calc.external.command import (
     selectFrames,
 )
 from appion.motioncorrection.calc.external.failure import classifyRun
-from appion.motioncorrection.calc.external.log import findWarnings, parseMotionCorLog
+from appion.motioncorrection.calc.external.log import findWarnings, parseMotionCorLog, parsePatchShifts
 from appion.motioncorrection.calc.external.movie import checkMovie, followMovie
 from appion.motioncorrection.calc.external.pictures import savePictures
 from appion.motioncorrection.calc.external.sums import readMrc, readSum, saveSum
 from appion.motioncorrection.calc.internal.frames import calcRenderedFrameCount, isIntegrated
 from appion.motioncorrection.calc.internal.geometry import calcOrientation, orientToLeginon
-from appion.motioncorrection.calc.internal.trajectory import calcPositions, constructShiftLog
+from appion.motioncorrection.calc.internal.trajectory import calcLocalMotion, calcPositions, constructShiftLog
 from appion.motioncorrection.records import MotionCorrectionParams, MotionCorrectionResult
 
 #: Output of the program in the scratch folder.
@@ -77,7 +77,7 @@ def _correct(params: MotionCorrectionParams, scratch: Path, host: str) -> Motion
     folders = (scratch, *map(Path, params.files.folders))
     log = Path(params.files.program_log)
     with followProgram(params.program, argv, scratch / OUTPUT, log, folders, (params.movie,)):
-        shifts, images, said = _runProgram(params, header, argv, scratch)
+        shifts, local_motion, images, said = _runProgram(params, header, argv, scratch)
     made = images[-1]
     images = [_turn(params, image) for image in images]
     pixelsize = params.pixelsize * params.options.bin
@@ -112,6 +112,7 @@ def _correct(params: MotionCorrectionParams, scratch: Path, host: str) -> Motion
         orientation=orientation,
         orientation_scores=scores,
         mean=float(images[0].mean(dtype=np.float64)),
+        local_motion=local_motion,
         warnings=tuple(dict.fromkeys((*_compareFrames(params, header), *lines, *header.warnings, *said, *warnings))),
     )
 
@@ -130,8 +131,8 @@ def _prepareScratch(params: MotionCorrectionParams, scratch: Path) -> list[str]:
 
 def _runProgram(
     params: MotionCorrectionParams, header: MovieHeader, argv: list[str], scratch: Path
-) -> tuple[list[tuple[float, float]], list[NDArray], list[str]]:
-    """Run the program; return the shifts, the one or two sums as it made them, and what it warned of."""
+) -> tuple[list[tuple[float, float]], float | None, list[NDArray], list[str]]:
+    """Run the program; return the shifts, the local motion, the sums as it made them, and what it warned of."""
     output = scratch / OUTPUT
     run = runProgram(
         argv, scratch, output, params.timeout, lambda pid: saveOwner(scratch, pid),
@@ -144,7 +145,8 @@ def _runProgram(
     try:
         shifts = parseMotionCorLog(text)
         _checkShiftCount(params, header, len(shifts))
-        return shifts, _readSums(params, header, scratch), findWarnings(text, params.program.kind)
+        local_motion = calcLocalMotion(parsePatchShifts(text))
+        return shifts, local_motion, _readSums(params, header, scratch), findWarnings(text, params.program.kind)
     except ImageFailure as error:
         # exit code 0 says little: what the program wrote about its trouble decides whose fault it is
         failure = explainFailure(error.reason, text, ended_well=True)

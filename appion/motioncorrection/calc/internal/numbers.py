@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from appion.motioncorrection.calc.internal.frames import calcFrameSelection, isIntegrated
+from appion.motioncorrection.calc.internal.frames import EER_FACTORS, calcFrameSelection, isIntegrated
 from appion.motioncorrection.calc.internal.trajectory import calcSteps
 from appion.motioncorrection.records import ComputedCorrection, MotionCorrectionParams
 
@@ -18,8 +18,9 @@ ROUNDING = 1e-6
 def calcNumbers(computed: ComputedCorrection) -> dict[str, float | None]:
     """Return the numbers of an exposure as fields of a line (:mod:`appion.base.records.series`); None: not known.
 
-    Drift is the length of the path of the whole frames, Å of the specimen; patches have no part in it. `frames` are
-    those that were summed, after the camera's frames were grouped; `dose` is what they got, e/Å².
+    Drift is the length of the path of the whole frames, Å of the specimen; patches have no part in it: theirs is the
+    local motion. `frames` are those that were summed, after the camera's frames were grouped; `dose` is what they got,
+    e/Å².
     """
     result = computed.result
     params = result.params
@@ -33,6 +34,7 @@ def calcNumbers(computed: ComputedCorrection) -> dict[str, float | None]:
         "drift_early": early,
         "drift_late": None if early is None else sum(steps) - early,
         "drift_jump": max(steps, default=None),
+        "local_motion": None if result.local_motion is None else result.local_motion * calcFramePixelSize(params),
         "frames": frames,
         "dose": params.totaldose * (last - first) / params.nframes if params.totaldose else None,
         "counts": None if result.mean is None else result.mean / frames,
@@ -59,6 +61,11 @@ def isEarly(dose: float) -> bool:
 def calcSumPixelSize(params: MotionCorrectionParams) -> float:
     """Return the pixel size (Å) of the sum, in whose pixels positions are."""
     return params.pixelsize * params.options.bin
+
+
+def calcFramePixelSize(params: MotionCorrectionParams) -> float:
+    """Return the pixel size (Å) of the rendered frames, in whose pixels shifts are."""
+    return params.pixelsize / (EER_FACTORS[params.options.eer_sampling] if params.is_eer else 1)
 
 
 def calcRawRange(params: MotionCorrectionParams) -> tuple[int, int]:

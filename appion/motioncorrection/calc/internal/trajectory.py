@@ -26,6 +26,27 @@ def calcSteps(positions: Shifts) -> list[float]:
     return [math.dist(here, there) for here, there in pairwise(positions)]
 
 
+def calcLocalMotion(patches: Sequence[Sequence[Sequence[float]]]) -> float | None:
+    """Return the root mean square, over patches and frames, of how far each patch is from its mean over the frames.
+
+    So it does not depend on which frame has the shift 0. None if there are no patches, or the table of one is not
+    whole.
+
+    Args:
+        patches: for each, for each frame, (centre x, centre y, shift x, shift y), shifts beyond the whole frames'.
+    """
+    numbers = {len(rows) for rows in patches}
+    values = [value for rows in patches for row in rows for value in row]
+    if len(numbers) != 1 or numbers == {0} or not all(map(math.isfinite, values)):
+        return None
+    total, count = 0.0, numbers.pop()
+    for rows in patches:
+        for shifts in list(zip(*rows, strict=True))[2:]:
+            mean = math.fsum(shifts) / count
+            total += math.fsum((shift - mean) ** 2 for shift in shifts)
+    return math.sqrt(total / (count * len(patches)))
+
+
 def constructShiftLog(positions: Shifts, rendered: int, throw: int) -> str:
     """Return the log in the format of the first MotionCorr, which the web viewer reads.
 
