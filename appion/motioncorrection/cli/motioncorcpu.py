@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 #: Columns and rows of patches, at most.
 MOST_PATCHES = 30
 #: Decoded frames of a compressed movie are kept in memory up to so many bytes, else decoded anew for each pass.
-KEPT_BYTES = 1 << 30
+KEPT_BYTES = 600 << 20
 
 
 class OutputFailure(InfrastructureFailure):
@@ -240,18 +240,23 @@ def constructReader(header: MovieHeader, frames: list[RenderedFrame], sampling: 
                     threads: int) -> Callable[[], Iterator[np.ndarray]]:
     """Return a function that yields the rendered frames, however often it is called."""
     from appion.base.retrieve import movies
+    from appion.motioncorrection.calc.internal.packing import PackedFrame, packFrame, unpackFrame
 
     groups = [range(frame.first, frame.last) for frame in frames]
-    kept: list[np.ndarray] = []
+    kept: list[PackedFrame | np.ndarray] = []
 
     def read() -> Iterator[np.ndarray]:
         if len(kept) == len(groups):
-            yield from kept
+            yield from map(unpackFrame, kept)
             return
         kept.clear()
-        for frame in movies.readFrames(header, groups, sampling, threads):
-            if header.format != "mrc" and frame.nbytes * len(groups) <= KEPT_BYTES:
-                kept.append(frame)
+        for i, frame in enumerate(movies.readFrames(header, groups, sampling, threads)):
+            if header.format != "mrc" and len(kept) == i:
+                packed = packFrame(frame)
+                if packed.nbytes * len(groups) <= KEPT_BYTES:
+                    kept.append(packed)
+                else:
+                    kept.clear()
             yield frame
 
     return read

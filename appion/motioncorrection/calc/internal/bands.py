@@ -11,6 +11,8 @@ from appion.motioncorrection.calc.internal import fourier
 #: The envelope below which coefficients are not kept; the smallest picture worth having.
 FAINTEST = 0.02
 SMALLEST = 64
+#: Bytes that all frames together may take, and the frequency (cycles per pixel) to which they are kept nevertheless.
+MOST_BYTES, NARROWEST = 640 << 20, 0.1
 
 
 @dataclass(frozen=True)
@@ -30,10 +32,28 @@ class Band:
         return np.hypot(y[:, None], x[None]).astype(np.float32)
 
 
-def calcBandShape(shape: tuple[int, int], bfactor: float) -> tuple[int, int]:
-    """Return the (rows, columns) to which frames are cropped for alignment with a B-factor in pixels²."""
-    limit = min(0.5, 2 * float(np.sqrt(-np.log(FAINTEST) / max(bfactor, 1e-6))))
-    return _calcShape(shape, limit)
+def calcBandShape(shape: tuple[int, int], bfactor: float, nframes: int = 1) -> tuple[int, int]:
+    """Return the (rows, columns) to which frames are cropped for alignment with a B-factor in pixels².
+
+    They are fewer where so many frames would take too much memory.
+    """
+    affordable = float(np.sqrt(MOST_BYTES / (nframes * calcBytes(shape, 1))))
+    return _calcShape(shape, min(_calcLimit(bfactor), max(NARROWEST, affordable)))
+
+
+def calcGroupSize(shape: tuple[int, int], bfactor: float, nframes: int, wanted: int = 1) -> int:
+    """Return how many frames are aligned as one: as many as wanted, or more if their bands would take too much."""
+    least = calcBytes(shape, min(_calcLimit(bfactor), NARROWEST))
+    return max(wanted, int(np.ceil(nframes * least / MOST_BYTES)))
+
+
+def calcBytes(shape: tuple[int, int], limit: float) -> float:
+    """Return the bytes of a frame's transform below `limit` cycles per pixel."""
+    return 16 * limit**2 * shape[0] * shape[1]
+
+
+def _calcLimit(bfactor: float) -> float:
+    return min(0.5, 2 * float(np.sqrt(-np.log(FAINTEST) / max(bfactor, 1e-6))))
 
 
 def _calcShape(shape: tuple[int, int], limit: float) -> tuple[int, int]:

@@ -104,6 +104,7 @@ def correctMovie(readFrames: Callable[[], Iterable[np.ndarray]], correction: Cor
         if len(usable) < correction.nframes:
             return _correctUsable(readFrames, usable, correction, report)
         mask, hot, dead = _findDefects(total, correction)
+        del total
         report(f"Hot pixels: {hot}, dead pixels: {dead}, all defective pixels: {int(mask.sum())}\n")
         shifts, field = np.zeros((correction.nframes, 2)), None
         if correction.align:
@@ -197,8 +198,13 @@ def _findDefects(total: np.ndarray, correction: Correction) -> tuple[np.ndarray,
 def _alignMovie(frames: Iterable[np.ndarray], mask: np.ndarray, correction: Correction, report: Report,
                 pool: Executor) -> tuple[np.ndarray, Field | None]:
     shape = correction.shape
-    cropped = bands.calcBandShape(shape, correction.bfactor)
-    groups = integration.calcAlignGroups(correction.nframes, correction.group)
+    size = bands.calcGroupSize(shape, correction.bfactor, correction.nframes, correction.group)
+    groups = integration.calcAlignGroups(correction.nframes, size)
+    cropped = bands.calcBandShape(shape, correction.bfactor, len(groups))
+    if size > correction.group:
+        report(f"Frames are aligned in groups of {size}: so many would take too much memory one by one.")
+    if cropped != bands.calcBandShape(shape, correction.bfactor):
+        report(f"Frequencies up to {cropped[0] / shape[0] / 2:.2f} cycles per pixel are compared, to save memory.")
     transforms = np.zeros((len(groups), cropped[0], cropped[1] // 2 + 1), np.complex64)
     owners = [owner for owner, (first, last) in enumerate(groups) for _ in range(first, last)]
     images = _transformFrames(frames, mask, transforms.shape[2], correction, pool)
