@@ -85,6 +85,9 @@ def test_a_mirrored_movie_has_a_mirrored_field(seed):
     _, mirrored = fit(np.ascontiguousarray(frames[:, :, ::-1]), shifts * (-1, 1))
     signs = np.array([(-1) ** a for a, _ in ORDERS])
     np.testing.assert_allclose(mirrored.coefficients, found.coefficients * np.stack([-signs, signs]), atol=0.06)
+    _, turned = fit(np.ascontiguousarray(frames.swapaxes(1, 2)), shifts[:, ::-1])
+    order = [ORDERS.index((b, a)) for a, b in ORDERS]
+    np.testing.assert_allclose(turned.coefficients, found.coefficients[:, ::-1, order], atol=0.06)
 
 
 def test_twice_the_dose_halves_the_squared_error():
@@ -108,6 +111,21 @@ def test_the_sum_without_local_motion_is_that_of_whole_frames():
     whole, local = correctLocally(frames), correctLocally(frames, patches=(5, 5))
     assert whole.field is local.field is None
     np.testing.assert_array_equal(whole.total, local.total)
+
+
+def test_no_frame_is_left_out():
+    """Nor weighted: each, also one that is nothing but noise, gives to the sum what it has."""
+    frames, _, _ = makeLocalFrames(256, 8, 0.5, 4, 7)
+    frames = frames.astype(np.float32)
+    frames[5] = np.random.default_rng(1).poisson(2, frames[5].shape)
+    plain = correctLocally(frames, patches=(4, 4))
+    assert plain.field is not None
+    assert plain.total.mean() == pytest.approx(frames.sum(axis=0).mean(), rel=1e-3)
+    for i in (0, 5, 7):
+        frames[i] += 3
+        more = correctLocally(frames, patches=(4, 4))
+        frames[i] -= 3
+        np.testing.assert_allclose((more.total - plain.total)[8:-8, 8:-8].mean(), 3, atol=0.03)
 
 
 def test_the_sum_with_local_motion_is_nearly_that_without():

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import os
 import re
 
+import dask.config
 import mrcfile
 import numpy as np
 import pytest
 
+import sinedon
+from appion.base.retrieve.series import readSeries
+from appion.demo.writers import writeMovie as writeQuickly
 from appion.motioncorrection.calc.external.log import parseMotionCorLog, parsePatchShifts
+from appion.motioncorrection.cli.main import main
+from sinedon.models import appiondata
 from tests.motioncorrection.movies import calcError, makeLocalFrames
 from tests.motioncorrection.test_motioncorcpu import keepEnvironment, run, writeMovie
+from tests.services.sessions import makeSession
 
 pytestmark = pytest.mark.usefixtures(keepEnvironment.__name__)
 
@@ -78,3 +86,37 @@ def test_what_cannot_be(tmp_path, capsys, movie):
     assert (code, "-Patch 500 5" in err, "give 0 to 30 columns and rows" in err) == (2, True, True)
     code, _, err = run(tmp_path, capsys, "-InMrc", source, "-LogDir", tmp_path / "nowhere")
     assert (code, "(-LogDir)" in err) == (4, True)
+
+
+@pytest.mark.usefixtures("database")
+def test_a_run_has_local_motion(tmp_path, movie):
+    """The daemon's patches reach the program; rows have the whole frames' shifts, the series has the local motion."""
+    frames, drift, local = movie
+    made = makeSession(images=1, nframes=len(frames), root=tmp_path, dimension=(400, 320), norm=False)
+    place = tmp_path / "frames" / made.name / "rawdata" / f"{made.filenames[0]}.frames.tif"
+    place.parent.mkdir(parents=True)
+    (tmp_path / "leginon" / made.name / "rawdata").mkdir(parents=True)
+    writeQuickly(place, frames)
+    os.utime(place, (1e9, 1e9))
+    rundir = tmp_path / "appion" / made.name / "ddstack" / "ddstack1"
+    settings = {"appion.motioncorrection.check_orientation": 0,
+                "appion.motioncorrection.executable": "motioncor-cpu"}
+    with dask.config.set(settings):
+        code = main([
+            "--align", "--bin=1", "--Patchrows=3", "--Patchcols=4", "--Bft_global=150", "--doseweight",
+            "--runname=ddstack1", f"--rundir={rundir}", f"--preset={made.preset}", "--commit", "--projectid=1",
+            f"--session={made.name}", "--no-rejects", "--no-wait", "--jobtype=makeddrawframestack",
+        ])  # fmt: skip
+    assert code == 0
+    sinedon.setup(1)
+    (log,) = rundir.glob("*_st_Log.motioncor2.txt")
+    text = log.read_text()
+    assert re.search(r"^-Patch +4  3  0$", text, re.MULTILINE)
+    shifts, patches = np.array(parseMotionCorLog(text)), np.array(parsePatchShifts(text))
+    assert patches.shape == (12, 10, 4)
+    assert calcError(shifts, drift + local.mean(axis=(2, 3))) < 0.3
+    (line,) = readSeries(rundir).lines.values()
+    moved = patches[:, :, 2:] - patches[:, :, 2:].mean(axis=1, keepdims=True)
+    assert line["local_motion"] == pytest.approx(0.413 * 2 * np.sqrt((moved**2).sum(axis=2).mean()), rel=1e-3)
+    assert line["local_motion"] > 0.3
+    assert appiondata.ApDDFrameTrajectoryData.objects.get().number_of_positions == len(frames)
