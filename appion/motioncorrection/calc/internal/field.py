@@ -39,6 +39,7 @@ class Field:
 
     def calcDisplacements(self, frame: int, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return (dx, dy), pixels, float32 (len(y), len(x)), at places from -1 to 1 across the image."""
+        x, y = calcPolynomials(x), calcPolynomials(y)
         dx, dy = (evaluateModes(self.orders, values, x, y).astype(np.float32) for values in self.coefficients[frame])
         return dx, dy
 
@@ -61,16 +62,16 @@ def calcPolynomials(places: np.ndarray, highest: int = HIGHEST) -> np.ndarray:
 
 
 def evaluateModes(orders: tuple[tuple[int, int], ...], values: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Return the sum of modes, (len(y), len(x))."""
+    """Return the sum of modes, (len(y), len(x)), from the polynomials at places along x and y."""
     matrix = np.zeros((HIGHEST + 1, HIGHEST + 1))
     for (a, b), value in zip(orders, values, strict=True):
         matrix[b, a] = value
-    return calcPolynomials(y) @ matrix @ calcPolynomials(x).T
+    return y @ matrix @ x.T
 
 
 def projectModes(orders: tuple[tuple[int, int], ...], sums: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Return the sum over all places of each mode times `sums`, (len(y), len(x)): the transpose of evaluating."""
-    matrix = calcPolynomials(y).T @ sums @ calcPolynomials(x)
+    matrix = y.T @ sums @ x
     return np.array([matrix[b, a] for a, b in orders])
 
 

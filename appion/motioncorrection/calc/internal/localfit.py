@@ -19,6 +19,7 @@ from appion.motioncorrection.calc.internal import warp
 from appion.motioncorrection.calc.internal.bands import Band, Rings, calcEnvelope, calcRingWeights, cropBand
 from appion.motioncorrection.calc.internal.field import (
     Field,
+    calcPolynomials,
     calcSpread,
     evaluateModes,
     fitCoefficients,
@@ -90,6 +91,7 @@ class _Level:
         self._envelope, self._rings = calcEnvelope(band, bfactor), Rings(band)
         self._scale = np.array([cropped[1] / shape[1], cropped[0] / shape[0]])
         self._places = warp.calcCentres(cropped)
+        self._polynomials = [calcPolynomials(places) for places in self._places]
         self._mask = _maskEdges(cropped, self._scale * (np.abs(shifts).max(axis=0) + EDGE))
         response = [warp.calcResponse(f / scale)
                     for f, scale in zip(band.frequencies, self._scale[::-1], strict=True)]
@@ -103,7 +105,7 @@ class _Level:
         self._framepower = self._rings.calcMeans(power / len(self._images))
 
     def _move(self, index: int, coefficients: np.ndarray, out: np.ndarray) -> None:
-        fields = [evaluateModes(self._orders, values, *self._places) for values in coefficients]
+        fields = [evaluateModes(self._orders, values, *self._polynomials) for values in coefficients]
         dx, dy = ((field + shift) * scale
                   for field, shift, scale in zip(fields, self._shifts[index], self._scale, strict=True))
         warp.warpImage(self._images[index], dx.astype(np.float32), dy.astype(np.float32), out, self._pool)
@@ -131,7 +133,8 @@ class _Level:
             # A frame is part of the mean, but where it lies exactly on itself its noise pulls nowhere.
             self._move(i, coefficients[i], moved)
             for gradient, force in zip(gradients, forces[i], strict=True):
-                force[:] = projectModes(self._orders, self._mask * warp.sumProducts(moved, gradient), *self._places)
+                sums = self._mask * warp.sumProducts(moved, gradient)
+                force[:] = projectModes(self._orders, sums, *self._polynomials)
         return information, forces.reshape(nframes, -1)
 
     def _calcReference(self, total: np.ndarray) -> tuple[list[np.ndarray], np.ndarray]:
@@ -173,7 +176,8 @@ class _Level:
         cells = np.einsum("...ij,...j,...kj->...ik", vectors, np.maximum(values, 0), vectors)
         centres = [np.add.reduceat(places, start) / np.diff(np.append(start, len(places)))
                    for places, start in zip((x, y), reversed(starts), strict=True)]
-        modes = np.stack([evaluateModes(self._orders, one, *centres) for one in np.eye(len(self._orders))])
+        polynomials = [calcPolynomials(places) for places in centres]
+        modes = np.stack([evaluateModes(self._orders, one, *polynomials) for one in np.eye(len(self._orders))])
         result = np.einsum("mij,ijab,nij->ambn", modes, cells, modes, optimize=True)
         return result.reshape(2 * len(modes), -1)
 

@@ -37,12 +37,16 @@ def calcKernel() -> np.ndarray:
 
 def calcResponse(frequencies: np.ndarray) -> np.ndarray:
     """Return what is left of an amplitude at frequencies (cycles per pixel) along one axis, 1 at 0, float32."""
+    return np.interp(np.abs(frequencies), *_tabulateResponse()).astype(np.float32)
+
+
+@cache
+def _tabulateResponse() -> tuple[np.ndarray, np.ndarray]:
     fractions = np.arange(0, PARTS, PARTS // 64)
     distance = np.arange(POINTS) - (POINTS // 2 - 1) - fractions[:, None] / PARTS
     weights = calcKernel()[fractions] / len(fractions)
     table = np.linspace(0, 0.5, 1025)
-    response = np.cos(2 * np.pi * table[:, None] * distance.ravel()) @ weights.ravel()
-    return np.interp(np.abs(frequencies), table, response).astype(np.float32)
+    return table, np.cos(2 * np.pi * table[:, None] * distance.ravel()) @ weights.ravel()
 
 
 def countBlocks(shape: tuple[int, int]) -> tuple[int, int]:
