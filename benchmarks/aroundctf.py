@@ -33,8 +33,8 @@ def readProcessor() -> tuple[float, float]:
 def measure(folder: Path, size: int, repeat: int) -> tuple[float, float]:
     """Median seconds around the program and in it, after one that warms up."""
     path = folder / f"micrograph{size}.mrc"
-    with mrcfile.new(path) as file:
-        file.set_data(simulateMicrograph((size, size), defocus1=1.2e-6, defocus2=1.25e-6, angle=-20.0).astype("float32"))
+    micrograph = simulateMicrograph((size, size), defocus1=1.2e-6, defocus2=1.25e-6, angle=-20.0)
+    mrcfile.write(path, micrograph.astype("float32"))
     costs = []
     for _ in range(repeat + 1):
         before = readProcessor()
