@@ -1,0 +1,44 @@
+"""With which options a run of motion correction was made."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from appion.base.cli.runoptions import readValues
+from appion.base.failures import ConfigurationFailure
+from appion.base.records.program import Program
+from appion.base.retrieve.runoptions import readRunOptions, readRunPrograms, retrieveStartOptions
+from appion.motioncorrection.cli.options import PROGRAM, PROGRAM3, constructMotionCorrectionParser, constructOptions
+from appion.motioncorrection.records import MotionCorrectionOptions
+
+#: The names under which such a run may be recorded.
+PROGRAMS = (PROGRAM, PROGRAM3, "motioncor2", "motioncor3")
+
+
+def readMotionOptions(rundir: Path, runname: str) -> MotionCorrectionOptions:
+    """Return the options of a run: as its folder has them, else as it was last started, else the defaults.
+
+    Raises:
+        ConfigurationFailure: they are such as this package would not take.
+    """
+    parser = constructMotionCorrectionParser("motioncor2.py")
+    args = parser.parse_args(["--align"])
+    values: dict[str, Any] | None = readRunOptions(rundir, PROGRAMS)
+    if values is None:
+        texts = retrieveStartOptions(parser.shaping, PROGRAMS, runname, str(rundir.absolute()))
+        values = {dest: readValues(parser, dest, texts[dest])[-1] for dest in texts}
+    for dest, value in values.items():
+        setattr(args, dest, value)
+    gainfile, args.gainfile = args.gainfile, ""  # it may be gone: that is no obstacle here
+    try:
+        return replace(constructOptions(args, parser), gainfile=gainfile)
+    except ConfigurationFailure as failure:
+        raise ConfigurationFailure(f"options of the run in {rundir}: {failure.reason}", failure.remedy) from failure
+
+
+def readMotionProgram(rundir: Path) -> Program:
+    """Return the program of a run; one of unknown version that is like MotionCor2 where nothing tells."""
+    known = readRunPrograms(rundir)
+    return known[-1] if known else Program("motioncor2", "motioncor2")
