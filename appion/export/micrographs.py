@@ -71,8 +71,11 @@ def readFiles(exposures: Sequence[Exposure], left_out: LeftOut, contrast: float 
     """Return the micrographs of the exposures whose rows and files are as they should be; others are noted.
 
     Args:
-        contrast: amplitude contrast of those without a fit.
+        contrast: amplitude contrast of those without a fit; unless given that of the fits, if it is one for all.
     """
+    assumed = {one.ctf["amplitude_contrast"] for one in exposures if one.ctf.get("amplitude_contrast") is not None}
+    if contrast is None and len(assumed) == 1:
+        (contrast,) = assumed
     ids = {image_id for one in exposures for image_id in (one.sum_id, one.weighted_id) if image_id}
     rows = readMicrographs(sorted(ids), with_best=False)
     readLens = cache(lambda session_id, name: readCs(session_id, name))

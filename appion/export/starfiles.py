@@ -96,6 +96,9 @@ def exportStar(exposures: Sequence[Exposure], place: Place, options: StarOptions
 def getShift(micrograph: Micrograph) -> tuple[float, float] | None:
     """Return the image shift of a micrograph, µm; None if it is not known."""
     x, y = (micrograph.line.get(f"image_shift_{axis}") for axis in "xy")
+    task = micrograph.exposure.task
+    if (x is None or y is None) and task is not None and not isinstance(task, Failure):
+        x, y = task.origin.taken.image_shift  # the line is of an earlier version
     return None if x is None or y is None else (x, y)
 
 

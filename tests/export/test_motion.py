@@ -46,7 +46,8 @@ def test_framesOfTheCameraKeepTheirShifts():
     blocks = readBlocks(Motion("motioncor2", shifts), make())
     general = {label: values[0] for label, values in blocks["general"].columns.items()}
     assert (general["rlnImageSizeX"], general["rlnImageSizeY"]) == (200, 100)
-    assert (general["rlnImageSizeZ"], general["rlnMicrographStartFrame"], general["rlnMotionModelVersion"]) == (10, 1, 0)
+    assert (general["rlnImageSizeZ"], general["rlnMicrographStartFrame"]) == (10, 1)
+    assert general["rlnMotionModelVersion"] == 0
     assert (general["rlnMicrographDoseRate"], general["rlnMicrographOriginalPixelSize"]) == (4.0, 1.1)
     shown = blocks["global_shift"].columns
     found = np.column_stack([shown["rlnMicrographShiftX"], shown["rlnMicrographShiftY"]])
@@ -125,7 +126,8 @@ def test_theFieldIsThatOfTheLog():
     assert found.orders == field.orders
     at = np.linspace(-1, 1, 7)
     for frame in range(12):
-        np.testing.assert_allclose(found.calcDisplacements(frame, at, at), field.calcDisplacements(frame, at, at), atol=0.01)
+        expected = field.calcDisplacements(frame, at, at)
+        np.testing.assert_allclose(found.calcDisplacements(frame, at, at), expected, atol=0.01)
     assert fitField([]) is None
     assert fitField([[(*row[:2], 0.0, 0.0) for row in one] for one in rows]) is None
 
@@ -171,7 +173,8 @@ def test_whereShiftsComeFrom(tmp_path):
         f"......Add Frame #{number:03d} with xy shift: {x:.5f} {y:.5f}\n" for number, (x, y) in enumerate(positions))
     (tmp_path / f"{params.name}_st_Log.txt").write_text(log.replace("-1.00000", "-1.50000"))
     assert readMotion(tmp_path, params, positions).shifts[1].tolist() == [3, -1]
-    rows = "".join(f"...... Frame ({number:3d}) shift: {x:9.3f} {y:9.3f}\n" for number, (x, y) in enumerate(positions, 1))
+    rows = "".join(
+        f"...... Frame ({number:3d}) shift: {x:9.3f} {y:9.3f}\n" for number, (x, y) in enumerate(positions, 1))
     text = f"# motioncor-cpu 1 (/x), run by appion 1\nFull-frame alignment shift\n{rows}\n"
     (tmp_path / f"{params.name}_st_Log.motioncor2.txt").write_text(text)
     found = readMotion(tmp_path, params)

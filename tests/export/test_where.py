@@ -1,5 +1,7 @@
 """The language of --where."""
 
+import contextlib
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -57,7 +59,5 @@ def test_badTextIsAnErrorThatNamesWhatThereIs(text, said):
 
 @given(st.text(max_size=60))
 def test_anyTextIsReadOrRefused(text):
-    try:
-        parseCondition(text).holds(LINE)
-    except ConfigurationFailure as failure:
-        assert str(failure)
+    with contextlib.suppress(ConfigurationFailure):
+        assert parseCondition(text).holds(LINE) in (True, False)
