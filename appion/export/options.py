@@ -1,4 +1,4 @@
-"""With which options a run of motion correction was made."""
+"""With which options and program a run was made."""
 
 from __future__ import annotations
 
@@ -10,11 +10,19 @@ from appion.base.cli.runoptions import readValues
 from appion.base.failures import ConfigurationFailure
 from appion.base.records.program import Program
 from appion.base.retrieve.runoptions import readRunOptions, readRunPrograms, retrieveStartOptions
-from appion.motioncorrection.cli.options import PROGRAM, PROGRAM3, constructMotionCorrectionParser, constructOptions
+from appion.ctfestimation.cli import options as ctf
+from appion.motioncorrection.cli.options import (
+    PROGRAM,
+    PROGRAM3,
+    SHAPING,
+    constructMotionCorrectionParser,
+    constructOptions,
+)
 from appion.motioncorrection.records import MotionCorrectionOptions
 
 #: The names under which such a run may be recorded.
 PROGRAMS = (PROGRAM, PROGRAM3, "motioncor2", "motioncor3")
+CTF_PROGRAMS = ("ctffind4", "ctffind5", "gctf", "gctffind")
 
 
 def readMotionOptions(rundir: Path, runname: str) -> MotionCorrectionOptions:
@@ -42,3 +50,24 @@ def readMotionProgram(rundir: Path) -> Program:
     """Return the program of a run; one of unknown version that is like MotionCor2 where nothing tells."""
     known = readRunPrograms(rundir)
     return known[-1] if known else Program("motioncor2", "motioncor2")
+
+
+def readOptionTexts(rundir: Path, runname: str, kind: str) -> list[tuple[str, str]]:
+    """Return the options of a run by name, with their values as text; empty if nothing tells them."""
+    programs = PROGRAMS if kind == "motion" else CTF_PROGRAMS
+    try:
+        values = readRunOptions(rundir, programs)
+    except ConfigurationFailure:
+        values = None
+    if values is None:
+        dests = SHAPING if kind == "motion" else ctf.SHAPING
+        texts = retrieveStartOptions(dests, programs, runname, str(rundir.absolute()))
+        values = {dest: found[-1] for dest, found in texts.items()}
+    return [(name, formatOption(value)) for name, value in sorted(values.items(), key=lambda item: item[0].lower())]
+
+
+def formatOption(value: Any) -> str:
+    """Return the value of an option as a person reads it."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "-" if value in (None, "") else f"{value:g}" if isinstance(value, float) else str(value)

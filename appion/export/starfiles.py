@@ -19,7 +19,7 @@ from appion.export.micrographs import (
 )
 from appion.export.motion import Motion, calcTurn, constructMotionBlocks, hasLog, readMotion
 from appion.export.optics import assignGroups, clusterShifts
-from appion.export.place import Place
+from appion.export.place import Place, replaceBy
 from appion.export.relion import Entry, constructCorrected, constructFitted, constructOptics
 from appion.export.rowlines import readPositions
 from appion.export.session import Exposure
@@ -182,5 +182,6 @@ def saveMotion(entry: Entry, motion: Motion, place: Place, options: StarOptions)
     blocks = constructMotionBlocks(motion, params, shape, movie, gain)
     target = place.folder / MOTION / session / f"{checkName(exposure.name)}.star"
     target.parent.mkdir(parents=True, exist_ok=True)
-    writeAtomically(target, formatStar(blocks))
+    text = formatStar(blocks)
+    replaceBy(target, lambda temporary: temporary.write_text(text, encoding="utf-8"))
     return replace(entry, movie=movie, metadata=place.refer(MOTION, session, target.name))

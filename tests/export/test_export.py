@@ -61,6 +61,12 @@ def test_whatIsInTheFiles(site, tmp_path, capsys):
     checkChoice(site, tmp_path, capsys)
     checkGone(site, tmp_path, capsys)
     checkClassic(site, tmp_path)
+    page = tmp_path / "report.html"
+    assert main(["report", str(site.motion), str(site.ctf), "--out", str(page), "--where", "drift > 0"]) == 0
+    assert "3 exposures" in capsys.readouterr().out
+    assert "data:image/jpeg;base64," in page.read_text(encoding="utf-8")
+    assert main(["report", str(site.motion), "--out", str(tmp_path / "no" / "report.html")]) == 2
+    assert "cannot be a file" in capsys.readouterr().err
 
 
 def checkTables(site, out):
