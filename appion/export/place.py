@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,14 +32,19 @@ class Place:
     root: Path
     copy: bool = False
 
+    def find(self, *parts: str) -> Path:
+        """Return the path of a file of the export, whose folder is made."""
+        path = self.folder.joinpath(*map(constructSafeName, parts))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path
+
     def refer(self, *parts: str) -> str:
         """Return the path of a file of the export as it stands in STAR files."""
-        return os.path.relpath(self.folder.joinpath(*parts), self.root)
+        return os.path.relpath(self.folder.joinpath(*map(constructSafeName, parts)), self.root)
 
     def link(self, source: str, *parts: str) -> str:
         """Make a relative link to a file, unless it is there; return its path as it stands in STAR files."""
-        target = self.folder.joinpath(*parts)
-        target.parent.mkdir(parents=True, exist_ok=True)
+        target = self.find(*parts)
         words = os.path.relpath(os.path.abspath(source), os.path.realpath(target.parent))
         if not (target.is_symlink() and os.readlink(target) == words):
             replaceBy(target, lambda temporary: os.symlink(words, temporary))
@@ -47,19 +54,30 @@ class Place:
         """Make a link to a micrograph, or a copy with the same time, unless it is there; return its path."""
         if not self.copy:
             return self.link(source, *parts)
-        target, state = self.folder.joinpath(*parts), os.stat(source)
-        target.parent.mkdir(parents=True, exist_ok=True)
+        target, state = self.find(*parts), os.stat(source)
         if not isCopy(target, state):
             replaceBy(target, lambda temporary: shutil.copy2(source, temporary))
         return self.refer(*parts)
 
     def turn(self, source: str, turn: tuple[bool, int], *parts: str) -> str:
         """Make a copy of an image turned as :func:`orientToFrames` says, unless it is there; return its path."""
-        target, state = self.folder.joinpath(*parts), os.stat(source)
-        target.parent.mkdir(parents=True, exist_ok=True)
+        target, state = self.find(*parts), os.stat(source)
         if target.is_symlink() or not target.exists() or target.stat().st_mtime_ns != state.st_mtime_ns:
             replaceBy(target, lambda temporary: saveTurned(source, turn, temporary, state))
         return self.refer(*parts)
+
+
+def constructSafeName(name: str) -> str:
+    """Return a name for a file of the export: RELION hands names to a shell, in which some would be commands.
+
+    A name with anything else than letters, digits and ``._+-`` gets ``_`` in its stead, and a number that keeps it
+    apart from others.
+    """
+    plain = re.sub(r"[^A-Za-z0-9._+-]", "_", name)
+    if plain == name and not name.startswith("-"):
+        return name
+    stem, dot, suffix = plain.lstrip("-").rpartition(".")
+    return f"{stem or suffix}-{zlib.crc32(name.encode()):08x}{dot and stem and dot + suffix}"
 
 
 def isCopy(path: Path, state: os.stat_result) -> bool:

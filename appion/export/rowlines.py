@@ -11,14 +11,16 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import sinedon
 from appion.base.calc.numbers import calcFields, constructLine
 from appion.base.failures import Failure
 from appion.base.programs.output import readText
 from appion.base.records.task import Taken
-from appion.base.retrieve.taken import calcTime
+from appion.base.retrieve.taken import calcTime, constructTaken
 from appion.ctfestimation.calc.internal.convention import NO_RESOLUTION
 from appion.ctfestimation.calc.internal.numbers import calcNumbers as calcCtfNumbers
 from appion.ctfestimation.records import ComputedCTF, CTFConfidence, CTFOptions, CTFOrigin, CTFResult
+from appion.ctfestimation.retrieve.micrographs import readMicrographs
 from appion.ctfestimation.retrieve.relatives import divide
 from appion.export.motion import ADDED
 from appion.export.runs import Run
@@ -76,8 +78,20 @@ def constructMotionLine(
     return constructLine(image_id, task.origin.filename, fields, calcTime(stored) or 0.0)
 
 
-def constructCtfLine(row: Any) -> dict[str, Any]:
-    """Return the numbers of a fit by its `ApCtfData` row."""
+def readCtfLines(fits: Mapping[int, Any]) -> dict[int, dict[str, Any]]:
+    """Return the numbers of fits by their `ApCtfData` rows and those of their images, by image; nine queries."""
+    rows = readMicrographs(sorted(fits), with_best=False) if fits else None
+    found = {}
+    for image_id, fit in fits.items():
+        image = rows.images.get(image_id) if rows is not None else None
+        scope = rows.scopes.get(sinedon.refId(image, "scope") or 0) if rows is not None and image is not None else None
+        taken = constructTaken(rows.findExposure(image), scope) if rows is not None and scope is not None else Taken()
+        found[image_id] = constructCtfLine(fit, "" if image is None else image.filename, taken)
+    return found
+
+
+def constructCtfLine(row: Any, name: str, taken: Taken) -> dict[str, Any]:
+    """Return the numbers of a fit by its `ApCtfData` row, the name of its image and how that was taken."""
     resolutions = [row.resolution_80_percent, row.resolution_50_percent]
     analysis = None
     if all(value is not None for value in resolutions):
@@ -92,9 +106,9 @@ def constructCtfLine(row: Any) -> dict[str, Any]:
         analysis=analysis, graphs=(row.graph1 or "", row.graph2 or "", row.graph3 or "", row.graph4 or ""),
         tilt_angle=row.tilt_angle, tilt_axis_angle=row.tilt_axis_angle,
     )  # fmt: skip
-    origin = CTFOrigin(row.image_id, "", 0, "", CTFOptions(), 0.0, taken=Taken())
+    origin = CTFOrigin(row.image_id, name, 0, "", CTFOptions(), 0.0, taken=taken)
     fields = calcFields(calcCtfNumbers, ComputedCTF(origin, result))
-    return constructLine(row.image_id, "", fields, calcTime(row.def_timestamp) or 0.0)
+    return constructLine(row.image_id, name, fields, calcTime(row.def_timestamp) or 0.0)
 
 
 def fill(value: float | None) -> float:

@@ -11,7 +11,7 @@ from appion.base.failures import Failure
 from appion.base.records.series import IMAGE, NAME
 from appion.ctfestimation.retrieve.relatives import divide, readRelatives
 from appion.export.options import readMotionOptions, readMotionProgram
-from appion.export.rowlines import constructCtfLine, constructMotionLine, readPositions
+from appion.export.rowlines import constructMotionLine, readCtfLines, readPositions
 from appion.export.runs import Run
 from appion.motioncorrection.records import MotionCorrectionTask
 from appion.motioncorrection.retrieve.params import ParamsContext, retrieveParams
@@ -120,6 +120,7 @@ def addFits(found: dict[int, Exposure], run: Run, owners: Mapping[int, int]) -> 
     """
     rows = readFits(run)
     relatives = readRelatives(image_id for image_id in rows if image_id not in owners and image_id not in found)
+    lines = run.lines | readCtfLines({number: row for number, row in rows.items() if number not in run.lines})
     of_one: dict[int, list[int]] = defaultdict(list)
     for image_id in rows:
         sources = sorted(source for source, _ in relatives.sources.get(image_id, ()))
@@ -129,11 +130,10 @@ def addFits(found: dict[int, Exposure], run: Run, owners: Mapping[int, int]) -> 
         weighted = exposure.weighted_id if exposure else None
         image_id = max(ids, key=lambda one: (one != weighted, rows[one].def_id))
         row = rows[image_id]
-        line = run.lines.get(image_id) or constructCtfLine(row)
         if exposure is None:
             exposure = Exposure(exposure_id, {}, image_id)
         found[exposure_id] = replace(
-            exposure, line=joinLines(exposure.line, line), ctf_id=image_id, ctfrun=run,
+            exposure, line=joinLines(exposure.line, lines[image_id]), ctf_id=image_id, ctfrun=run,
             ctf={"cs": row.cs, "amplitude_contrast": row.amplitude_contrast},
         )  # fmt: skip
 

@@ -180,8 +180,6 @@ def saveMotion(entry: Entry, motion: Motion, place: Place, options: StarOptions)
         parts = GAINS, session, name
         gain = place.turn(source, entry.turn, *parts) if turned else place.link(source, *parts)
     blocks = constructMotionBlocks(motion, params, shape, movie, gain)
-    target = place.folder / MOTION / session / f"{checkName(exposure.name)}.star"
-    target.parent.mkdir(parents=True, exist_ok=True)
-    text = formatStar(blocks)
-    replaceBy(target, lambda temporary: temporary.write_text(text, encoding="utf-8"))
-    return replace(entry, movie=movie, metadata=place.refer(MOTION, session, target.name))
+    text, name = formatStar(blocks), f"{checkName(exposure.name)}.star"
+    replaceBy(place.find(MOTION, session, name), lambda temporary: temporary.write_text(text, encoding="utf-8"))
+    return replace(entry, movie=movie, metadata=place.refer(MOTION, session, name))

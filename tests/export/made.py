@@ -13,6 +13,7 @@ import numpy as np
 
 import sinedon
 from appion.base.store.path import savePathData
+from appion.base.store.series import saveSeries
 from appion.demo.detector import convertToRaw
 from appion.demo.writers import writeMovie
 from sinedon.models import appiondata, leginondata
@@ -97,3 +98,32 @@ def saveFits(made: MadeSession, rundir: Path, fits: int) -> Path:
             resolution_50_percent=4.5, graph1="x-pow.jpg",
         )  # fmt: skip
     return rundir
+
+
+def makeRows(folder: Path, number: int) -> Site:
+    """Make a session with rows and series as both daemons leave them, and empty files for micrographs."""
+    made = makeSession(images=number, root=folder, nframes=FRAMES, movie_format="mrc")
+    motion, ctf = (folder / "appion" / made.name / kind / "run1" for kind in ("ddstack", "ctf"))
+    for rundir in (motion, ctf, Path(made.image_path)):
+        (rundir / ".appion").mkdir(parents=True)
+    run = sinedon.insertRow(appiondata.ApDDStackRunData, runname="run1", session_id=made.session_id,
+                            path_id=savePathData(motion))  # fmt: skip
+    fits = sinedon.insertRow(appiondata.ApAceRunData, name="run1", session_id=made.session_id,
+                             path_id=savePathData(ctf))  # fmt: skip
+    preset = sinedon.copyRow(leginondata.PresetData, made.preset_id, name="enn-a")
+    lines: dict[Path, list[dict[str, object]]] = {motion: [], ctf: []}
+    for source in leginondata.AcquisitionImageData.objects.filter(def_id__in=made.image_ids):
+        name = f"{source.filename}-a"
+        image_id = sinedon.copyRow(leginondata.AcquisitionImageData, source.def_id, filename=name, preset_id=preset)
+        Path(made.image_path, f"{name}.mrc").touch()
+        sinedon.insertRow(appiondata.ApDDAlignImagePairData, source_id=source.def_id, result_id=image_id,
+                          ddstackrun_id=run.def_id)  # fmt: skip
+        sinedon.insertRow(appiondata.ApCtfData, acerun=fits, image_id=image_id, cs=2.7, amplitude_contrast=0.1,
+                          defocus1=1.5e-6, defocus2=1.6e-6, angle_astigmatism=10.0)  # fmt: skip
+        lines[motion].append({"image": source.def_id, "name": source.filename, "exposed": 1e9 + source.def_id,
+                              "drift": 5.0, "stored": 1e9})  # fmt: skip
+        lines[ctf].append({"image": image_id, "name": name, "defocus1": 15000.0, "defocus2": 16000.0,
+                           "astigmatism_axis": 10.0, "stored": 1e9})  # fmt: skip
+    for rundir, rows in lines.items():
+        saveSeries(rundir, rows)
+    return Site(made, folder, motion, ctf)

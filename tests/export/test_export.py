@@ -1,5 +1,6 @@
 """`appion export` on a session that was really corrected: what is in the files, what is left out, what is refused."""
 
+import contextlib
 import csv
 import json
 import shutil
@@ -8,12 +9,16 @@ from pathlib import Path
 import pyarrow.parquet
 import pytest
 import starfile
+from django.db import connections
 
 import sinedon
 from appion.cli import main
+from appion.export.micrographs import LeftOut, readFiles
+from appion.export.runs import readRuns
+from appion.export.session import readExposures
 from appion.export.tables import formatCell
 from sinedon.models import leginondata
-from tests.export.made import makeSite
+from tests.export.made import makeRows, makeSite
 
 
 @pytest.fixture
@@ -155,6 +160,42 @@ def checkClassic(site, tmp_path):
     for axis in "XY":
         shifts = other["global_shift"][f"rlnMicrographShift{axis}"].tolist()
         assert rows[f"rlnMicrographShift{axis}"].tolist() == pytest.approx(shifts, abs=2e-3)
+
+
+@pytest.mark.parametrize("series", [True, False], ids=["series", "classic"])
+def test_queriesDoNotGrowWithExposures(anydatabase, tmp_path, series):  # noqa: ARG001
+    """Read only, and as many for forty exposures as for four, whether there is a series or not."""
+    counted = []
+    for number in (4, 40):
+        site = makeRows(tmp_path / str(number), number)
+        if not series:
+            shutil.rmtree(site.motion / ".appion")
+            shutil.rmtree(site.ctf / ".appion")
+        runs = readRuns([site.motion, site.ctf], 1)
+        with recordStatements() as statements:
+            micrographs = readFiles(readExposures(runs), LeftOut())
+        assert len(micrographs) == number
+        assert all(one.hasFit and one.optics.cs == 2.7 for one in micrographs)
+        assert all(one.line.get("drift", 5.0) == 5.0 for one in micrographs)
+        counted.append(len(statements))
+        assert {statement.split(None, 1)[0] for statement in statements} == {"SELECT"}
+    assert counted[0] == counted[1]
+    assert counted[0] < 60
+
+
+@contextlib.contextmanager
+def recordStatements():
+    """Yield a list that the statements which are run within are added to."""
+    statements: list[str] = []
+
+    def record(execute, sql, *rest):
+        statements.append(sql)
+        return execute(sql, *rest)
+
+    with contextlib.ExitStack() as stack:
+        for alias in ("leginondata", "projectdata", "appiondata"):
+            stack.enter_context(connections[alias].execute_wrapper(record))
+        yield statements
 
 
 @pytest.mark.parametrize(("text", "cell"), [

@@ -1,7 +1,9 @@
 """Links, copies, and copies that are turned; optics groups."""
 
 import os
+import re
 import shutil
+from pathlib import Path
 
 import mrcfile
 import numpy as np
@@ -9,7 +11,7 @@ import pytest
 
 from appion.base.failures import ConfigurationFailure
 from appion.export.optics import Optics, assignGroups, clusterShifts
-from appion.export.place import openPlace
+from appion.export.place import constructSafeName, openPlace
 
 
 @pytest.fixture
@@ -57,6 +59,23 @@ def test_copiesTakeThePlaceOfLinks(tmp_path, image):
         assert "made by motioncor2 1.6.4" in mrc.get_labels()
     assert [path.name for path in (tmp_path / "out").iterdir() if path.name.endswith(".tmp")] == []
     assert mrcfile.read(image)[0].tolist() == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("name", ["a b.mrc", "a_b;$(touch x).mrc", "-rf", "ü.frames.tif", "`id`", "a'b\".mrc"])
+def test_namesThatAShellWouldRead(tmp_path, image, name):
+    """They are others, still each its own, and end alike."""
+    path = openPlace(tmp_path / "out", None, False).place(str(image), "Micrographs", name, name)
+    folder, file = path.split("/")[1:]
+    assert folder == file
+    assert re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._+-]*", file)
+    assert Path(file).suffix == Path(name).suffix
+    assert (tmp_path / "out" / path).exists()
+    assert constructSafeName(name) != constructSafeName(f"{name} ")
+
+
+def test_otherNamesStay():
+    name = "26mar19a_00012gr_00003sq_v01-2_00001en+a-DW.mrc"
+    assert constructSafeName(name) == name
 
 
 def test_foldersThatCannotBe(tmp_path):
