@@ -54,7 +54,8 @@ def showExport(args: argparse.Namespace) -> int:
     if not 0 < distance < math.inf:
         raise ConfigurationFailure(f"--link={distance:g} is no distance", "give more than 0 µm")
     condition = parseCondition(args.where) if args.where else None
-    exposures = readExposures(readRuns(args.rundirs, args.projectid))
+    framepath = str(args.framepath.absolute()) if args.framepath else ""
+    exposures = readExposures(readRuns(args.rundirs, args.projectid), framepath)
     chosen = chooseExposures(exposures, condition)
     place = openPlace(args.out, args.project, args.copy)
     show(f"{len(chosen)} of {len(exposures)} exposures" + (f" where {args.where}" if args.where else ""))

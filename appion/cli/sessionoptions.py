@@ -29,6 +29,8 @@ def addExportOptions(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--orientation", choices=("leginon", "movie"), default="leginon",
                        help="micrographs as Leginon has them (default), or copies turned as RELION reads the movies, "
                             "which polishing needs where the camera turns its frames")  # fmt: skip
+    group.add_argument("--framepath", type=Path, metavar="DIR",
+                       help="folder of the movies (default: that of the session)")  # fmt: skip
     group.add_argument("--ampcontrast", type=float, metavar="FRACTION",
                        help="amplitude contrast of micrographs without a CTF")  # fmt: skip
 

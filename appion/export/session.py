@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from appion.base.config import setting
 from appion.base.failures import Failure
 from appion.base.records.series import IMAGE, NAME
 from appion.ctfestimation.retrieve.relatives import divide, readRelatives
@@ -62,15 +63,19 @@ class _Pairs:
     stored: dict[int, Any] = field(default_factory=dict)
 
 
-def readExposures(runs: Sequence[Run]) -> list[Exposure]:
-    """Return the exposures that the runs have results of, oldest first; of several results the last run's counts."""
+def readExposures(runs: Sequence[Run], framepath: str = "") -> list[Exposure]:
+    """Return the exposures that the runs have results of, oldest first; of several results the last run's counts.
+
+    Args:
+        framepath: folder of the movies instead of the session's, or empty.
+    """
     found: dict[int, Exposure] = {}
     owners: dict[int, int] = {}
     for run in runs:
         if run.kind == "motion":
             pairs = readPairs(run)
             owners |= pairs.exposures
-            found |= {one.image_id: one for one in readMotion(run, pairs)}
+            found |= {one.image_id: one for one in readMotion(run, pairs, framepath)}
     for run in runs:
         if run.kind == "CTF":
             addFits(found, run, owners)
@@ -94,10 +99,13 @@ def readPairs(run: Run) -> _Pairs:
     return pairs
 
 
-def readMotion(run: Run, pairs: _Pairs) -> list[Exposure]:
+def readMotion(run: Run, pairs: _Pairs, framepath: str) -> list[Exposure]:
     """Return the exposures that a run of motion correction has stored."""
     ids = list(pairs.stored)
-    context = ParamsContext(str(run.rundir), "", readMotionOptions(run.rundir, run.name), readMotionProgram(run.rundir))
+    context = ParamsContext(
+        str(run.rundir), "", readMotionOptions(run), readMotionProgram(run.rundir), framepath,
+        undo_eer_flip=setting("motioncorrection.undo_eer_flip"),
+    )  # fmt: skip
     tasks = retrieveParams(ids, context)
     missing = [image_id for image_id in ids if image_id not in run.lines]
     positions = readPositions(run, missing, tasks)

@@ -127,7 +127,8 @@ def placeMicrograph(
         Failure: it is to be turned, and nothing tells how.
     """
     exposure, session = micrograph.exposure, micrograph.session
-    motion, turn, trouble = None, (False, 0), ""
+    task = motion = None
+    turn, trouble = (False, 0), ""
     try:
         task = getTask(exposure)
         motion = readMotion(task.origin.rundir, task.params, positions.get(exposure.image_id, ()))
@@ -153,9 +154,11 @@ def placeMicrograph(
         return entry
     if motion is not None and turn != (False, 0) and not options.as_movies:
         trouble = "its micrograph lies otherwise than its movie: --orientation=movie turns it, for polishing"
-    if trouble or motion is None:
+    if trouble or motion is None or task is None:
         left_out.add(f"without motion: {trouble}", exposure.name)
         return entry
+    if not Path(task.params.movie).exists():
+        left_out.add("nothing but the movie, which is not there: its link leads nowhere", exposure.name)
     try:
         return saveMotion(entry, motion, place, options)
     except Exception as error:

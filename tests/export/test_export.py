@@ -134,6 +134,7 @@ def checkGone(site, tmp_path, capsys):
     assert export(site.motion, site.ctf, "--star", "--out", tmp_path / "gone") == 0
     said = capsys.readouterr().out
     assert "2 micrographs, 1 with a CTF, 2 with motion" in said
+    assert "left out: 1 x nothing but the movie, which is not there" in said
     assert f"left out: 1 x {site.made.image_path}/… is not there (e.g. {site.made.filenames[1]})" in said
     kept.rename(gone)
 
