@@ -28,12 +28,13 @@ FITS = ((12000.0, 12500.0, 30.0, 0.2, 4.0), (15000.0, 16000.0, -70.0, 0.15, 6.0)
 
 @dataclass(frozen=True)
 class Site:
-    """A session with `motion` and `ctf`, its run folders, and the folder that everything lies in."""
+    """A session with `motion` and `ctf`, its run folders, the folder that everything lies in, and a gain reference."""
 
     made: MadeSession
     folder: Path
     motion: Path
     ctf: Path
+    gain: Path
 
 
 def makeSite(
@@ -61,7 +62,7 @@ def makeSite(
     motion = folder / "appion" / made.name / "ddstack" / "dd1"
     runMotion(made, motion, *more)
     sinedon.setup(1)
-    return Site(made, folder, motion, saveFits(made, folder / "appion" / made.name / "ctf" / "ctf1", fits))
+    return Site(made, folder, motion, saveFits(made, folder / "appion" / made.name / "ctf" / "ctf1", fits), path)
 
 
 def runMotion(made: MadeSession, rundir: Path, *more: str) -> None:
@@ -126,4 +127,4 @@ def makeRows(folder: Path, number: int) -> Site:
                            "astigmatism_axis": 10.0, "stored": 1e9})  # fmt: skip
     for rundir, rows in lines.items():
         saveSeries(rundir, rows)
-    return Site(made, folder, motion, ctf)
+    return Site(made, folder, motion, ctf, Path())

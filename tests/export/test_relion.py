@@ -8,8 +8,10 @@ import mrcfile
 import numpy as np
 import pytest
 import starfile
+import tifffile
 
 from appion.cli import main
+from appion.demo.detector import convertToLeginon
 from appion.export.motion import readMotion, turnAxis
 from appion.motioncorrection.calc.internal.geometry import orientToFrames
 from tests.export.made import FITS, FRAMES, PIXEL, SHAPE, makeSite
@@ -59,6 +61,7 @@ def test_relionReadsAll(case, sqlitedatabase, tmp_path, capsys):  # noqa: ARG001
         cut = [image[y - BOX // 2 : y + BOX // 2, x - BOX // 2 : x + BOX // 2] for x, y in PLACES]
         np.testing.assert_array_equal(mrcfile.read(project / "Extract" / f"{name}s"), cut)
 
+    checkGain(site, project, turned, turn)
     polishParticles(project, particles, PIXEL)
     for name, row in zip(site.made.filenames, rows, strict=True):
         micrograph = row["rlnMicrographName"]
@@ -80,6 +83,18 @@ def test_relionReadsAll(case, sqlitedatabase, tmp_path, capsys):  # noqa: ARG001
             same, mirrored = (np.corrcoef(one.ravel(), image.ravel())[0, 1] for image in (other, other[::-1]))
             assert same < -0.2
             assert abs(mirrored) < 0.7 * abs(same)
+
+
+def checkGain(site, project, turned, turn):
+    """Frames as RELION reads them times its gain reference are Leginon's frames times Leginon's, turned."""
+    name = site.made.filenames[0]
+    general = starfile.read(project / "Motion" / site.made.name / f"{name}.star")["general"]
+    movie, gain = (project / general[f"rlnMicrograph{what}Name"] for what in ("Movie", "Gain"))
+    frames = mrcfile.read(movie) if movie.suffix == ".mrcs" else tifffile.imread(movie)[:, ::-1]
+    assert (general["rlnImageSizeZ"], general["rlnImageSizeY"], general["rlnImageSizeX"]) == frames.shape
+    stored = frames if movie.suffix == ".mrcs" else frames[:, ::-1]
+    whole = convertToLeginon(stored.sum(axis=0), *turned) * mrcfile.read(site.gain)
+    np.testing.assert_allclose(frames.sum(axis=0) * mrcfile.read(gain), orientToFrames(whole, *turn), rtol=1e-6)
 
 
 def test_nothingOfWhatIsImportedIsHeavy():
