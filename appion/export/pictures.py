@@ -15,7 +15,7 @@ from appion.export.micrographs import LeftOut, readFiles
 from appion.export.session import Exposure
 
 #: Longer side of a picture, pixels; the quality of a JPEG.
-SIDE, QUALITY = 360, 82
+SIDE, QUALITY = 320, 70
 
 #: How many of the best and of the worst are shown.
 SHOWN = 6
