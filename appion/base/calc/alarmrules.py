@@ -27,7 +27,7 @@ WORDS = ("name", *SUBJECTS, *LIMITS, "last", "clear")
 MARGIN = 0.1
 
 #: Most exposures of one median.
-MOST = 10_000
+MOST = 1000
 
 NAME = re.compile(r"[A-Za-z0-9][\w .:+-]{0,59}", re.ASCII)
 

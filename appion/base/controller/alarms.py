@@ -121,7 +121,7 @@ class Watch:
         self._unsaved: Memory | None = None
         self._news: deque[dict[str, Any]] = deque()
         self._rarely = Rarely()
-        self._every = max(0.01, setting("alarms.every"))
+        self._every = max(0.05, setting("alarms.every"))
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._work, name="alarms", daemon=True)
 
@@ -147,7 +147,7 @@ class Watch:
         while not ended:
             ended = self._stop.wait(self._every)
             status = self.reporter.status
-            if status and not status.get("unwritable"):  # it may not even be the folder of the run
+            if status:
                 try:
                     self._look(status, MARGIN / 2 if ended else 0.0)
                 except (OSError, ConfigurationFailure) as error:

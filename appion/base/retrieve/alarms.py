@@ -12,12 +12,16 @@ from appion.base.calc.alarmrules import ENVIRONMENT, FILE, parseAddress, parseRe
 from appion.base.config import setting
 from appion.base.failures import ConfigurationFailure
 from appion.base.records.alarm import Alarms, Facts, Receiver, Rule
+from appion.base.records.runfolder import seriesPath
 from appion.base.records.series import COLUMNS, IMAGE
 from appion.base.retrieve.series import Series, readSeries
 from appion.base.retrieve.status import MANY_WAIT, formatSince
 
 #: Bytes of a file with an address that are read.
 MOST = 65536
+
+#: Exposures that are the session which the last ones are compared with, and bytes of a series that hold so many.
+EXPOSURES, TAIL = 5000, 8 * 2**20
 
 
 def readAlarms() -> Alarms:
@@ -62,15 +66,15 @@ def readService(receiver: Receiver) -> str:
 
 
 class Follower:
-    """Follows the series of a run: of what was added since, only the numbers that rules look at are kept."""
+    """Follows the series of a run: of its last :data:`EXPOSURES` the numbers that rules look at, and nothing else."""
 
     def __init__(self, rundir: Path | str, rules: Iterable[Rule]):
         self.rundir = rundir
         self.numbers = tuple(sorted({rule.subject for rule in rules if rule.subject in COLUMNS}))
-        self.series: Series | None = None
         self.last_stored: float | None = None
-        self.lines: dict[int, tuple[float, tuple[float | None, ...]]] = {}
         self.values: dict[str, list[float]] = {}
+        self._series: Series | None = None
+        self._lines: dict[int, tuple[float, tuple[float | None, ...]]] = {}
 
     def read(self) -> None:
         """Take in what was added.
@@ -78,19 +82,35 @@ class Follower:
         Raises:
             OSError: as the system gives it.
         """
-        before = self.series
+        before = self._series or findTail(self.rundir)
         found = readSeries(self.rundir, before)
         if before is None or (found.device, found.inode) != (before.device, before.inode):
-            self.lines, self.last_stored = {}, None
-        self.series = Series({}, found.offset, found.device, found.inode)
+            self._lines, self.last_stored = {}, None
+        self._series = Series({}, found.offset, found.device, found.inode)
         for line in found.lines.values():
             stored = line.get("stored", 0.0)
             self.last_stored = max(stored, self.last_stored or 0.0)
-            self.lines[line[IMAGE]] = line.get("exposed", stored), tuple(line.get(name) for name in self.numbers)
-        if found.lines or before is None:
-            lines = [numbers for _, numbers in sorted(self.lines.values(), key=lambda pair: pair[0])]
-            self.values = {name: [value for value in column if isinstance(value, (int, float))]
-                           for name, column in zip(self.numbers, zip(*lines, strict=True), strict=False)}  # fmt: skip
+            self._lines[line[IMAGE]] = line.get("exposed", stored), tuple(line.get(name) for name in self.numbers)
+        if found.lines:
+            self._sort()
+
+    def _sort(self) -> None:
+        """Put the exposures into the order in which they were taken."""
+        latest = sorted(self._lines.items(), key=lambda item: item[1][0])[-EXPOSURES:]
+        if len(self._lines) > 1.2 * EXPOSURES:
+            self._lines = dict(latest)
+        columns = zip(*(numbers for _, (_, numbers) in latest), strict=True)
+        self.values = {name: [value for value in column if isinstance(value, (int, float))]
+                       for name, column in zip(self.numbers, columns, strict=False)}  # fmt: skip
+
+
+def findTail(rundir: Path | str) -> Series | None:
+    """Return where to begin in a series that is longer than what is kept of it; None where there is none yet."""
+    try:
+        state = os.stat(seriesPath(rundir))
+    except FileNotFoundError:
+        return None
+    return Series({}, max(0, state.st_size - TAIL), state.st_dev, state.st_ino)
 
 
 def collectFacts(rundir: Path | str, status: Mapping[str, Any], running: bool, follower: Follower) -> Facts:

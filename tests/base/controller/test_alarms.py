@@ -10,12 +10,14 @@ from dataclasses import replace
 import dask.config
 import pytest
 
+from appion.base.calc.alarmrules import parseRules
 from appion.base.config import describeSettings, setting
 from appion.base.controller import alarms as controlled
 from appion.base.controller.alarms import takeLook
 from appion.base.failures import ConfigurationFailure
 from appion.base.loop import LoopOptions
 from appion.base.records.runfolder import alarmsPath, seriesPath
+from appion.base.retrieve import alarms as retrieved
 from appion.base.retrieve.alarms import Follower, countWork, readAlarms
 from appion.base.retrieve.events import readEvents
 from appion.base.retrieve.memory import readMemory
@@ -190,11 +192,7 @@ def test_a_trial_is_marked_and_changes_nothing(far, alarms, capsys):
 
 def test_a_series_is_followed_and_one_in_its_place_read_afresh(tmp_path):
     (tmp_path / ".appion").mkdir()
-    dask.config.set({"appion.alarms.rules": [FAR]})
-    try:
-        follower = Follower(tmp_path, readAlarms().rules)
-    finally:
-        dask.config.set({"appion.alarms.rules": []})
+    follower = Follower(tmp_path, parseRules([FAR]))
     follower.read()
     assert (follower.values, follower.last_stored) == ({}, None)
     saveSeries(tmp_path, [{"image": one, "drift": 1.0 * one, "exposed": 100.0 - one, "stored": 5.0} for one in (1, 2)])
@@ -208,6 +206,27 @@ def test_a_series_is_followed_and_one_in_its_place_read_afresh(tmp_path):
     saveSeries(tmp_path, [{"image": 4, "drift": 4.0, "stored": 1.0}])
     follower.read()
     assert (follower.values, follower.last_stored) == ({"drift": [4.0]}, 1.0)
+
+
+def test_of_a_long_session_no_more_than_its_end_is_read_and_kept(tmp_path, monkeypatch):
+    (tmp_path / ".appion").mkdir()
+    monkeypatch.setattr(retrieved, "EXPOSURES", 100)
+    monkeypatch.setattr(retrieved, "TAIL", 5000)
+    rules = parseRules([FAR])
+    lines = [{"image": one, "drift": 1.0 * one, "exposed": 1e9 + one, "stored": 2e9 + one} for one in range(1000)]
+    saveSeries(tmp_path, lines[:900])
+    follower = Follower(tmp_path, rules)
+    follower.read()
+    assert 50 < len(follower.values["drift"]) < 100
+    assert follower.values["drift"][-1] == 899.0
+    saveSeries(tmp_path, lines[900:])
+    for line in lines:
+        saveSeries(tmp_path, [line | {"image": line["image"] + 1000, "exposed": line["exposed"] + 1000}])
+        if line["image"] % 50 == 0:
+            follower.read()
+            assert len(follower._lines) <= 180
+    assert len(follower.values["drift"]) == 100
+    assert follower.last_stored == 2e9 + 999
 
 
 @pytest.mark.parametrize(("counts", "arriving", "number"), [
