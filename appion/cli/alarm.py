@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from appion.base.calc.alarmmessage import constructMessage
 from appion.base.calc.alarms import judgeRule
@@ -43,8 +44,8 @@ def watchRun(alarms: Alarms, rundir: Path) -> int:
     try:
         condition = judgeRun(rundir)
         follower = Follower(rundir, alarms.rules)
-        patience = setting("alarms.timeout") + MARGIN
-        look = takeLook(rundir, alarms, condition.status, condition.running, follower, patience)
+        patience, news = setting("alarms.timeout") + MARGIN, list[Mapping[str, Any]]()
+        look = takeLook(rundir, alarms, condition.status, condition.running, follower, news.append, patience)
     except (Failure, OSError) as error:
         show(f"appion alarm: {rundir}: {error}", file=sys.stderr)
         return 2
@@ -52,18 +53,20 @@ def watchRun(alarms: Alarms, rundir: Path) -> int:
         show(f"appion alarm: {rundir}: somebody else tells its alarms, and has not ended for {patience:g} s",
              file=sys.stderr)  # fmt: skip
         return 2
-    return showLook(alarms, rundir, look)
+    return showLook(alarms, rundir, look, news)
 
 
-def showLook(alarms: Alarms, rundir: Path, look: Look) -> int:
-    """Print each rule's state, what is new, and who could not be told; the exit code as in :func:`watchRuns`."""
+def showLook(alarms: Alarms, rundir: Path, look: Look, news: Sequence[Mapping[str, Any]]) -> int:
+    """Print what each rule finds, what is new, and who could not be told; the exit code as in :func:`watchRuns`."""
     active = 0
     show(str(rundir))
     for rule in alarms.rules:
-        state = look.memory.states[rule.name]
+        state, reading = look.memory.states[rule.name], look.readings[rule.name]
         active += state.active
-        show(f"  ALARM {rule.name}{formatSince(state.since)}: {state.text}" if state.active else f"  well  {rule.name}")
-    for message in look.messages:
+        text = "not known, or of too few exposures" if reading is None else reading.text
+        level = "ALARM" if state.active else "well " if reading else "?    "
+        show(f"  {level} {rule.name}{formatSince(state.since) if state.active else ''}: {text}")
+    for message in news:
         show(f"  new: {message['title']}: {message['text']}")
     for name, why in look.refused:
         show(f"appion alarm: {rundir}: {name} could not be told, it is tried again: {why}", file=sys.stderr)

@@ -29,22 +29,22 @@ from appion.base.records.series import COLUMNS
 
 def judgeAlarms(
     alarms: Alarms, facts: Facts, about: Mapping[str, Any], memory: Memory
-) -> tuple[Memory, list[dict[str, Any]]]:
-    """Return what is to be remembered after a look at a run, with letters to all receivers; and the new messages.
+) -> tuple[Memory, list[dict[str, Any]], dict[str, Reading | None]]:
+    """Return what is to be remembered after a look at a run, with letters to all; new messages; what each rule found.
 
     `about`: which run it is, see :func:`appion.base.calc.alarmmessage.constructMessage`.
     """
-    states, messages = dict(memory.states), []
+    states, messages, readings = dict(memory.states), [], {}
     for rule in alarms.rules:
         before = states.get(rule.name, State())
         state, reading = judgeRule(rule, facts, before, alarms.settle)
-        states[rule.name] = state
+        states[rule.name], readings[rule.name] = state, reading
         if state.active != before.active:
             what, since = (BEGINS, facts.now) if state.active else (OVER, before.since)
             messages.append(constructMessage(rule, what, reading, about, alarms.address, facts.now, since))
     waiting = tuple(receiver.name for receiver in alarms.receivers)
     letters = [Letter(message, waiting) for message in messages if waiting]
-    return replace(memory, states=states, letters=(*memory.letters, *letters)), messages
+    return replace(memory, states=states, letters=(*memory.letters, *letters)), messages, readings
 
 
 def judgeRule(rule: Rule, facts: Facts, state: State, settle: float) -> tuple[State, Reading | None]:

@@ -19,7 +19,7 @@ from appion.base.controller.rarely import Rarely
 from appion.base.controller.report import Reporter
 from appion.base.failures import ConfigurationFailure
 from appion.base.programs.tell import tellReceiver
-from appion.base.records.alarm import BEGINS, Alarms, Memory, Receiver
+from appion.base.records.alarm import BEGINS, Alarms, Memory, Reading, Receiver
 from appion.base.retrieve.alarms import Follower, collectFacts
 from appion.base.store.alarms import loadMemory, lockAlarms, saveMemory
 
@@ -31,16 +31,17 @@ MARGIN = 15.0
 
 @dataclass(frozen=True)
 class Look:
-    """What one look at a run brought: what is remembered now, new messages, and who could not be told them and why."""
+    """What one look at a run brought: what is remembered, what each rule found, and who could not be told and why."""
 
     memory: Memory
-    messages: tuple[Mapping[str, Any], ...] = ()
+    readings: Mapping[str, Reading | None]
     refused: tuple[tuple[str, str], ...] = ()
 
 
 def takeLook(
     rundir: Path, alarms: Alarms, status: Mapping[str, Any], running: bool, follower: Follower,
-    patience: float = 0.0, memory: Memory | None = None, save: Callable[[Path, Memory], None] = saveMemory,
+    note: Callable[[Mapping[str, Any]], None], patience: float = 0.0, memory: Memory | None = None,
+    save: Callable[[Path, Memory], None] = saveMemory,
 ) -> Look | None:  # fmt: skip
     """Judge the alarms of a run and tell what is to be told; None if for `patience` seconds somebody else did that.
 
@@ -48,6 +49,7 @@ def takeLook(
     Whoever is killed in between is followed by one who tells it again: twice rather than never.
 
     Args:
+        note: is given each new message before anybody is told.
         memory: what is remembered, if that is not what was kept. save: keeps it.
 
     Raises:
@@ -57,14 +59,18 @@ def takeLook(
         if not mine:
             return None
         facts = collectFacts(rundir, status, running, follower)
-        memory, messages = judgeAlarms(alarms, facts, describeRunOf(rundir, status), memory or load(rundir))
-        memory, given_up = giveUp(memory, facts.now)
+        before = load(rundir) if memory is None else memory
+        new, messages, readings = judgeAlarms(alarms, facts, describeRunOf(rundir, status), before)
+        new, given_up = giveUp(new, facts.now)
+        if new != before or memory is not None:
+            save(rundir, new)
         for letter in given_up:
             logger.error("given up: %s could not be told %r", " and ".join(letter.waiting), letter.message.get("title"))
-        save(rundir, memory)
-        post = Post(rundir, memory, save)
+        for message in messages:
+            note(message)
+        post = Post(rundir, new, save)
         post.deliver(alarms.receivers)
-    return Look(post.memory, tuple(messages), tuple(post.refused))
+    return Look(post.memory, readings, tuple(post.refused))
 
 
 def load(rundir: Path) -> Memory:
@@ -134,7 +140,7 @@ class Watch:
         """Look for the last time; receivers that take too long are told by whoever looks next."""
         if self._thread.ident is not None:
             self._stop.set()
-            self._thread.join(setting("alarms.timeout") + MARGIN)
+            self._thread.join(2 * setting("alarms.timeout") + MARGIN)  # it may just have somebody told
             self.report()
 
     def report(self) -> None:
@@ -159,20 +165,22 @@ class Watch:
 
     def _look(self, status: Mapping[str, Any], patience: float) -> None:
         running = status.get("state") != "ended"
-        look = takeLook(self.reporter.rundir, self.alarms, status, running, self._follower, patience, self._unsaved,
-                        self._save)  # fmt: skip
+        look = takeLook(self.reporter.rundir, self.alarms, status, running, self._follower, self._note, patience,
+                        self._unsaved, self._save)  # fmt: skip
         self._rarely.clear("look")
         if look is None:
             return
         self.active = {rule.name: look.memory.states[rule.name].active for rule in self.alarms.rules}
-        for message in look.messages:
-            begins = message["what"] == BEGINS
-            logger.log(logging.WARNING if begins else logging.INFO, "%s: %s", message["title"], message["text"])
-            self._news.append({"what": "alarm" if begins else "alarm over", "rule": message["alarm"],
-                               "reason": message["text"]})  # fmt: skip
         for name, why in look.refused:
             if self._rarely.isNews(name, why):
                 logger.error("%s could not be told of alarms, trying again: %s", name, why)
+
+    def _note(self, message: Mapping[str, Any]) -> None:
+        """Say what begins or is over in the log, and by the loop in the events."""
+        begins, name = message["what"] == BEGINS, message["alarm"]
+        self.active = {**self.active, name: begins}
+        logger.log(logging.WARNING if begins else logging.INFO, "%s: %s", message["title"], message["text"])
+        self._news.append({"what": "alarm" if begins else "alarm over", "rule": name, "reason": message["text"]})
 
     def _save(self, rundir: Path, memory: Memory) -> None:
         """Keep what is remembered; while that is not possible it is remembered by this thread alone."""

@@ -124,15 +124,16 @@ def test_a_message_has_numbers_and_a_link_and_memory_comes_back_as_it_was():
     rules = parseRules([{"name": "far", "number": "drift", "above_session": 2}])
     alarms = Alarms(rules, (Receiver("a"), Receiver("b")), "https://em/appion", 0.0)
     facts = Facts(1e9, values={"drift": [10.0] * 20 + [30.0] * 20})
-    memory, (message,) = judgeAlarms(alarms, facts, ABOUT, Memory())
+    memory, (message,), readings = judgeAlarms(alarms, facts, ABOUT, Memory())
     assert (message["value"], message["limit"], message["session_value"], message["unit"]) == (30.0, 20.0, 10.0, "Å")
     assert message["link"] == "https://em/appion/session/26nov22a/"
     assert (message["what"], message["alarm"], message["title"]) == ("begins", "far", "ALARM: far")
     assert decodeMemory(encodeMemory(memory)) == memory
-    again, messages = judgeAlarms(alarms, facts, ABOUT, memory)
+    assert readings["far"].text == message["text"]
+    again, messages, _ = judgeAlarms(alarms, facts, ABOUT, memory)
     assert (again, messages) == (memory, [])
     calm = replace(facts, now=1e9 + 600, values={"drift": [10.0] * 40})
-    _, (over,) = judgeAlarms(alarms, calm, ABOUT, memory)
+    _, (over,), _ = judgeAlarms(alarms, calm, ABOUT, memory)
     assert over["text"].endswith("; it lasted 10 min")
     assert over["since"] == message["since"] == 1e9
     assert over["id"] != message["id"]
@@ -149,7 +150,7 @@ def makeLetters(count=2):
     memory = Memory()
     for look in range(count):
         facts = Facts(1e9 + look, set_aside=0 if look % 2 else 20)
-        memory, _ = judgeAlarms(alarms, facts, ABOUT, memory)
+        memory, _, _ = judgeAlarms(alarms, facts, ABOUT, memory)
     assert len(memory.letters) == count
     return memory
 

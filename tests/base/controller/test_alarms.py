@@ -65,7 +65,7 @@ def readLetters(told):
 
 
 def test_an_alarm_is_in_status_events_metrics_and_log(far, alarms, caplog, capsys):
-    told = alarms([FAR, END])
+    told = alarms([FAR, END, {"name": "fit", "number": "confidence", "below": 0.5}])
     far.add(*range(1, 41))
     stopWhen(lambda: readStatus(far.rundir)["alarms"].get("far") if alarmsPath(far.rundir).exists() else False)
     caplog.set_level("INFO")
@@ -79,7 +79,10 @@ def test_an_alarm_is_in_status_events_metrics_and_log(far, alarms, caplog, capsy
     assert pick(parseMetrics(metricsPath(far.rundir).read_text()), "appion_alarm", rule="far") == 1
     assert any(line.startswith("alarm far since ") for line in describeAlarms(far.rundir))
     assert appion(["alarm", str(far.rundir)]) == 1
-    assert "  ALARM far since" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "  ALARM far since" in said
+    assert "drift 38.0 Å (median of the last 5); above 20 Å" in said
+    assert "  ?     fit: not known, or of too few exposures" in said
     assert len(readLetters(told)) == 2
 
 
@@ -135,7 +138,7 @@ def test_whoever_cannot_keep_it_tells_nobody_from_outside(far, alarms, monkeypat
     assert len(readLetters(told)) == 1
     with lockAlarms(far.rundir) as mine:
         assert mine
-        assert takeLook(far.rundir, readAlarms(), {}, False, Follower(far.rundir, ())) is None
+        assert takeLook(far.rundir, readAlarms(), {}, False, Follower(far.rundir, ()), print) is None
         dask.config.set({"appion.alarms.timeout": 0})
         monkeypatch.setattr("appion.cli.alarm.MARGIN", 0.1)
         assert appion(["alarm", str(far.rundir)]) == 2
