@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from appion.base.calc.pace import formatDuration
 from appion.base.calc.plain import makePlain
-from appion.base.records.alarm import BEGINS, OVER, TRIAL, Reading, Rule
+from appion.base.records.alarm import BEGINS, OVER, TRIAL, UNITS, Reading, Rule
 from appion.base.records.series import COLUMNS
 
 #: Longest name or reason of somebody else's in a message.
@@ -37,12 +37,17 @@ def constructMessage(
     return {
         "id": hashlib.sha256(key.encode("utf-8", "replace")).hexdigest()[:16],
         "what": what, "alarm": rule.name, "title": f"{title}: {rule.name}", "text": f"{text}{lasted}",
-        "subject": rule.subject, "unit": column.unit if column else "",
+        "subject": rule.subject, "unit": nameUnit(rule),
         "value": None if reading is None else reading.value, "limit": None if reading is None else reading.limit,
         "session_value": None if reading is None else reading.reference,
         "last": rule.last if column else None, "time": now, "since": since,
         **names, "link": constructLink(address, names["session"]),
     }  # fmt: skip
+
+
+def nameUnit(rule: Rule) -> str:
+    """Return the unit of what a rule looks at; empty if that has none."""
+    return COLUMNS[rule.subject].unit if rule.subject in COLUMNS else UNITS[rule.subject]
 
 
 def constructLink(address: str, session: str) -> str:

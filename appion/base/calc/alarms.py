@@ -7,7 +7,7 @@ from dataclasses import replace
 from statistics import median
 from typing import Any
 
-from appion.base.calc.alarmmessage import constructMessage
+from appion.base.calc.alarmmessage import constructMessage, nameUnit
 from appion.base.calc.numbers import formatNumber, formatValue
 from appion.base.records.alarm import (
     BEGINS,
@@ -24,7 +24,6 @@ from appion.base.records.alarm import (
     Rule,
     State,
 )
-from appion.base.records.series import COLUMNS
 
 
 def judgeAlarms(
@@ -87,10 +86,10 @@ def readRule(rule: Rule, facts: Facts, state: State) -> Reading | None:
         return readStill(rule, facts, state)
     if rule.subject == SET_ASIDE:
         number = facts.set_aside
-        return None if number is None else compare(rule, number, f"{number} exposures are set aside", "")
+        return None if number is None else compare(rule, number, f"{number} exposures are set aside")
     if rule.subject == FREE_SPACE:
         free = facts.free
-        return None if free is None else compare(rule, free, f"{free:.1f} GB are free on the disk of the run", "GB")
+        return None if free is None else compare(rule, free, f"{free:.1f} GB are free on the disk of the run")
     return readNumber(rule, facts, state)
 
 
@@ -106,10 +105,10 @@ def readStill(rule: Rule, facts: Facts, state: State) -> Reading | None:
     if facts.to_do is None:
         return None
     if state.busy_since is None:
-        return compare(rule, 0.0, "nothing is to be stored", "min")
+        return compare(rule, 0.0, "nothing is to be stored")
     minutes = (facts.now - max(state.busy_since, facts.last_stored or 0.0)) / 60
     return compare(rule, max(0.0, minutes), f"nothing was stored for {max(0.0, minutes):.0f} min, {facts.to_do}"
-                   " exposures are to be done", "min")  # fmt: skip
+                   " exposures are to be done")  # fmt: skip
 
 
 def readNumber(rule: Rule, facts: Facts, state: State) -> Reading | None:
@@ -124,19 +123,20 @@ def readNumber(rule: Rule, facts: Facts, state: State) -> Reading | None:
     value = float(median(values[-rule.last :]))
     what = f"{formatNumber(rule.subject, value)} (median of the last {rule.last})"
     if not rule.session:
-        return compare(rule, value, what, COLUMNS[rule.subject].unit)
+        return compare(rule, value, what)
     before = values[: -rule.last]
     reference = state.reference if state.active else float(median(before)) if len(before) >= rule.last else None
     if not reference or reference < 0:
         return None
     factor = value / reference
     what += f", {factor:.1f} times the session's {formatValue(rule.subject, reference)}"
-    return replace(compare(rule, factor, what, "times"), value=value, limit=rule.limit * reference, reference=reference)
+    return replace(compare(rule, factor, what), value=value, limit=rule.limit * reference, reference=reference)
 
 
-def compare(rule: Rule, value: float, what: str, unit: str) -> Reading:
-    """Return a value beside the limit of its rule, which has the same unit."""
+def compare(rule: Rule, value: float, what: str) -> Reading:
+    """Return a value beside the limit of its rule, which has the same unit, and `what` the value is with that limit."""
     sign, word = (-1.0, "below") if rule.below else (1.0, "above")
     beyond, cleared = sign * value > sign * rule.limit, sign * value <= sign * rule.clear
+    unit = "times" if rule.session else nameUnit(rule)
     limit = f"{word} {rule.limit:g} {unit}".rstrip()
     return Reading(value, rule.limit, beyond, cleared, f"{what}; {'' if beyond else 'not '}{limit}")

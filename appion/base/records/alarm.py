@@ -10,6 +10,9 @@ from typing import Any
 #: What a rule may look at beside a number of the exposures.
 NOTHING_STORED, SET_ASIDE, FREE_SPACE, ENDED = "nothing_stored", "set_aside", "free_space", "ended"
 
+#: Units of these.
+UNITS = {NOTHING_STORED: "min", SET_ASIDE: "exposures", FREE_SPACE: "GB", ENDED: ""}
+
 #: What a message says of its alarm.
 BEGINS, OVER, TRIAL = "begins", "over", "trial"
 

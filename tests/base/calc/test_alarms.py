@@ -139,6 +139,16 @@ def test_a_message_has_numbers_and_a_link_and_memory_comes_back_as_it_was():
     assert over["id"] != message["id"]
 
 
+def test_every_message_has_its_unit():
+    drift = {"number": "drift", "above": 1}
+    tables = ({"nothing_stored": 1}, {"set_aside": 1}, {"free_space": 9}, {"ended": True}, drift)
+    alarms = Alarms(tuple(replace(makeRule(**table), name=str(table)) for table in tables))
+    facts = Facts(1e9, False, "killed", True, 3, 1.0, 5, 2.0, {"drift": [9.0] * 20})
+    busy = {str(tables[0]): State(busy_since=1.0)}
+    _, messages, _ = judgeAlarms(alarms, facts, ABOUT, Memory(busy))
+    assert [message["unit"] for message in messages] == ["min", "exposures", "GB", "", "Å"]
+
+
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"states": {"a": 1}, "letters": [], "refusals": {}}', "null"])
 def test_what_is_no_memory_is_a_value_error(text):
     with pytest.raises(ValueError, match=r"."):

@@ -65,6 +65,7 @@ def test_a_program_that_hangs_is_ended_and_one_that_is_gone_is_named():
 
 
 def test_names_are_data_for_people_too():
+    assert makeMessage()["unit"] == ""
     title, text = describeMessage(makeMessage())
     assert title.startswith("appion ")
     assert title.endswith(": ALARM: end")
