@@ -103,7 +103,8 @@ def test_no_import_goes_in_a_circle():
     [
         (["appion.base.workers", "appion.base.programs"], DATABASE),
         ([f"{step}.calc" for step in STEPS], DATABASE | {"dask", "distributed"}),
-        (["appion.base.loop", *(f"{step}.cli.main" for step in STEPS)], {"numba", "matplotlib"}),
+        (["appion.base.loop", *(f"{step}.cli.main" for step in STEPS)],
+         {"numba", "matplotlib", "apprise", "requests"}),
         (["appion"], DATABASE | {"dask", "numpy", "numba", "scipy"}),
     ],
 )

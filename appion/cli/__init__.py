@@ -34,6 +34,12 @@ def constructParser() -> argparse.ArgumentParser:
     retry.add_argument("images", nargs="*", help="image ids or names; without any, all that failed")
     explain = add("explain", "Everything that is known of one exposure.")
     explain.add_argument("image", help="image id or name")
+    text = ("Judge the alarms of runs and tell those that are new, as a daemon does of its own run; exit code 0: none,"
+            " 1: there is one, or somebody could not be told, 2: a run cannot be judged.")
+    alarm = commands.add_parser("alarm", help="Judge the alarms of runs, or try who would be told.", description=text)
+    alarm.add_argument("--test", action="store_true", help="tell all receivers, marked as a trial, what each rule finds"
+                       " now, or the one that is named before the run folder")  # fmt: skip
+    alarm.add_argument("words", nargs="+", metavar="RUNDIR", help="run folders; with --test: [RULE] RUNDIR")
     text = "What is well and what is to be done before a run; exit code 0: all is well, 1: something is to be done."
     addDoctorOptions(commands.add_parser("doctor", help=text, description=text))
     text = "Results of a session to take along: STAR files for RELION and CryoSPARC, tables."
@@ -104,6 +110,10 @@ def dispatch(args: argparse.Namespace) -> int:
         from appion.cli.report import showReport
 
         return showReport(args)
+    if args.command == "alarm":
+        from appion.cli.alarm import watchRuns
+
+        return watchRuns(args.words, args.test)
     if args.command == "doctor":
         from appion.cli.doctor import showDoctor
 
