@@ -27,10 +27,7 @@ def __getattr__(name: str) -> Any:
 
         return estimateCTF
     if name == "__version__":
-        from importlib.metadata import PackageNotFoundError, version
+        from appion.base.records.stamp import readVersion
 
-        try:
-            return version("appion")
-        except PackageNotFoundError:
-            return "unknown"
+        return readVersion()
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -26,12 +26,13 @@ from sinedon.connection import closeConnections, countQueries, isDatabaseAway
 from sinedon.live import hasColumn, hasTable
 from sinedon.pages import readPages
 from sinedon.refusal import findRefusal
-from sinedon.rows import copyRow, insertRow, readRows, refId, updateRow
+from sinedon.rows import addRow, copyRow, insertRow, readRows, readWhole, refId, updateRow
 from sinedon.setup import setup
 from sinedon.totals import Totals, readTotals
 
 __all__ = [
     "Totals",
+    "addRow",
     "closeConnections",
     "copyRow",
     "countQueries",
@@ -44,6 +45,7 @@ __all__ = [
     "readPages",
     "readRows",
     "readTotals",
+    "readWhole",
     "refId",
     "setup",
     "updateRow",

@@ -56,30 +56,68 @@ def insertRow(model: Any, **fields: Any) -> Any:
     return model.objects.get(pk=_findOrInsert(model, _constructValues(model, names, whole=True)))
 
 
-def copyRow(model: Any, source_id: int, **changes: Any) -> int:
+def addRow(model: Any, **fields: Any) -> int:
+    """Insert a row that cannot be there yet, and return its id: :func:`insertRow` without looking for it.
+
+    Raises:
+        SchemaError: as for :func:`insertRow`.
+    """
+    return _insert(model, _constructValues(model, _resolveNames(model, fields), whole=True))
+
+
+def readWhole(model: Any, def_id: int) -> tuple[Any, dict[str, Any]]:
+    """Return a row, and all its values by column as the database has them, also those the model does not know.
+
+    Raises:
+        model.DoesNotExist: there is no such row.
+    """
+    alias = model._meta.app_label
+    connection = connections[alias]
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT * FROM {_quote(connection, model._meta.db_table)} WHERE `DEF_id` = %s", [def_id])
+        found = cursor.fetchone()
+        columns = [column[0] for column in cursor.description]
+    if found is None:
+        raise model.DoesNotExist(f"{model.__name__} has no row {def_id}")
+    values = {column.lower(): value for column, value in zip(columns, found, strict=True)}
+    fields = [field for field in model._meta.concrete_fields if field.column.lower() in values]
+    row = model.from_db(
+        alias, [field.attname for field in fields], [_convert(values[f.column.lower()], f, connection) for f in fields]
+    )
+    return row, dict(zip(columns, found, strict=True))
+
+
+def _convert(value: Any, field: Any, connection: Any) -> Any:
+    """Return a value of the database as Django gives it."""
+    column = field.cached_col
+    for convert in (*connection.ops.get_db_converters(column), *column.get_db_converters(connection)):
+        value = convert(value, column, connection)
+    return value
+
+
+def copyRow(model: Any, source: int | dict[str, Any], /, anew: bool = False, **changes: Any) -> int:
     """Copy a row with every column of the live table, also those the model does not know, and return the copy's id.
 
     `changes` are by field name. A row identical to the copy is found instead, by the rule of :func:`insertRow`, except
     that a sequence or dictionary changed to NULL is compared, too: frames left out are not the same as all frames.
 
+    Args:
+        source: the row's id, or its values by column as :func:`readWhole` gives them.
+        anew: the copy cannot be there yet, so it is not looked for.
+
     Raises:
-        model.DoesNotExist: there is no row `source_id`.
+        model.DoesNotExist: there is no row `source`.
         SchemaError: as for :func:`insertRow`.
     """
     changed = _constructValues(model, _resolveNames(model, changes), whole=False)
-    connection = connections[model._meta.app_label]
-    with connection.cursor() as cursor:
-        cursor.execute(f"SELECT * FROM {_quote(connection, model._meta.db_table)} WHERE `DEF_id` = %s", [source_id])
-        row = cursor.fetchone()
-        columns = [column[0] for column in cursor.description]
-    if row is None:
-        raise model.DoesNotExist(f"{model.__name__} has no row {source_id}")
-    values = dict(zip(columns, row, strict=True))
-    spelled = {column.lower(): column for column in columns}
+    values = dict(source) if isinstance(source, dict) else readWhole(model, source)[1]
+    spelled = {column.lower(): column for column in values}
     values.update({spelled[column.lower()]: value for column, value in changed.items()})
     for column in SERVER_COLUMNS:
         if column not in changed:
             values.pop(column, None)
+    if anew:
+        return _insert(model, values)
     return _findOrInsert(model, values, {spelled[column.lower()] for column in changed})
 
 
@@ -174,15 +212,22 @@ def _findOrInsert(model: Any, values: dict[str, Any], compared: Collection[str] 
         else:
             terms.append(f"{_quote(connection, column)} = %s")
             params.append(value)
-    quoted = _quote(connection, table)
+    with lockTable(alias, table), connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT MIN(`DEF_id`) FROM {_quote(connection, table)} WHERE {' AND '.join(terms)}", params
+        )
+        found = cursor.fetchone()[0]
+        return int(found) if found is not None else _insert(model, values)
+
+
+def _insert(model: Any, values: dict[str, Any]) -> int:
+    """Insert a row of these values by column and return its id."""
+    connection = connections[model._meta.app_label]
     names = ", ".join(_quote(connection, column) for column in values)
     marks = ", ".join(["%s"] * len(values))
-    with lockTable(alias, table), connection.cursor() as cursor:
-        cursor.execute(f"SELECT MIN(`DEF_id`) FROM {quoted} WHERE {' AND '.join(terms)}", params)
-        found = cursor.fetchone()[0]
-        if found is not None:
-            return int(found)
-        cursor.execute(f"INSERT INTO {quoted} ({names}) VALUES ({marks})", list(values.values()))
+    table = _quote(connection, model._meta.db_table)
+    with connection.cursor() as cursor:
+        cursor.execute(f"INSERT INTO {table} ({names}) VALUES ({marks})", list(values.values()))
         return int(cursor.lastrowid)
 
 

@@ -30,7 +30,7 @@ def testCommandsRun(path, tmp_path):
     environment["HOME"] = str(tmp_path)
     done = subprocess.run(
         ["bash", "-x", script], cwd=tmp_path, env=environment, stdin=subprocess.DEVNULL, text=True, capture_output=True,
-        timeout=300,
+        timeout=900,
     )  # fmt: skip
     assert done.returncode == 0, f"{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
 

@@ -24,14 +24,18 @@ NULLABLE: dict[str, type] = {
     "dashboard": str, "motioncorrection.executable": str, "motioncorrection.undo_eer_flip": bool,
     "ctffind.executable": str, "gctf.executable": str, "gctffind.executable": str,
     "runjob.template": str, "runjob.wrapper": str,
+    "alarms.address": str,
     **dict.fromkeys(("kubernetes.context", "kubernetes.namespace", "kubernetes.image", "kubernetes.service_account",
                      "kubernetes.address"), str),
 }  # fmt: skip
 
-#: Settings with tables or lists in somebody else's words, in which anything may stand.
-OPEN = frozenset(f"kubernetes.{name}" for name in (
+#: Settings with tables or lists in somebody else's words, or checked elsewhere, in which anything may stand.
+OPEN = frozenset(("alarms.rules", "alarms.receivers", *(f"kubernetes.{name}" for name in (
     "pull_secrets", "limits", "volumes", "mounts", "node_selector", "tolerations", "env", "pod"
-))  # fmt: skip
+))))  # fmt: skip
+
+#: Settings in which something secret may stand: no text ever shows their value.
+SECRET = frozenset(("alarms.receivers",))
 
 #: Sections below `jobqueue` that workers may be jobs of.
 JOBQUEUES = ("slurm", "sge", "pbs", "lsf", "htcondor", "oar")
@@ -87,8 +91,13 @@ def setting(key: str) -> Any:
     value = _readValue(key)
     problem = _findProblem(key, value)
     if problem:
-        raise ConfigurationFailure(f"setting appion.{key} is {value!r} (from {_findOrigin(key)})", problem)
+        raise ConfigurationFailure(f"setting appion.{key} is {_show(key, value)!r} (from {_findOrigin(key)})", problem)
     return value
+
+
+def _show(key: str, value: Any) -> Any:
+    """A value as it may be shown."""
+    return "(not shown)" if key in SECRET and value != DEFAULTS[key] else value
 
 
 def _readValue(key: str) -> Any:
@@ -139,8 +148,8 @@ def checkSettings() -> None:
 
 
 def describeSettings() -> list[Setting]:
-    """Every setting in the order of the shipped file."""
-    return [Setting(key, _readValue(key), _findOrigin(key)) for key in DEFAULTS]
+    """Every setting in the order of the shipped file; what may be secret is not shown."""
+    return [Setting(key, _show(key, _readValue(key)), _findOrigin(key)) for key in DEFAULTS]
 
 
 def _keyOfVariable(name: str) -> str:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from appion.base.config import setting
+from appion.base.controller.alarms import Watch
 from appion.base.controller.demand import tellPool
 from appion.base.controller.ending import describeStall, findDeadEnd, judgeRun
 from appion.base.controller.finish import (
@@ -38,6 +39,7 @@ from appion.base.controller.run import DatabaseAway, LoopOptions, Run
 from appion.base.controller.signals import handleSignals
 from appion.base.controller.state import Exposures, Phase
 from appion.base.failures import InfrastructureFailure, classifyException
+from appion.base.retrieve.alarms import readAlarms
 from appion.base.step import Step
 from appion.base.store.lock import RunLock, acquireLock
 from appion.base.store.metrics import serveMetrics
@@ -91,12 +93,16 @@ def runLoop(
     checkCluster(options.gpus, step.timeout)
     planned, own = calcWorkers(options.gpus, options.workers), not isRemote(setting("cluster"))
     line = Line(options.order, setting("backlog_share"))  # an unknown order is an error now, not at the first exposure
+    alarms = readAlarms()
     with contextlib.ExitStack() as stack:
         if lock is None:
             lock = stack.enter_context(acquireLock(rundir))
         stack.enter_context(redirectDaskLogs(rundir / "logs"))
         (rundir / ".appion" / "journal").mkdir(parents=True, exist_ok=True)
         look = constructLook(step, rundir, options, lock)
+        reporter = Reporter(
+            rundir, step.name, options.commit, session=options.session, external=step.program, check=lock.check
+        )
         run = Run(
             step=step,
             rundir=rundir,
@@ -105,14 +111,14 @@ def runLoop(
             pool=Pool(
                 lambda: constructCluster(options.gpus, options.workers, rundir, look), planned, step.name, own=own
             ),
-            reporter=Reporter(
-                rundir, step.name, options.commit, session=options.session, external=step.program, check=lock.check
-            ),
+            reporter=reporter,
+            watch=Watch(reporter, alarms),
             lock=lock,
             isDatabaseAway=isDatabaseAway or isSinedonAway,
             reconnect=reconnect or closeSinedon,
         )
         stack.enter_context(serveMetrics(lambda: run.reporter.metrics))
+        stack.enter_context(run.watch)
         stack.enter_context(handleSignals(run))
         return conductRun(run)
 
@@ -131,7 +137,7 @@ def constructLook(step: Step, rundir: Path, options: LoopOptions, lock: RunLock)
 
 def conductRun(run: Run) -> LoopSummary:
     """From recovery to the last word in status.json."""
-    start, why, trouble = time.monotonic(), "it broke", ""
+    start, why, trouble, broken = time.monotonic(), "it broke", "", True
     run.reporter.event("started", commit=run.options.commit, **describeProgram(run.step.program))
     for warning in run.options.warnings:
         run.reporter.event("warning", reason=warning)
@@ -139,6 +145,7 @@ def conductRun(run: Run) -> LoopSummary:
     try:
         why = takeTurns(run)
         trouble = judgeRun(run, findDeadEnd(run))
+        broken = bool(trouble or run.fatal)
     except BaseException as error:
         why = f"{type(error).__name__}: {error}"
         raise
@@ -147,7 +154,7 @@ def conductRun(run: Run) -> LoopSummary:
         saveChanges(run)
         told = why if trouble in why else f"{why}: {trouble}"
         run.reporter.event("ended", reason=told)
-        run.reporter.update(run.exposures, force=True, **describeRun(run, told))
+        run.reporter.update(run.exposures, force=True, broken=broken, **describeRun(run, told))
         run.reporter.endLine()
         logger.info("ended: %s", told)
     if run.fatal is not None:
@@ -163,6 +170,7 @@ def takeTurns(run: Run) -> str:
         if not run.folder.isPaused():
             more = tryTurn(run)
         saveChanges(run)
+        run.watch.report()
         run.reporter.update(run.exposures, interval=calcStatusInterval(run), **describeRun(run))
         for image_id, outcome in run.pool.collect(0.0 if more else calcPatience(run)):
             settleOutcome(run, image_id, outcome)
@@ -297,4 +305,5 @@ def describeRun(run: Run, why: str = "") -> dict[str, Any]:
         "storing": run.storage.describe(),
         "paused": paused,
         "stalled": describeStall(run),
+        "alarms": run.watch.active,
     }

@@ -12,6 +12,7 @@ from appion.base.cli.suggest import CommandParser
 from appion.base.failures import Failure
 from appion.base.records.process import closeToEverybody
 from appion.base.records.stamp import readVersion
+from appion.cli.sessionoptions import addExportOptions, addReportOptions
 
 
 def constructParser() -> argparse.ArgumentParser:
@@ -33,8 +34,18 @@ def constructParser() -> argparse.ArgumentParser:
     retry.add_argument("images", nargs="*", help="image ids or names; without any, all that failed")
     explain = add("explain", "Everything that is known of one exposure.")
     explain.add_argument("image", help="image id or name")
+    text = ("Judge the alarms of runs and tell those that are new, as a daemon does of its own run; exit code 0: none,"
+            " 1: there is one, or somebody could not be told, 2: a run cannot be judged.")
+    alarm = commands.add_parser("alarm", help="Judge the alarms of runs, or try who would be told.", description=text)
+    alarm.add_argument("--test", action="store_true", help="tell all receivers, marked as a trial, what each rule finds"
+                       " now, or the one that is named before the run folder")  # fmt: skip
+    alarm.add_argument("words", nargs="+", metavar="RUNDIR", help="run folders; with --test: [RULE] RUNDIR")
     text = "What is well and what is to be done before a run; exit code 0: all is well, 1: something is to be done."
     addDoctorOptions(commands.add_parser("doctor", help=text, description=text))
+    text = "Results of a session to take along: STAR files for RELION and CryoSPARC, tables."
+    addExportOptions(commands.add_parser("export", help=text, description=text))
+    text = "A session as one HTML file to send to its user: numbers, plots, pictures, what failed and why."
+    addReportOptions(commands.add_parser("report", help=text, description=text))
     text = "A simulated microscope: to try it with, or to rehearse on a site's own ground."
     commands.add_parser("demo", help=text, add_help=False)
     return parser
@@ -91,6 +102,18 @@ def dispatch(args: argparse.Namespace) -> int:
         from appion.cli.failures import retryImages
 
         return retryImages(args.rundir, args.images)
+    if args.command == "export":
+        from appion.cli.export import showExport
+
+        return showExport(args)
+    if args.command == "report":
+        from appion.cli.report import showReport
+
+        return showReport(args)
+    if args.command == "alarm":
+        from appion.cli.alarm import watchRuns
+
+        return watchRuns(args.words, args.test)
     if args.command == "doctor":
         from appion.cli.doctor import showDoctor
 

@@ -14,6 +14,7 @@ from appion.base.failures import ConfigurationFailure
 from appion.base.settings import files as sitefiles
 from appion.base.settings.files import checkFiles
 from appion.doctor.access import checkAccess, checkConfigFiles
+from appion.doctor.alarms import checkAlarms
 from appion.doctor.database import checkDatabases
 from appion.doctor.finding import TODO, WELL, Finding, runCheck
 from appion.doctor.folder import checkFolder, checkRundir
@@ -45,6 +46,7 @@ def showDoctor(args: argparse.Namespace) -> int:
 def listChecks(rundir: Path | None, projectid: int | None) -> Iterator[tuple[str, Callable[[], Iterable[Finding]]]]:
     """What is looked at, in the order of a run: subject and check."""
     yield "settings", describeSources
+    yield "alarms", checkAlarms
     yield "access", checkConfigFiles
     yield "database", partial(checkDatabases, projectid)
     yield "program", checkPrograms

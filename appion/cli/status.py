@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from appion.base.calc.numbers import LAST, Line, calcMedians, calcSummary, describeMedians
+from appion.base.calc.pace import formatDuration
 from appion.base.calc.plain import formatJson
 from appion.base.cli.screen import show
-from appion.base.controller.report import formatDuration, splitRunning
+from appion.base.controller.report import splitRunning
 from appion.base.records.program import Program
 from appion.base.retrieve.series import readSeries
 from appion.base.retrieve.status import Condition, describeHolder, judgeRun

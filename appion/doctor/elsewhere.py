@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from appion.base.records.stamp import readVersion
 from appion.base.workers.elsewhere.address import checkElsewhere, findScheduler
-from appion.base.workers.elsewhere.look import readVersion
 from appion.base.workers.elsewhere.scheduler import dial, explainLoss
 from appion.doctor.finding import NOTE, TODO, WELL, Finding
 

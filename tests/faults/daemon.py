@@ -7,6 +7,7 @@ Usage: python daemon.py FOLDER NUMBER SECONDS [OPTION=VALUE ...]. Each exposure 
     die=WAY     every twentieth takes its worker with it, once: WAY is exit, kill, segfault or stop; every fortieth does
                 so a moment later, when the worker is on another exposure or on none
     lose=EVERY  after each EVERY results the daemon loses its Dask: in turn the scheduler and the whole cluster
+    treble=A-B  drift is 10 Å, and 30 Å from exposure A to exposure B
 
 A file `number` in the folder may raise NUMBER while it runs.
 """
@@ -122,7 +123,17 @@ def constructStore(folder: Path, every: int) -> Callable[[dict[str, Any]], list[
     return storeAndLose
 
 
-def constructStep(folder: Path, number: int, seconds: float, hang: bool = False, die: str = "", lose: int = 0) -> Step:
+def measure(result: dict[str, Any], first: int, last: int) -> dict[str, Any]:
+    """The drift of an exposure; each was taken a second after the one before."""
+    image_id = result["id"]
+    return {"exposed": 1e9 + image_id, "drift": 30.0 if first <= image_id <= last else 10.0}
+
+
+def constructStep(
+    folder: Path, number: int, seconds: float, hang: bool = False, die: str = "", lose: int = 0, treble: str = "0-0"
+) -> Step:
+    bad = [int(word) for word in treble.split("-")]
+
     def retrieveCandidates(after: int) -> list[Candidate]:
         more = folder / "number"
         last = int(more.read_text()) if more.exists() else number
@@ -144,6 +155,7 @@ def constructStep(folder: Path, number: int, seconds: float, hang: bool = False,
         store=constructStore(folder, lose),
         encode=dict,
         decode=dict,
+        measure=partial(measure, first=bad[0], last=bad[1]),
     )
 
 
@@ -158,8 +170,9 @@ def main() -> int:
     makeFolders(folder)
     dask.config.set({"appion.status_interval": 0.2, "appion.poll": 0.5, "appion.free_space": 0, "appion.pause": 0.1})
     step = constructStep(
-        folder, number, seconds, bool(options.get("hang")), options.get("die", ""), int(options.get("lose", 0))
-    )
+        folder, number, seconds, bool(options.get("hang")), options.get("die", ""), int(options.get("lose", 0)),
+        options.get("treble", "0-0"),
+    )  # fmt: skip
     summary = runLoop(
         step, folder / "run", LoopOptions(wait=bool(options.get("wait")), workers=2),
         isDatabaseAway=lambda _: False, reconnect=partial(print, "reconnect"),

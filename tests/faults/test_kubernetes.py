@@ -104,7 +104,7 @@ def test_P3_killed_daemon_leaves_no_pod(service, tmp_path):
     waitFor(lambda: len(count(tmp_path, "start")) >= 2)
     os.killpg(daemon.pid, signal.SIGKILL)
     daemon.communicate()
-    waitFor(lambda: not service.things, timeout=60)
+    waitFor(lambda: not service.things)
     assert not service.processes
     code, out, err = finish(start(tmp_path, 8, 0.1))
     assert (code, out) == (0, "nothing is left to do\n"), err
@@ -159,4 +159,4 @@ def test_what_cannot_be_removed_at_the_end_is_removed_after_it(service, tmp_path
     checkOnce(tmp_path, 2)
     assert service.names("daskclusters")
     service.refusals.clear()
-    waitFor(lambda: not service.things, timeout=60)
+    waitFor(lambda: not service.things)

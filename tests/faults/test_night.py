@@ -57,8 +57,8 @@ def loseDatabase(night: Night, server: MariaDB) -> None:
     """The database server is killed in the middle of its work, a worker dies meanwhile, and the server comes back."""
     server.process.kill()
     server.process.wait()
+    night.killBusyWorkers(1)  # before the daemon hands out nothing more, and no worker is busy
     night.waitForEvent("database away")
-    night.killBusyWorkers(1)
     server.start(port=server.port)
     sinedon.closeConnections()
     night.waitForEvent("database back")

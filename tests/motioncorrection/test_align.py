@@ -101,7 +101,7 @@ def test_fourier_cropping(factor):
 def test_shift_moves_the_image():
     image = np.zeros((32, 40), np.float32)
     image[10, 20] = 1
-    transformed = scipy.fft.rfft(image, axis=1).astype(np.complex64)
+    transformed = np.ascontiguousarray(scipy.fft.rfft(image, axis=1).T, np.complex64)
     total = np.zeros_like(transformed)
     fourier.addColumns(transformed, [total], [], fourier.calcFrequencies((32, 40)), np.array((3, -2)))
     moved = fourier.calcImage(total, (32, 40))

@@ -87,5 +87,9 @@ def describeMedians(medians: Mapping[str, float]) -> str:
 
 def formatNumber(name: str, value: float) -> str:
     """Return a number of a line in words: what it is, as many digits as say something, its unit."""
-    column = COLUMNS[name]
-    return f"{column.words} {value:.{column.digits or 0}f} {column.unit}".rstrip()
+    return f"{COLUMNS[name].words} {formatValue(name, value)}"
+
+
+def formatValue(name: str, value: float) -> str:
+    """Return a number of a line with as many digits as say something, and its unit."""
+    return f"{value:.{COLUMNS[name].digits or 0}f} {COLUMNS[name].unit}".rstrip()

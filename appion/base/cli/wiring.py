@@ -24,7 +24,9 @@ from appion.base.config import checkSettings, setting
 from appion.base.controller.computed import setOthersAside
 from appion.base.failures import ConfigurationFailure
 from appion.base.loop import LoopOptions, runLoop
+from appion.base.programs.tell import checkReceivers
 from appion.base.records.task import Computed, Task, encodeComputed
+from appion.base.retrieve.alarms import readAlarms
 from appion.base.retrieve.host import readUserName
 from appion.base.retrieve.news import constructNews
 from appion.base.retrieve.session import isSessionDone
@@ -68,6 +70,7 @@ def followCall(command: Command[J, R], call: Call) -> int:
         if args.print_config:
             printConfig(call.parser, args)
             return 0
+        checkReceivers(readAlarms().receivers)
         options = command.constructOptions(args, call.parser)
         session = prepareRun(args, command.folders.get(call.name, command.folder))
         job = command.prepareJob(call, options, session)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from appion.base.calc.numbers import LAST, calcSummary
-from appion.base.calc.pace import calcQuantile, calcRate, calcReasonGroup, calcTimeLeft, isFallingBehind
+from appion.base.calc.pace import calcQuantile, calcRate, calcReasonGroup, calcTimeLeft, formatDuration, isFallingBehind
 from appion.base.calc.plain import makePlain
 from appion.base.config import setting
 from appion.base.controller.rarely import Rarely
@@ -78,6 +78,7 @@ class Reporter:
         self.warned: dict[str, list[Any]] = {}  # how often since the start: group -> text of the first, number
         self.still_since: float | None = None  # when last stored, or since when there is something to do (Unix time)
         self.metrics = ""  # as they were last written
+        self.status: dict[str, Any] = {}  # the same; never changed once it is here
         self._unsaved: deque[dict[str, Any]] = deque(maxlen=10_000)  # events that could not be written so far
         self._last_status = self._last_log = float("-inf")
         self._last_line = ""
@@ -155,7 +156,7 @@ class Reporter:
         status = self.calcStatus(exposures, now) | facts
         if self._unwritable:
             status["unwritable"] = next(iter(self._unwritable.values()))
-        self.metrics = constructMetrics(status)
+        self.status, self.metrics = status, constructMetrics(status)
         self.write("status.json", lambda: saveStatus(self.rundir, status))
         self.write("metrics.prom", lambda: saveMetrics(self.rundir, self.metrics))
         line = makePlain(formatNumbers(status))
@@ -252,15 +253,6 @@ def splitRunning(status: dict[str, Any]) -> tuple[int, int]:
     handed_out = status["counts"][Phase.RUNNING]
     running = min(handed_out, status.get("workers", {}).get("busy", handed_out))
     return running, handed_out - running
-
-
-def formatDuration(seconds: float) -> str:
-    """A time span in the one or two units a person would use."""
-    minutes, seconds = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours >= 48:
-        return f"{hours // 24} d {hours % 24} h"
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min" if minutes >= 3 else f"{60 * minutes + seconds} s"
 
 
 def describeProgram(program: Program | None) -> dict[str, str]:

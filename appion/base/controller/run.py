@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from appion.base.calc.outage import Outage
 from appion.base.config import setting
+from appion.base.controller.alarms import Watch
 from appion.base.controller.alike import Alike
 from appion.base.controller.refusal import SEVERAL_VALUES, DatabaseRefusal, ValueRefusal, findOutage, refuseAll
 from appion.base.controller.report import Reporter
@@ -70,6 +71,7 @@ class Run:
     exposures: Exposures
     pool: Pool
     reporter: Reporter
+    watch: Watch
     lock: RunLock
     isDatabaseAway: Callable[[BaseException], bool]
     reconnect: Callable[[], None]

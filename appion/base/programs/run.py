@@ -90,7 +90,7 @@ def runProgram(
     with (
         blameKeeping(command, output),
         createFile(output) as file,
-        _openPipe() as (ours, theirs),
+        openPipe() as (ours, theirs),
         startProgram(command, cwd, subprocess.DEVNULL, theirs.fileno(), noteStart, environment) as process,
     ):
         theirs.close()
@@ -115,7 +115,7 @@ def blameKeeping(command: Sequence[str], output: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _openPipe() -> Iterator[tuple[IO[bytes], IO[bytes]]]:
+def openPipe() -> Iterator[tuple[IO[bytes], IO[bytes]]]:
     """Yield both ends of a new pipe, the one to read from first."""
     ours, theirs = os.pipe()
     with open(ours, "rb", buffering=0) as reader, open(theirs, "wb", buffering=0) as writer:

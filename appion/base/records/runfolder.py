@@ -32,6 +32,16 @@ def seriesPath(rundir: Path | str) -> Path:
     return Path(rundir) / FOLDER / "series.jsonl"
 
 
+def alarmsPath(rundir: Path | str) -> Path:
+    """Where it is kept which alarms there are, and who is still to be told."""
+    return Path(rundir) / FOLDER / "alarms.json"
+
+
+def alarmsLockPath(rundir: Path | str) -> Path:
+    """What whoever judges the alarms of a run locks meanwhile."""
+    return Path(rundir) / FOLDER / "alarms.lock"
+
+
 def thumbnailPath(rundir: Path | str, name: str) -> Path:
     """Where the small picture of the micrograph made of an exposure of this name is."""
     return Path(rundir) / "thumbs" / f"{name}.jpg"

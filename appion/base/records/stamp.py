@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import functools
-from importlib.metadata import PackageNotFoundError, version
+import sys
+from pathlib import Path
 from typing import Any
 
 from appion.base.records.program import Program
@@ -15,9 +16,14 @@ LABEL_LENGTH, LABELS = 80, 10
 @functools.cache
 def readVersion() -> str:
     """Return the version of the installed package, or ``unknown``."""
+    for folder in sys.path:
+        for found in Path(folder or ".").glob("appion-*.dist-info"):
+            return found.name.removeprefix("appion-").removesuffix(".dist-info")
+    from importlib.metadata import PackageNotFoundError, version  # takes longer than all else at a program's start
+
     try:
         return version("appion")
-    except PackageNotFoundError:
+    except PackageNotFoundError:  # run from a folder, not installed
         return "unknown"
 
 

@@ -14,6 +14,7 @@ from appion.base.failures import ConfigurationFailure
 from appion.base.records.runfolder import lockPath, statusPath
 from appion.base.retrieve.disk import describeFull
 from appion.base.retrieve.lock import readLockHolder
+from appion.base.retrieve.memory import readMemory
 from appion.base.retrieve.neighbours import NO_FOLDER
 
 #: Seconds without a sign of life after which a daemon is taken to hang (or, on another host, to be gone).
@@ -84,6 +85,7 @@ def judgeRun(rundir: Path | str) -> Condition:
     trouble = findTrouble(status) if running or status["state"] != "ended" else ()
     if running and age > PATIENCE:
         trouble = (f"no sign of life for {age / 60:.0f} min: it hangs, or cannot write to the run folder", *trouble)
+    trouble = (*trouble, *(describeAlarms(rundir) if running else ()))
     silent = holder if holder and isEarlier(status, holder) else None
     trouble = tuple(filter(None, (full, describeSilence(silent) if silent else "", *trouble)))
     return Condition(running, trouble, status, silent, full)
@@ -161,6 +163,17 @@ def findWaiting(status: dict[str, Any]) -> list[str]:
 def isFolderMissing(groups: Sequence[dict[str, Any]], waiting: int) -> bool:
     """Whether all that wait, a number, wait for files in folders that are not there, by the groups of reasons."""
     return waiting > 0 and sum(group["count"] for group in groups if NO_FOLDER in group["reason"]) == waiting
+
+
+def describeAlarms(rundir: Path | str) -> tuple[str, ...]:
+    """Return the alarms of a run that there are, and who could not be told of any, one line each."""
+    memory = readMemory(rundir)
+    lines = [f"alarm {name}{formatSince(state.since)}: {state.text}"
+             for name, state in memory.states.items() if state.active and state.well_since is None]  # fmt: skip
+    due = {name for letter in memory.letters for name in letter.waiting}
+    refused = [f"alarms cannot be told to {name}, trying again: {refusal.why}"
+               for name, refusal in memory.refusals.items() if name in due]  # fmt: skip
+    return (*lines, *refused)
 
 
 def formatSince(since: float | None) -> str:

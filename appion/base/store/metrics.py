@@ -84,6 +84,8 @@ def describeMetrics(status: Mapping[str, Any]) -> Iterator[tuple[str, str, str, 
         ("", {"number": name, "unit": COLUMNS[name].unit, "of": which}, value)
         for which, numbers in status.get("numbers", {}).items()
         for name, value in numbers.items() if name in COLUMNS and COLUMNS[name].median]
+    yield "appion_alarm", "gauge", "1 while there is the alarm of a rule in the settings.", [
+        ("", {"rule": rule}, active) for rule, active in status.get("alarms", {}).items()]
     yield "appion_workers", "gauge", "Workers that there are to be, and that are there.", [
         ("", {"state": state}, workers.get(state)) for state in ("planned", "in_sight")]
     yield "appion_outage", "gauge", "1 while something does not answer or keeps exposures from being handed out.", [

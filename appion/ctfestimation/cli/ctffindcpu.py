@@ -13,11 +13,11 @@ import re
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from appion.base.cli.screen import bearWithReader, replaceUnshowable
 from appion.base.failures import Failure
+from appion.base.records.stamp import readVersion
 from appion.ctfestimation.cli.ctffindquestions import Answers, WrongAnswer, askQuestions, isInteractive
 
 if TYPE_CHECKING:
@@ -77,14 +77,6 @@ def checkOptions(argv: Sequence[str]) -> None:
                 raise WrongAnswer(f"{found[1]} {threads}: give a number of threads")
         elif word != "--fast":
             raise WrongAnswer(f"option {word!r} is unknown or not supported here; see --help")
-
-
-def readVersion() -> str:
-    """Return the version of the installed package, without the slow import that asks for it in full."""
-    for folder in sys.path:
-        for found in Path(folder or ".").glob("appion-*.dist-info"):
-            return found.name.removeprefix("appion-").removesuffix(".dist-info")
-    return "unknown"
 
 
 def run() -> None:

@@ -13,12 +13,12 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from appion.base.cli.screen import bearWithReader, replaceUnshowable
 from appion.base.failures import ConfigurationFailure, Failure, ImageFailure, InfrastructureFailure, NotReady
+from appion.base.records.stamp import readVersion
 from appion.motioncorrection.cli.motioncortags import CommandLine, formatHelp, formatValues, parseCommandLine
 
 if TYPE_CHECKING:
@@ -62,14 +62,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"Error: {type(error).__name__}: {error}", file=sys.stderr)
     print(f"Total time: {time.perf_counter() - start:.6f} sec", flush=True)
     return code
-
-
-def readVersion() -> str:
-    """Return the version of the installed package."""
-    try:
-        return version("appion")
-    except PackageNotFoundError:
-        return "unknown"
 
 
 def say(line: str = "") -> None:

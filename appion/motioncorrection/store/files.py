@@ -24,12 +24,15 @@ class Sum:
         file: where the worker left it, in the run folder.
         name: under which it is stored, without directory and extension; empty while it is not chosen.
         image_id: its image row, where an attempt that the journal does not know of has written one.
+        anew: whether no run has any result of the exposure and no attempt has written rows of this one, so that none
+            have to be looked for.
     """
 
     label: str
     file: str
     name: str = ""
     image_id: int | None = None
+    anew: bool = False
 
 
 def constructSums(computed: ComputedCorrection) -> tuple[Sum, ...]:

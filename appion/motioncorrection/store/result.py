@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from django.core.exceptions import ObjectDoesNotExist
+
 import sinedon
 from appion.base.failures import ConfigurationFailure, ImageFailure, InfrastructureFailure
 from appion.base.records.task import encodeComputed
@@ -34,6 +36,8 @@ MAX_NAME_CHANGES = 100
 def storeResult(computed: ComputedCorrection, run: StackRun) -> tuple[str, ...]:
     """Store files and rows of one exposure; what an earlier, interrupted attempt stored is found again.
 
+    `computed` is to be read from the journal each time: whether names have been chosen says whether there may be rows.
+
     When this returns, the sums are among the session's images, their rows are complete, and the run folder holds
     neither of them any more. The journal's record stays for the caller to remove. Returns the paths of the sums.
 
@@ -56,8 +60,8 @@ def storeResult(computed: ComputedCorrection, run: StackRun) -> tuple[str, ...]:
         ) from error
     except sinedon.errors.SchemaError as error:
         raise ConfigurationFailure(f"cannot store {origin.filename}: {error}") from error
-    for image_id in image_ids:
-        rows.savePair(origin.image_id, image_id, run)
+    for item, image_id in zip(sums, image_ids, strict=True):
+        rows.savePair(origin.image_id, image_id, run, item.anew)
     return tuple(f"{origin.image_path}/{item.name}.mrc" for item in sums)
 
 
@@ -68,6 +72,8 @@ def placeSums(computed: ComputedCorrection, run: StackRun) -> tuple[Sum, ...]:
     sums = constructSums(computed)
     if sums[0].name:
         removeLeftovers(origin, sums)
+    elif not mine and not others:  # names come before rows, and nobody has chosen any
+        sums = tuple(replace(item, anew=True) for item in sums)
     elif all(findOwnName(origin, item, mine) for item in sums):
         # Complete, so it was computed again on purpose: the new results stand beside the old ones.
         mine, others = {}, others | {name.lower() for name in mine}
@@ -108,10 +114,12 @@ def readStoredNames(image_id: int, run: StackRun) -> tuple[dict[str, int], set[s
 def saveRows(computed: ComputedCorrection, run: StackRun, sums: tuple[Sum, ...]) -> list[int]:
     """Write all rows of a result but the markers; return the ids of the aligned images, the plain one first."""
     origin, result = computed.origin, computed.result
-    source = sinedon.readRows(AcquisitionImageData, [origin.image_id]).get(origin.image_id)
-    camera = sinedon.readRows(CameraEMData, [source.camera_id]).get(source.camera_id) if source is not None else None
-    if source is None or camera is None:
-        raise ImageFailure(f"image {origin.image_id} ({origin.filename}) or its camera row is not in the database")
+    try:
+        source, image = sinedon.readWhole(AcquisitionImageData, origin.image_id)
+        camera, shot = sinedon.readWhole(CameraEMData, source.camera_id)
+    except ObjectDoesNotExist:
+        name = f"image {origin.image_id} ({origin.filename})"
+        raise ImageFailure(f"{name} or its camera row is not in the database") from None
     changes = rows.calcCameraChanges(camera, result)
     camera_id = 0
     geometry = {field: value for field, value in changes.items() if field not in ("align_frames", "use_frames")}
@@ -119,10 +127,10 @@ def saveRows(computed: ComputedCorrection, run: StackRun, sums: tuple[Sum, ...])
     for item in sums:
         image_id = item.image_id
         if image_id is None:
-            camera_id = camera_id or sinedon.copyRow(CameraEMData, camera.def_id, **changes)
-            preset_id = rows.savePreset(source, camera, geometry, origin.preset, item.label)
-            image_id = rows.saveImage(source.def_id, item.name, camera_id, preset_id)
+            camera_id = camera_id or sinedon.copyRow(CameraEMData, shot, anew=item.anew, **changes)
+            preset_id = rows.savePreset(source, camera, geometry, origin.preset, item.label, run)
+            image_id = rows.saveImage(image, item.name, camera_id, preset_id, item.anew)
         image_ids.append(image_id)
-    rows.saveDrift(image_ids[0], run, result)
+    rows.saveDrift(image_ids[0], run, result, sums[0].anew)
     rows.saveThickness(source.def_id, image_ids)
     return image_ids

@@ -59,8 +59,12 @@ def constructGeometryFields(geometry: CameraGeometry) -> dict[str, int]:
     return {f"{name}_{axis}": value for name, pair in values.items() for axis, value in zip("xy", pair, strict=True)}
 
 
-def savePreset(source: Any, camera: Any, geometry: dict[str, int], preset: str | None, label: str) -> int:
+def savePreset(
+    source: Any, camera: Any, geometry: dict[str, int], preset: str | None, label: str, run: StackRun
+) -> int:
     """Return the id of the aligned image's preset: the source's with another name and the aligned geometry.
+
+    It is the same for most images of a session, so the run remembers it.
 
     An image without a preset gets one that says as much as its scope and camera rows do.
 
@@ -71,7 +75,10 @@ def savePreset(source: Any, camera: Any, geometry: dict[str, int], preset: str |
     """
     fields = {**geometry, "name": constructPresetName(preset, label), "exposure_time": camera.exposure_time}
     if source.preset_id:
-        return sinedon.copyRow(PresetData, source.preset_id, **fields)
+        known = (source.preset_id, *fields.items())
+        if known not in run.presets:
+            run.presets[known] = sinedon.copyRow(PresetData, source.preset_id, **fields)
+        return run.presets[known]
     scope = sinedon.readRows(ScopeEMData, [source.scope_id]).get(source.scope_id)
     if scope is not None:
         fields |= {"magnification": scope.magnification, "defocus": scope.defocus, "tem_id": scope.tem_id}
@@ -80,11 +87,16 @@ def savePreset(source: Any, camera: Any, geometry: dict[str, int], preset: str |
     ).def_id
 
 
-def saveImage(source_id: int, name: str, camera_id: int, preset_id: int) -> int:
-    """Return the id of the aligned image's row: a copy of the source's, with its own name, camera and preset."""
+def saveImage(source: dict[str, Any], name: str, camera_id: int, preset_id: int, anew: bool) -> int:
+    """Return the id of the aligned image's row: a copy of the source's, with its own name, camera and preset.
+
+    Args:
+        source: the source's values by column. anew: there is no such row yet.
+    """
     return sinedon.copyRow(
         AcquisitionImageData,
-        source_id,
+        source,
+        anew=anew,
         filename=name,
         mrc_image=f"{name}.mrc",
         camera_id=camera_id,
@@ -92,20 +104,21 @@ def saveImage(source_id: int, name: str, camera_id: int, preset_id: int) -> int:
     )
 
 
-def saveDrift(image_id: int, run: StackRun, result: MotionCorrectionResult) -> None:
+def saveDrift(image_id: int, run: StackRun, result: MotionCorrectionResult, anew: bool) -> None:
     """Write trajectory and statistics of the plain sum.
 
     Positions are pixels of the aligned image, whose pixel size (Å) the statistics give. The trajectory row holds the
-    first positions and the last one; shift j is the move from frame j to frame j+1.
+    first positions and the last one; shift j is the move from frame j to frame j+1. What is there is left as it is,
+    and not looked for if `anew` says that nothing is.
     """
     drift = calcDrift(result.positions)
     place = {"image_id": image_id, "ddstackrun_id": run.def_id}
-    trajectory = ApDDFrameTrajectoryData.objects.filter(**place).first()
-    if trajectory is not None and ApDDAlignStatsData.objects.filter(**place).exists():
+    trajectory = None if anew else findId(ApDDFrameTrajectoryData, **place)
+    if trajectory is not None and findId(ApDDAlignStatsData, **place) is not None:
         return
     if trajectory is None:
         last_x, last_y = drift.positions[-1] if drift.positions else (None, None)
-        trajectory = sinedon.insertRow(
+        trajectory = sinedon.addRow(
             ApDDFrameTrajectoryData,
             **place,
             pos_x=[x for x, _y in drift.positions[:MAX_STORED_POSITIONS]],
@@ -120,14 +133,19 @@ def saveDrift(image_id: int, run: StackRun, result: MotionCorrectionResult) -> N
         for number, shift in enumerate(drift.top, 1)
         for what, value in zip(("value", "index"), shift, strict=True)
     }
-    sinedon.insertRow(
+    sinedon.addRow(
         ApDDAlignStatsData,
         **place,
-        trajectory_id=trajectory.def_id,
+        trajectory_id=trajectory,
         apix=result.params.pixelsize * result.params.options.bin,
         median_shift_value=drift.median,
         **top,
     )
+
+
+def findId(model: Any, **fields: Any) -> int | None:
+    """Return the id of the first row with these values, None if there is none."""
+    return model.objects.filter(**fields).order_by("def_id").values_list("def_id", flat=True).first()
 
 
 def saveThickness(source_id: int, image_ids: list[int]) -> None:
@@ -141,6 +159,7 @@ def saveThickness(source_id: int, image_ids: list[int]) -> None:
                 sinedon.copyRow(model, newest.def_id, image_id=image_id)
 
 
-def savePair(source_id: int, image_id: int, run: StackRun) -> None:
+def savePair(source_id: int, image_id: int, run: StackRun, anew: bool) -> None:
     """Write the row that says: this image is a result of the run, and all that belongs to it is stored."""
-    sinedon.insertRow(ApDDAlignImagePairData, source_id=source_id, result_id=image_id, ddstackrun_id=run.def_id)
+    save = sinedon.addRow if anew else sinedon.insertRow
+    save(ApDDAlignImagePairData, source_id=source_id, result_id=image_id, ddstackrun_id=run.def_id)

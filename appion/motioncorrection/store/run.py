@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import sinedon
 from sinedon.models.appiondata import ApDDStackParamsData, ApDDStackRunData, ApPathData
@@ -10,12 +11,16 @@ from sinedon.models.appiondata import ApDDStackParamsData, ApDDStackRunData, ApP
 
 @dataclass(frozen=True)
 class StackRun:
-    """The run that results are stored for: `ApDDStackRunData.DEF_id` and what it was found by."""
+    """The run that results are stored for: `ApDDStackRunData.DEF_id` and what it was found by.
+
+    `presets`: ids of the presets that its aligned images have, by what these are made of.
+    """
 
     def_id: int
     runname: str
     session_id: int
     path_id: int
+    presets: dict[Any, int] = field(default_factory=dict, compare=False)
 
 
 def saveStackRun(

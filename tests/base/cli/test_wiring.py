@@ -2,6 +2,7 @@
 
 import sys
 
+import dask.config
 import pytest
 
 from appion.base.cli.wiring import chooseName
@@ -26,3 +27,12 @@ def test_a_command_called_by_no_name_of_its_own_goes_by_its_first(monkeypatch, c
     with pytest.raises(SystemExit, match="2"):
         mainGctf(["--nonsense"])
     assert "(see gctf.py --help)" in capsys.readouterr().err
+
+
+def test_a_wrong_alarm_ends_the_start_of_a_command(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["motioncor2.py"])
+    with dask.config.set({"appion.alarms.rules": [{"name": "far", "number": "drfit", "above": 30}]}):
+        assert mainMotionCor(["--session=any", "--projectid=1"]) == 2
+    said = capsys.readouterr().err
+    assert "appion.alarms.rules, number 1 (far): number is 'drfit' (did you mean drift?)" in said
+    assert "Traceback" not in said

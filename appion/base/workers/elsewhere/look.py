@@ -7,7 +7,6 @@ import glob
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from distributed.core import Status
@@ -16,6 +15,7 @@ from appion.base.calc.place import findNode
 from appion.base.failures import Failure
 from appion.base.records.belonging import Belonging
 from appion.base.records.runfolder import journalPath
+from appion.base.records.stamp import readVersion
 from appion.base.store.scratch import cleanDead
 from appion.base.workers.jobs import jobworker
 from appion.base.workers.onworker import listBegun
@@ -101,14 +101,6 @@ def withhold(badge: str, dask_worker: Any) -> list[str]:
     """Begin nothing more for a daemon; returns the keys of all tasks that were begun."""
     _withheld.add(badge)
     return listBegun(dask_worker)
-
-
-def readVersion() -> str:
-    """The version of this package."""
-    try:
-        return version("appion")
-    except PackageNotFoundError:  # run from a folder, not installed
-        return "unknown"
 
 
 def findTroubles(look: Look) -> tuple[str, ...]:

@@ -5,10 +5,29 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
 JPEG_QUALITY = 85
+
+#: Colours of a plot: with a palette its file takes a third of the time and of the space.
+COLOURS = 128
+
+
+def drawFigure(figure: Figure) -> np.ndarray:
+    """Return the pixels of a figure, (rows, columns, 4)."""
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba())
+
+
+def savePlot(figure: Figure, path: Path | str) -> None:
+    """Write a figure of lines and texts to the PNG file `path`."""
+    picture = Image.fromarray(drawFigure(figure)).convert("RGB")
+    picture = picture.quantize(COLOURS, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
+    picture.putpalette([255 if value > 250 else value for value in picture.getpalette() or []])  # white stays white
+    picture.save(path, "png", compress_level=4)
 
 
 def drawDiagnostic(path: Path | str, spectrum: np.ndarray) -> None:
@@ -39,8 +58,8 @@ def drawAverageRotation(path: Path | str, rows: np.ndarray) -> None:
     frequency, _, average, fit, quality = np.asarray(rows, np.float64)[:5, 1:]
     squared = np.square(frequency)
     highest = average[len(average) // 4 :].max()
-    figure = Figure(figsize=(10, 5), dpi=100, layout="constrained")
-    axes = figure.subplots()
+    figure = Figure(figsize=(10, 5), dpi=100)
+    axes = figure.subplots(gridspec_kw={"left": 0.07, "right": 0.97, "bottom": 0.11, "top": 0.98})
     scale = max(1.0, 0.5 / highest) if highest > 0 else 1.0
     axes.plot(squared, average * scale, color="tab:blue", linewidth=1, label="rotational average")
     axes.plot(squared, fit, color="black", linewidth=1, label="CTF fit")
@@ -50,4 +69,4 @@ def drawAverageRotation(path: Path | str, rows: np.ndarray) -> None:
     setResolutionTicks(axes, limit, squared=True)
     axes.grid(alpha=0.3)
     axes.legend(loc="upper right", framealpha=0.9)
-    figure.savefig(path)
+    savePlot(figure, path)

@@ -6,12 +6,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
 from appion.ctfestimation.calc.internal.analysis import CTFAnalysis, Judged
-from appion.ctfestimation.calc.internal.pictures import setResolutionTicks
+from appion.ctfestimation.calc.internal.pictures import savePlot, setResolutionTicks
 from appion.ctfestimation.calc.internal.rings import calcCentredGrid, calcRingMeans
+from appion.ctfestimation.calc.internal.sections import SectionFit
 from appion.ctfestimation.calc.internal.spectrum import OUTER_RESOLUTION
+
+#: Where axes are in the figure, whose texts are of known size: laying it out by itself takes as long as drawing it.
+MARGINS = {"left": 0.04, "right": 0.977, "bottom": 0.032, "top": 0.972, "hspace": 0.22, "wspace": 0.13}
 
 #: The resolution (Å) that is shown at least, however bad the fit.
 LEAST_RESOLUTION = 10.0
@@ -33,15 +38,27 @@ def setLimits(axes: Any, shown: np.ndarray, curves: list[np.ndarray]) -> None:
     axes.set_ylim(low - margin, high + margin)
 
 
+def drawUprights(axes: Any, positions: np.ndarray, colour: str) -> None:
+    """Draw a line from top to bottom at each position: all as one thing, which is much quicker than each by itself."""
+    axes.vlines(positions, 0, 1, transform=axes.get_xaxis_transform(), color=colour, linewidth=0.8, alpha=0.8)
+
+
+def drawSections(axes: Any, frequency: np.ndarray, fit: SectionFit) -> None:
+    """Draw the lines of which a fit was put together."""
+    lines = [
+        np.column_stack([frequency[start : end + 1], line[start : end + 1]])
+        for (start, end), line in zip(fit.sections, fit.lines, strict=True)
+    ]
+    axes.add_collection(LineCollection(lines, colors="tab:green", linewidths=1, zorder=2), autolim=False)
+
+
 def drawBackground(axes: Any, judged: Judged, limit: float) -> None:
     frequency, background = judged.profile.frequency, judged.normalised.background
     shown = frequency <= limit
-    for valley in judged.profile.valleys[judged.profile.valleys <= limit]:
-        axes.axvline(valley, color="gold", linewidth=0.8, alpha=0.8)
+    drawUprights(axes, judged.profile.valleys[judged.profile.valleys <= limit], "gold")
     axes.plot(frequency, judged.profile.values, color="tab:blue", linewidth=1.2, label="log amplitude")
     axes.plot(frequency, background.valleys, color="tab:cyan", linewidth=1, label="its valleys")
-    for (start, end), line in zip(background.fit.sections, background.fit.lines, strict=True):
-        axes.plot(frequency[start : end + 1], line[start : end + 1], color="tab:green", linewidth=1)
+    drawSections(axes, frequency, background.fit)
     axes.plot(frequency, background.fit.blend, color="black", linewidth=1.2, label="background")
     setLimits(axes, shown, [judged.profile.values, background.fit.blend])
     axes.set_xlim(0, limit)
@@ -51,12 +68,10 @@ def drawBackground(axes: Any, judged: Judged, limit: float) -> None:
 def drawEnvelope(axes: Any, judged: Judged, limit: float) -> None:
     frequency, envelope = judged.profile.frequency, judged.normalised.envelope
     shown = frequency <= limit
-    for peak in judged.profile.peaks[judged.profile.peaks <= limit]:
-        axes.axvline(peak, color="cyan", linewidth=0.8, alpha=0.8)
+    drawUprights(axes, judged.profile.peaks[judged.profile.peaks <= limit], "cyan")
     axes.plot(frequency, envelope.signal, color="tab:blue", linewidth=1.2, label="signal")
     axes.plot(frequency, envelope.peaks, color="tab:orange", linewidth=1, label="its peaks")
-    for (start, end), line in zip(envelope.fit.sections, envelope.fit.lines, strict=True):
-        axes.plot(frequency[start : end + 1], line[start : end + 1], color="tab:green", linewidth=1)
+    drawSections(axes, frequency, envelope.fit)
     axes.plot(frequency, envelope.fit.blend, color="black", linewidth=1.2, label="envelope")
     setLimits(axes, shown, [envelope.signal, envelope.fit.blend])
     axes.set_xlim(0, limit)
@@ -93,7 +108,7 @@ def describeFit(analysis: CTFAnalysis) -> str:
 
 def drawJudged(figure: Figure, analysis: CTFAnalysis, judged: Judged) -> None:
     limit = calcLimit(analysis, judged)
-    grid = figure.add_gridspec(3, 2)
+    grid = figure.add_gridspec(3, 2, **MARGINS)
     background, envelope = figure.add_subplot(grid[0, 0]), figure.add_subplot(grid[0, 1])
     middle, bottom = figure.add_subplot(grid[1, :]), figure.add_subplot(grid[2, :])
     drawBackground(background, judged, limit)
@@ -115,7 +130,7 @@ def drawUnjudged(figure: Figure, analysis: CTFAnalysis) -> None:
     """Draw the circular average of a spectrum that could not be judged, and say why."""
     y, x = calcCentredGrid(len(analysis.spectrum))
     means = calcRingMeans(analysis.spectrum, np.hypot(y, x), 1.0)
-    axes = figure.subplots()
+    axes = figure.subplots(gridspec_kw={name: MARGINS[name] for name in ("left", "right", "bottom", "top")})
     frequency = np.arange(1, len(means)) * analysis.frequency_step
     axes.plot(frequency, means[1:], color="tab:blue")
     axes.set(title=f"Not judged: {analysis.reason}", ylabel="log amplitude", xlim=(0, frequency[-1]))
@@ -124,9 +139,9 @@ def drawUnjudged(figure: Figure, analysis: CTFAnalysis) -> None:
 
 def drawPlots(path: Path | str, analysis: CTFAnalysis) -> None:
     """Write the curves of an analysis to the PNG file `path`, 1920 x 1440 pixels."""
-    figure = Figure(figsize=(12.8, 9.6), dpi=150, layout="constrained")
+    figure = Figure(figsize=(12.8, 9.6), dpi=150)
     if analysis.judged:
         drawJudged(figure, analysis, analysis.judged)
     else:
         drawUnjudged(figure, analysis)
-    figure.savefig(path)
+    savePlot(figure, path)

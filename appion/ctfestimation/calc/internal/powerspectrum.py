@@ -13,7 +13,7 @@ from PIL import Image
 
 from appion.ctfestimation.calc.internal.analysis import CTFAnalysis, Judged
 from appion.ctfestimation.calc.internal.model import calcExtrema
-from appion.ctfestimation.calc.internal.pictures import JPEG_QUALITY
+from appion.ctfestimation.calc.internal.pictures import JPEG_QUALITY, drawFigure
 from appion.ctfestimation.calc.internal.profile import calcEllipseRatio
 from appion.ctfestimation.calc.internal.rings import calcEllipticalRadius
 from appion.ctfestimation.calc.internal.spectrum import trimSpectrum
@@ -53,9 +53,10 @@ def calcNormalisedSpectrum(analysis: CTFAnalysis, judged: Judged, radius: int) -
     def spread(values: np.ndarray) -> np.ndarray:
         return np.interp(ellipse * analysis.frequency_step, frequency, values)
 
-    signal = np.exp(trimSpectrum(analysis.spectrum, radius)) - np.exp(spread(normalised.background.fit.blend))
-    signal /= spread(normalised.envelope.fit.blend)
-    picture = (signal - spread(normalised.lowest)) / spread(normalised.highest)
+    envelope = normalised.envelope.fit.blend
+    picture = np.exp(trimSpectrum(analysis.spectrum, radius))
+    picture -= spread(np.exp(normalised.background.fit.blend) + envelope * normalised.lowest)
+    picture /= spread(envelope * normalised.highest)
     average = calcStretched(spread(normalised.values), *AVERAGE_CLIP)
     return np.where(np.arange(2 * radius) < radius, calcStretched(picture, *CLIP), average)
 
@@ -134,12 +135,13 @@ def drawPowerSpectrum(path: Path | str, analysis: CTFAnalysis) -> None:
     radius = calcShownRadius(analysis)
     grey = Image.fromarray((255 * calcPicture(analysis, radius)).astype(np.uint8))
     grey = grey.resize((SIDE, SIDE), Image.Resampling.BICUBIC)
-    figure = Figure(figsize=(SIDE / 100, SIDE / 100), dpi=100)
+    figure = Figure(figsize=(SIDE / 100, SIDE / 100), dpi=100, facecolor="none")
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set_axis_off()
-    axes.imshow(np.asarray(grey), cmap="gray", vmin=0, vmax=255, extent=(-radius, radius, radius, -radius))
     drawRings(axes, analysis, radius)
     drawAxis(axes, analysis, radius)
     drawTexts(axes, analysis, radius)
     axes.set(xlim=(-radius, radius), ylim=(radius, -radius))
-    figure.savefig(path, format="jpeg", pil_kwargs={"quality": JPEG_QUALITY})
+    # Laid over the spectrum here: matplotlib would scale and colour each of its pixels, for longer than all else takes.
+    picture = Image.alpha_composite(grey.convert("RGBA"), Image.fromarray(drawFigure(figure)))
+    picture.convert("RGB").save(path, "jpeg", quality=JPEG_QUALITY)

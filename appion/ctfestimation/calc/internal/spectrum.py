@@ -7,6 +7,7 @@ sum to one and the weighted tiles are averaged again, so that the scale is that 
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 import numpy as np
 import scipy.fft
@@ -44,11 +45,21 @@ def calcTileCorners(shape: tuple[int, int], size: int) -> list[tuple[int, int]]:
     return corners
 
 
+def mirrorQuarter(quarter: np.ndarray) -> np.ndarray:
+    """Return a square of which `quarter` is the part right of and below the centre, alike on all four sides."""
+    half = np.concatenate([quarter[::-1], quarter])
+    return np.concatenate([half[:, ::-1], half], axis=1)
+
+
+@lru_cache(maxsize=1)
 def calcWindow(size: int) -> np.ndarray:
-    """Return a Hann window that falls from the centre of a square to 0 at its corners."""
-    y, x = calcCentredGrid(size)
+    """Return a Hann window that falls from the centre of a square to 0 at its corners. Not to be written to."""
     width = math.ceil(size * math.sqrt(2)) - 1
-    return np.maximum(0.5 + 0.5 * np.cos(2 * np.pi / width * np.hypot(y, x)), 0).astype(np.float32)
+    distance = np.arange(size // 2) + 0.5
+    quarter = 0.5 + 0.5 * np.cos(2 * np.pi / width * np.hypot(distance[:, None], distance))
+    window = mirrorQuarter(np.maximum(quarter, 0).astype(np.float32))
+    window.flags.writeable = False
+    return window
 
 
 def isGoodSize(size: int) -> bool:
@@ -82,11 +93,11 @@ def trimSpectrum(spectrum: np.ndarray, radius: int) -> np.ndarray:
     return spectrum[half - radius : half + radius, half - radius : half + radius]
 
 
-def calcTileSpectrum(tile: np.ndarray, window: np.ndarray) -> np.ndarray:
-    """Return the log amplitude of `tile`, clipped, with the origin between the four central pixels.
+def calcTileSpectrum(tile: np.ndarray, window: np.ndarray, radius: int) -> np.ndarray:
+    """Return the central 2 `radius` pixels of the log amplitude of `tile`, clipped by mean and deviation of the whole.
 
-    Pixels right of and below the origin hold frequencies 1, 2, ...; those left and above hold 1 (in place of the 0 that
-    windows and uneven illumination spoil), -1, -2, ...
+    The origin is between the four central pixels. Pixels right of and below it hold frequencies 1, 2, ...; those left
+    and above hold 1 (in place of the 0 that windows and uneven illumination spoil), -1, -2, ...
     """
     size = len(tile)
     transform = scipy.fft.rfft2(tile * window, workers=1)
@@ -95,17 +106,33 @@ def calcTileSpectrum(tile: np.ndarray, window: np.ndarray) -> np.ndarray:
     np.maximum(half, np.finfo(np.float32).tiny, out=half)
     np.log(half, out=half)
     half *= 0.5
-    middle = size // 2
-    order = np.concatenate([np.arange(middle + 1, size), [1], np.arange(1, middle + 1)])
-    spectrum = np.empty((size, size), np.float32)
-    spectrum[:, middle:] = half[order, 1:]
-    spectrum[:, middle - 1] = half[order, 1]
-    spectrum[:, : middle - 1] = half[size - order, middle - 1 : 0 : -1]  # the other half of a symmetric transform
-    radius = int(0.005 * size)
-    y, x = calcCentredGrid(2 * radius)
-    trimSpectrum(spectrum, radius)[np.square(y) + np.square(x) < radius**2] = 0
-    mean, std = spectrum.mean(), spectrum.std()
+    spectrum, hole = unfoldSpectrum(half, radius), max(int(0.005 * size), 1)
+    y, x = calcCentredGrid(2 * hole)
+    inside = np.square(y) + np.square(x) < int(0.005 * size) ** 2
+    lost, shown = unfoldSpectrum(half, hole)[inside].astype(float), min(hole, radius)
+    trimSpectrum(spectrum, shown)[trimSpectrum(inside, shown)] = 0
+    mean = (calcUnfoldedSum(half) - lost.sum()) / size**2
+    square = (calcUnfoldedSum(np.square(half)) - np.square(lost).sum()) / size**2
+    std = math.sqrt(max(square - mean**2, 0))
     return np.clip(spectrum, mean - 1.5 * std, mean + 3 * std, out=spectrum)
+
+
+def unfoldSpectrum(half: np.ndarray, radius: int) -> np.ndarray:
+    """Return the central 2 `radius` pixels of the spectrum of which `half` has the columns from 0 to the last one."""
+    size = len(half)
+    order = np.concatenate([np.arange(size - radius + 1, size), [1], np.arange(1, radius + 1)])
+    spectrum = np.empty((2 * radius, 2 * radius), np.float32)
+    spectrum[:, radius:] = half[order, 1 : radius + 1]
+    spectrum[:, radius - 1] = half[order, 1]
+    spectrum[:, : radius - 1] = half[size - order, radius - 1 : 0 : -1]  # the other half of a symmetric transform
+    return spectrum
+
+
+def calcUnfoldedSum(half: np.ndarray) -> float:
+    """Return the sum of all pixels of the spectrum that `half` unfolds to, without unfolding it."""
+    columns, first, last = half[1:].sum(axis=0, dtype=float), half[1], half[-1]
+    right, left = columns + first, columns + last  # one row is there twice, in either half another
+    return float(right[1:].sum() + right[1] + left[1:-1].sum())
 
 
 def calcWeightModel(window: np.ndarray, frequency_step: float, defocus: Defocus, optics: Optics) -> np.ndarray:
@@ -133,7 +160,7 @@ def calcPowerSpectrum(micrograph: np.ndarray, pixelsize: float, defocus: Defocus
         tile = np.asarray(micrograph[row : row + size, column : column + size], np.float32)
         if np.ptp(tile) == 0:
             continue
-        spectrum = calcTileSpectrum(tile, window)
+        spectrum = calcTileSpectrum(tile, window, max(radius, outer))
         compared = trimSpectrum(spectrum, radius)
         agreement.append(float((compared * model).mean() / compared.std()))
         spectra.append(trimSpectrum(spectrum, outer).copy())

@@ -148,13 +148,13 @@ def correctPixels(frame: np.ndarray, correction: Correction, where) -> np.ndarra
 
 def _transformFrames(frames: Iterable[np.ndarray], mask: np.ndarray, ncolumns: int, correction: Correction,
                      pool: Executor, mover: warp.Mover | None = None) -> Iterator[np.ndarray]:
-    """Yield each frame, corrected and filled, with its rows transformed: always the same array (rows, `ncolumns`).
+    """Yield each frame, corrected and filled, with its rows transformed: always the same array (`ncolumns`, rows).
 
     `mover` resamples the frame, number i of them, before it is transformed.
     """
     filler = detect.Filler(mask)
     rows, columns = filler.pixels
-    buffer = np.empty((correction.shape[0], ncolumns), np.complex64)
+    buffer = np.empty((ncolumns, correction.shape[0]), np.complex64)
     for i, frame in enumerate(frames):
         values = correctPixels(frame, correction, filler.drawDonors())
 
@@ -254,10 +254,11 @@ def _addFrames(frames: Iterable[np.ndarray], mask: np.ndarray, shifts: np.ndarra
     shape = correction.shape
     binned = fourier.calcCroppedShape(shape, correction.bin)
     frequencies = fourier.calcFrequencies(shape, binned)
-    half = binned[0], binned[1] // 2 + 1
+    half = binned[1] // 2 + 1, binned[0]
     exposures, decay, inrange = correction.exposures, None, np.zeros(len(shifts), bool)
     if exposures is not None:
-        decay = doseweight.calcDecay(binned, correction.pixelsize * shape[0] / binned[0], correction.kv)
+        decay = doseweight.calcDecay(binned, correction.pixelsize * shape[0] / binned[0], correction.kv).T
+        decay = np.ascontiguousarray(decay)
         if correction.sumrange is not None:
             inrange = (exposures >= correction.sumrange[0]) & (exposures <= correction.sumrange[1])
     total = np.zeros(half, np.complex64)
@@ -267,7 +268,7 @@ def _addFrames(frames: Iterable[np.ndarray], mask: np.ndarray, shifts: np.ndarra
     if field is not None:
         mover = warp.Mover(shape, shifts, field.calcDisplacements)
         shifts = np.zeros_like(shifts)
-    images = _transformFrames(frames, mask, half[1], correction, pool, mover)
+    images = _transformFrames(frames, mask, half[0], correction, pool, mover)
     for i, (image, shift) in enumerate(zip(images, shifts, strict=True)):
         targets = [t for t, wanted in ((weighted, True), (ranged, inrange[i])) if t is not None and wanted]
         fourier.addColumns(image, [total], targets, frequencies, shift, decay,
@@ -279,7 +280,7 @@ def _addFrames(frames: Iterable[np.ndarray], mask: np.ndarray, shifts: np.ndarra
             doseweight.normalizeWeighted(transform, decay, exposed)
         transform *= scale
         if mover is not None:
-            warp.restore(transform, frequencies)
+            warp.restore(transform.T, frequencies)
         return fourier.calcImage(transform, binned, correction.threads)
 
     return (finish(total, None), None if weighted is None else finish(weighted, exposures),

@@ -5,6 +5,9 @@ frequency first, unscaled. Everything is single precision. A frame's transform i
 from whatever prepares a block of rows, into a buffer that is used again for every frame; then along the columns, each
 block of columns being used (cropped, moved, added) while it is at hand. Columns that nobody needs are never
 transformed.
+
+Buffer and sums are kept turned over, (columns // 2 + 1, rows), so that the columns lie one after another in memory:
+that alone halves the time. The transforms are ducc0's, whose import takes a hundredth of that of `scipy.fft`.
 """
 
 from __future__ import annotations
@@ -13,9 +16,10 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 
 import numpy as np
-import scipy.fft
+from ducc0.fft import c2c, c2r, r2c
 
-ROWS, COLUMNS = 64, 32
+#: Rows, and columns, that are worked on at a time.
+ROWS, COLUMNS = 64, 16
 
 
 def runBlocks(pool: Executor | None, total: int, block: int, function: Callable[[slice], None]) -> None:
@@ -26,23 +30,27 @@ def runBlocks(pool: Executor | None, total: int, block: int, function: Callable[
 
 
 def transformRows(prepare: Callable[[slice], np.ndarray], out: np.ndarray, pool: Executor | None = None) -> None:
-    """Fill `out`, (rows, columns kept) complex64, with the transforms along the rows that prepare(slice of rows) gives.
+    """Fill `out`, (columns kept, rows) complex64, with the transforms along the rows that prepare(slice of rows) gives.
 
-    `prepare` returns float32 (rows of the slice, columns of the image), which may be overwritten.
+    `prepare` returns float32 (rows of the slice, columns of the image).
     """
     def transform(rows: slice) -> None:
-        out[rows] = scipy.fft.rfft(prepare(rows), axis=1, overwrite_x=True)[:, : out.shape[1]]
+        image = prepare(rows)
+        if out.shape[0] == image.shape[1] // 2 + 1:
+            r2c(image, axes=(1,), out=out[:, rows].T)
+        else:
+            out[:, rows] = r2c(image, axes=(1,))[:, : out.shape[0]].T
 
-    runBlocks(pool, len(out), ROWS, transform)
+    runBlocks(pool, out.shape[1], ROWS, transform)
 
 
 def cropColumns(transformed: np.ndarray, out: np.ndarray, pool: Executor | None = None) -> None:
-    """Add to `out` the low-frequency part of the transform of an image whose rows are transformed already."""
+    """Add to `out`, (rows, columns), the low-frequency part of the transform of an image whose rows are transformed."""
     rows = len(out)
     half = (rows + 1) // 2
 
     def crop(columns: slice) -> None:
-        block = scipy.fft.fft(transformed[:, columns], axis=0)
+        block = c2c(transformed[columns], axes=(1,)).T
         out[:half, columns] += block[:half]
         out[half:, columns] += block[len(block) - (rows - half) :]
 
@@ -55,33 +63,45 @@ def addColumns(transformed: np.ndarray, totals: list[np.ndarray], weighted: list
     """Add an image whose rows are transformed, moved by `shift` = (x, y) pixels, to `totals` and `weighted`.
 
     Arguments:
-        totals, weighted: transforms, as large as the image's or cropped, (rows, columns) complex64.
+        totals, weighted: transforms turned over, as large as the image's or cropped, (columns, rows) complex64.
         frequencies: (y, x) of the totals, cycles per pixel of the image.
-        decay, exposure: the weight is exp(decay exposure), see :mod:`doseweight`.
+        decay, exposure: the weight is exp(decay exposure), see :mod:`doseweight`; decay (columns, rows).
     """
-    rows = len(totals[0])
+    rows = totals[0].shape[1]
     half = (rows + 1) // 2
-    y, x = calcPhases(frequencies[0], shift[1])[:, None], calcPhases(frequencies[1], shift[0])
+    y, x = calcPhases(frequencies[0], shift[1]), calcPhases(frequencies[1], shift[0])[:, None]
 
     def add(columns: slice) -> None:
-        block = scipy.fft.fft(transformed[:, columns], axis=0)
-        if len(block) > rows:
-            block = np.concatenate([block[:half], block[len(block) - (rows - half) :]])
+        block = c2c(transformed[columns], axes=(1,))
+        if block.shape[1] > rows:
+            block = np.concatenate([block[:, :half], block[:, block.shape[1] - (rows - half) :]], axis=1)
         block *= x[columns]
         block *= y
         for total in totals:
-            total[:, columns] += block
+            total[columns] += block
         if weighted and decay is not None:
-            block *= np.exp(decay[:, columns] * np.float32(exposure))
+            block *= np.exp(decay[columns] * np.float32(exposure))
             for total in weighted:
-                total[:, columns] += block
+                total[columns] += block
 
-    runBlocks(pool, totals[0].shape[1], COLUMNS, add)
+    runBlocks(pool, len(totals[0]), COLUMNS, add)
 
 
 def calcImage(transform: np.ndarray, shape: tuple[int, int], threads: int = 1) -> np.ndarray:
-    """Return the float32 image (rows, columns) of a half-plane transform, whose memory may be overwritten."""
-    return scipy.fft.irfft2(transform, s=shape, workers=threads, overwrite_x=True)
+    """Return the float32 image (rows, columns) of a transform that is turned over and whose memory is overwritten."""
+    c2c(transform, axes=(1,), forward=False, inorm=2, out=transform, nthreads=threads)
+    turned = c2r(transform, axes=(0,), lastsize=shape[1], forward=False, inorm=2, nthreads=threads)
+    return np.ascontiguousarray(turned.T)
+
+
+def calcTransform(image: np.ndarray) -> np.ndarray:
+    """Return the transform of an image that fits into the processor's cache."""
+    return r2c(image, axes=(0, 1))
+
+
+def calcInverse(transform: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """Return the image, (rows, columns), of such a transform."""
+    return c2r(transform, axes=(0, 1), lastsize=shape[1], forward=False, inorm=2)
 
 
 def calcCroppedShape(shape: tuple[int, int], factor: float) -> tuple[int, int]:
@@ -103,7 +123,7 @@ def cropTransform(transform: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
 def calcFrequencies(shape: tuple[int, int], cropped: tuple[int, int] | None = None) -> tuple[np.ndarray, np.ndarray]:
     """Return the frequencies along y and x, in cycles per pixel of the image of `shape`, of its cropped transform."""
     rows, cols = cropped or shape
-    return scipy.fft.fftfreq(rows, 1 / rows) / shape[0], np.arange(cols // 2 + 1) / shape[1]
+    return np.fft.fftfreq(rows, 1 / rows) / shape[0], np.arange(cols // 2 + 1) / shape[1]
 
 
 def calcPhases(frequencies: np.ndarray, shift: float) -> np.ndarray:

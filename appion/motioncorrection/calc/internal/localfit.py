@@ -13,9 +13,8 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 
 import numpy as np
-import scipy.fft
 
-from appion.motioncorrection.calc.internal import warp
+from appion.motioncorrection.calc.internal import fourier, warp
 from appion.motioncorrection.calc.internal.bands import Band, Rings, calcEnvelope, calcRingWeights, cropBand
 from appion.motioncorrection.calc.internal.field import (
     Field,
@@ -101,7 +100,7 @@ class _Level:
         power = np.zeros(self._envelope.shape, np.float32)
         for transform, image in zip(band.transforms, self._images, strict=True):
             power += transform.real**2 + transform.imag**2
-            image[...] = scipy.fft.irfft2(transform / np.multiply.outer(*response), s=cropped)
+            image[...] = fourier.calcInverse(transform / np.multiply.outer(*response), cropped)
         self._framepower = self._rings.calcMeans(power / len(self._images))
 
     def _move(self, index: int, coefficients: np.ndarray, out: np.ndarray) -> None:
@@ -119,14 +118,14 @@ class _Level:
 
     def calcAgreement(self, coefficients: np.ndarray) -> float:
         """Return by how many standard deviations the moved frames agree more than noise would."""
-        total = scipy.fft.rfft2(self._addUp(coefficients))
+        total = fourier.calcTransform(self._addUp(coefficients))
         means = self._rings.calcMeans((total.real**2 + total.imag**2) * (self._envelope > 0))
         ratio = means / np.maximum(len(self._images) * self._framepower, 1e-30) - 1
         return float((ratio * self._rings.counts).sum() / np.sqrt(self._rings.counts.sum()))
 
     def calcForces(self, coefficients: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the information (modes of x and y, same) and the forces (frames, modes of x and y) on the modes."""
-        gradients, information = self._calcReference(scipy.fft.rfft2(self._addUp(coefficients)))
+        gradients, information = self._calcReference(fourier.calcTransform(self._addUp(coefficients)))
         moved, nframes = np.empty(self._band.cropped, np.float32), len(self._images)
         forces = np.empty((nframes, 2, len(self._orders)))
         for i in range(nframes):
@@ -148,7 +147,7 @@ class _Level:
         noise = self._rings.spread(np.maximum(self._framepower - signal, 0), total.shape)
 
         def transformBack(transform: np.ndarray) -> list[np.ndarray]:
-            return [scipy.fft.irfft2(transform * k, s=self._band.cropped) for k in (kx, ky[:, None])]
+            return [fourier.calcInverse(transform * k, self._band.cropped) for k in (kx, ky[:, None])]
 
         gradients = transformBack(total * (weights / (nframes - 1)))
         # What the mean of frames without a specimen would seem to know is taken off.

@@ -6,8 +6,8 @@ import math
 from concurrent.futures import Executor
 
 import numpy as np
-import scipy.fft
 
+from appion.motioncorrection.calc.internal import fourier
 from appion.motioncorrection.calc.internal.bands import Band, Rings, calcEnvelope, calcRingWeights, shiftFrame
 
 #: Part of the frame's size beyond which no frame is looked for.
@@ -46,7 +46,7 @@ class _Maps:
         weights = self.calcWeights(total)
 
         def calc(image: np.ndarray) -> np.ndarray:
-            return scipy.fft.irfft2(weights * (total - image) * image.conj(), s=self.band.cropped)
+            return fourier.calcInverse(weights * (total - image) * image.conj(), self.band.cropped)
 
         return list((self._pool.map if self._pool else map)(calc, images))
 
@@ -95,7 +95,7 @@ def chainShifts(band: Band, shape: tuple[int, int], bfactor: float, pool: Execut
     weights = maps.calcWeights(np.zeros_like(band.transforms[0])) * (nframes - 1)
     total = band.transforms[0].copy()
     for i in range(1, nframes):
-        likelihood = scipy.fft.irfft2(weights / i * total * band.transforms[i].conj(), s=band.cropped)
+        likelihood = fourier.calcInverse(weights / i * total * band.transforms[i].conj(), band.cropped)
         shifts[i] = maps.findStep(likelihood, shifts[i - 1], PRIORS[1])
         total += shiftFrame(band, i, shifts[i])
     return shifts - shifts.mean(axis=0)

@@ -1,0 +1,1 @@
+"""Results of a session to take along: STAR files for RELION and CryoSPARC, tables, a report."""
