@@ -23,7 +23,7 @@ PREFIX = "DASK_APPION__"
 NULLABLE: dict[str, type] = {
     "dashboard": str, "motioncorrection.executable": str, "motioncorrection.undo_eer_flip": bool,
     "ctffind.executable": str, "gctf.executable": str, "gctffind.executable": str,
-    "runjob.template": str, "runjob.wrapper": str,
+    "runjob.template": str, "runjob.wrapper": str, "web.proxy": str, "web.cache": str,
     **dict.fromkeys(("kubernetes.context", "kubernetes.namespace", "kubernetes.image", "kubernetes.service_account",
                      "kubernetes.address"), str),
 }  # fmt: skip
@@ -31,7 +31,7 @@ NULLABLE: dict[str, type] = {
 #: Settings with tables or lists in somebody else's words, in which anything may stand.
 OPEN = frozenset(f"kubernetes.{name}" for name in (
     "pull_secrets", "limits", "volumes", "mounts", "node_selector", "tolerations", "env", "pod"
-))  # fmt: skip
+)) | {"web.hosts", "web.limits"}  # fmt: skip
 
 #: Sections below `jobqueue` that workers may be jobs of.
 JOBQUEUES = ("slurm", "sge", "pbs", "lsf", "htcondor", "oar")

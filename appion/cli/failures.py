@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from appion.base.failures import ConfigurationFailure
 from appion.base.records.attempt import Attempt, encodeAttempt
 from appion.base.retrieve.attempts import readAttempts
 from appion.base.retrieve.status import isRunning, readStatus
+from appion.base.retrieve.story import formatClock
 from appion.base.store.attempts import saveAttempts, saveRetryRequest
 from appion.base.store.lock import acquireLock
 
@@ -75,11 +75,6 @@ def describeWaiting(group: dict[str, Any]) -> list[str]:
 def countFailures(attempt: Attempt) -> str:
     """Its own failures and, where there were any, the workers it lost."""
     return f"{attempt.count}" + (f", workers lost: {attempt.infrastructure}" if attempt.infrastructure else "")
-
-
-def formatClock(seconds: float) -> str:
-    """A Unix time as local date and time."""
-    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
 
 
 def retryImages(rundir: Path, images: Sequence[str]) -> int:

@@ -80,3 +80,12 @@ def _replaceOwn(word: str) -> str:
     """The dots in place of a word with a number or a slash in it; what ends a sentence stays."""
     bare = word.rstrip(".:!?")
     return "…" + word[len(bare) :] if "/" in bare or any(letter.isdigit() for letter in bare) else word
+
+
+def formatDuration(seconds: float) -> str:
+    """A time span in the one or two units a person would use."""
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours >= 48:
+        return f"{hours // 24} d {hours % 24} h"
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min" if minutes >= 3 else f"{60 * minutes + seconds} s"

@@ -15,7 +15,14 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from appion.base.calc.numbers import LAST, calcSummary
-from appion.base.calc.pace import calcQuantile, calcRate, calcReasonGroup, calcTimeLeft, isFallingBehind
+from appion.base.calc.pace import (
+    calcQuantile,
+    calcRate,
+    calcReasonGroup,
+    calcTimeLeft,
+    formatDuration,
+    isFallingBehind,
+)
 from appion.base.calc.plain import makePlain
 from appion.base.config import setting
 from appion.base.controller.rarely import Rarely
@@ -252,15 +259,6 @@ def splitRunning(status: dict[str, Any]) -> tuple[int, int]:
     handed_out = status["counts"][Phase.RUNNING]
     running = min(handed_out, status.get("workers", {}).get("busy", handed_out))
     return running, handed_out - running
-
-
-def formatDuration(seconds: float) -> str:
-    """A time span in the one or two units a person would use."""
-    minutes, seconds = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours >= 48:
-        return f"{hours // 24} d {hours % 24} h"
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min" if minutes >= 3 else f"{60 * minutes + seconds} s"
 
 
 def describeProgram(program: Program | None) -> dict[str, str]:

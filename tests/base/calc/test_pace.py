@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 
 from appion.base.calc import pace as calc
 from appion.base.calc.outage import Outage
-from appion.base.calc.pace import calcBackoff, calcRate, calcReasonGroup, calcTimeLeft, isFallingBehind
-from appion.base.controller.report import formatDuration
+from appion.base.calc.pace import calcBackoff, calcRate, calcReasonGroup, calcTimeLeft, formatDuration, isFallingBehind
 
 
 def test_examples_in_docstrings():

@@ -1,0 +1,87 @@
+"""The numbers of a run's results, kept in memory in columns: what is new is added, nothing is read twice."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from typing import Any
+
+from appion.base.records.runfolder import eventsPath, seriesPath
+from appion.base.records.series import COLUMNS, IMAGE
+from appion.base.retrieve.series import Series, readSeries
+from appion.web.retrieve.classic import countResults, readResults
+from appion.web.retrieve.sessions import Run
+
+
+class Results:
+    """Columns of a run, one row for each image with a result.
+
+    Attributes:
+        index: image -> row. images: row -> image.
+        columns: name -> values by row, None where there is none.
+        news: rows in the order in which they were added or changed; it only grows.
+        generation: is another number when everything was read anew, from another file in its place.
+    """
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        self.generation = 0
+        self._lock = threading.Lock()
+        self._clear()
+
+    def _clear(self) -> None:
+        self.generation += 1
+        self.index: dict[int, int] = {}
+        self.images: list[int] = []
+        self.columns: dict[str, list[Any]] = {name: [] for name in COLUMNS}
+        self.news: list[int] = []
+        self._series: Series | None = None
+        self._last_row = 0
+        self._rows_read = False
+
+    def update(self) -> None:
+        """Read what is new: lines of the series; of a run without one rows, by two queries at most."""
+        with self._lock:
+            if self.run.folder and hasSeries(self.run.folder):
+                self._readLines()
+            if not self.index or self._series is None or not self._rows_read:
+                self._readRows()
+
+    def _readLines(self) -> None:
+        before = self._series
+        found = readSeries(self.run.folder, before)
+        if before is not None and before.inode and (before.device, before.inode) != (found.device, found.inode):
+            self._clear()
+        self._series = found
+        for line in found.lines.values():
+            self._add(line)
+
+    def _readRows(self) -> None:
+        """Add what rows tell of images that have no line: those of another program, or of an older version."""
+        if self._series is not None and not self._rows_read:
+            self._rows_read = True
+            if countResults(self.run) <= len(self.index):
+                return
+        lines, self._last_row = readResults(self.run, self._last_row)
+        for line in lines:
+            if self._series is None or line[IMAGE] not in self.index:
+                self._add(line)
+
+    def _add(self, line: dict[str, Any]) -> None:
+        row = self.index.setdefault(line[IMAGE], len(self.index))
+        if row == len(self.images):
+            self.images.append(line[IMAGE])
+        for name, column in self.columns.items():
+            value = line.get(name)
+            if isinstance(value, str):
+                value = sys.intern(value) if name == "preset" else value
+            if row == len(column):
+                column.append(value)
+            else:
+                column[row] = value
+        self.news.append(row)
+
+
+def hasSeries(rundir: str) -> bool:
+    """Whether a daemon of this package has stored results in a run folder."""
+    return seriesPath(rundir).exists() or eventsPath(rundir).exists()

@@ -1,0 +1,298 @@
+"""The exposures of a session page with all their numbers, kept in memory and added to; what is new since a look."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Iterable
+from typing import Any
+
+from appion.base.config import setting
+from appion.base.records.runfolder import thumbnailPath
+from appion.base.records.series import CTF, MOTION
+from appion.web.calc.words import describeGood, describeTrend
+from appion.web.retrieve import exposures
+from appion.web.retrieve.condition import State, readState
+from appion.web.retrieve.failed import Failed
+from appion.web.retrieve.hidden import Hidden
+from appion.web.retrieve.pairs import Pairs
+from appion.web.retrieve.places import Places
+from appion.web.retrieve.results import Results
+from appion.web.retrieve.sessions import Run, View
+
+#: Seconds for which one look at databases and folders does for everybody.
+FRESH = 1.0
+
+#: So many exposures are kept in memory, of the tables that were asked for last.
+KEPT = 60_000
+
+#: So many new pictures are looked for one by one; for more the folder is listed.
+FEW = 100
+
+#: Of several runs' verdicts the first of these is the session's.
+WORST = ("trouble", "ok", "stopped")
+
+WAITING, CORRECTED, DONE, FAILED = "waiting", "corrected", "done", "failed"
+
+MOTION_COLUMNS = tuple(column.name for column in MOTION)
+CTF_COLUMNS = tuple(column.name for column in CTF if column.name != "spectrum")
+COLUMNS = (*exposures.COLUMNS, "square", "hole", "stored", "ctf_stored", "seconds_to_result", *MOTION_COLUMNS,
+           *CTF_COLUMNS, "thumb", "spectrum", "hidden")  # fmt: skip
+
+
+class Table:
+    """The exposures of a motion run and a CTF run. One thread at a time updates it.
+
+    Attributes:
+        rows: exposure -> row. base: columns of what Leginon's rows tell. parents: picture that each is a target on.
+        motion, ctf: results; of_motion, of_ctf: their rows by row, or -1.
+        version: of the last change; changed: by row, in which version it last changed.
+    """
+
+    def __init__(self, view: View) -> None:
+        self.view = view
+        self.token = secrets.token_hex(4)
+        self.lock = threading.RLock()
+        self._looked = float("-inf")
+        self._clear()
+
+    def _clear(self) -> None:
+        view = self.view
+        alias = next((run.alias for run in (view.motion, view.ctf) if run), "")
+        self.base: dict[str, list[Any]] = {name: [] for name in exposures.COLUMNS}
+        self.rows: dict[int, int] = {}
+        self.parents: list[int | None] = []
+        self.of_motion: list[int] = []
+        self.of_ctf: list[int] = []
+        self.thumbs: list[int] = []
+        self.changed: list[int] = []
+        self.version = 0
+        self.motion, self.ctf = (Results(run) if run else None for run in (view.motion, view.ctf))
+        self.failed = [Failed(run.folder) for run in (view.motion, view.ctf) if run]
+        self.pairs = Pairs(alias, view.motion.def_id if view.motion else None)
+        self.places, self.hidden = Places(), Hidden()
+        self._generations = self._listGenerations()
+        self._used = [0, 0]
+
+    def _listGenerations(self) -> list[int]:
+        return [results.generation for results in (self.motion, self.ctf) if results]
+
+    def update(self) -> None:
+        """Read what is new in databases and run folders, unless somebody just did: a few queries."""
+        with self.lock:
+            if time.monotonic() - self._looked < FRESH:
+                return
+            self._readResults()
+            if self._listGenerations() != self._generations:
+                self.token = secrets.token_hex(4)
+                self._clear()
+                self._readResults()
+            self._readNews()
+            self._looked = time.monotonic()
+
+    def _readResults(self) -> None:
+        for results in (self.motion, self.ctf):
+            if results:
+                results.update()
+
+    def _readNews(self) -> None:
+        self.version += 1
+        if self.view.motion and self.view.motion.preset:
+            after = next(reversed(self.rows), 0)
+            self._add(exposures.readExposures(self.view.session, self.view.motion.preset, after))
+        touched = set(self.pairs.update())
+        touched |= self._join(self.motion, self.of_motion, 0) | self._join(self.ctf, self.of_ctf, 1)
+        for failed in self.failed:
+            news = failed.update()
+            self.pairs.find(news - self.rows.keys())
+            touched |= {self.pairs.findExposure(image) for image in news}
+        if self.rows:
+            touched |= {self.pairs.findExposure(image) for image in self.hidden.update(self._listImages())}
+        self.places.read(self.parents[row] for row, version in enumerate(self.changed) if version == self.version)
+        for image in touched:
+            if image in self.rows:
+                self.changed[self.rows[image]] = self.version
+        self._findThumbs()
+        if self.version not in self.changed:
+            self.version -= 1
+
+    def _add(self, found: Iterable[tuple[tuple[Any, ...], int | None]]) -> None:
+        for values, parent in found:
+            if values[0] in self.rows or values[0] in self.pairs.sources:
+                continue
+            self.rows[values[0]] = len(self.rows)
+            for column, value in zip(self.base.values(), values, strict=True):
+                column.append(value)
+            self.parents.append(parent)
+            self.of_motion.append(-1)
+            self.of_ctf.append(-1)
+            self.thumbs.append(0)
+            self.changed.append(self.version)
+
+    def _join(self, results: Results | None, of: list[int], which: int) -> set[int]:
+        """Find the exposures of new results, and return them; what was not selected by its preset is added."""
+        if results is None:
+            return set()
+        news = results.news[self._used[which] :]
+        self._used[which] += len(news)
+        if not news:
+            return set()
+        images = results.images
+        if results is self.ctf:
+            self.pairs.find(images[row] for row in news if images[row] not in self.rows)  # of another motion run
+        sources = {row: self.pairs.findExposure(images[row]) for row in news}
+        self._add(exposures.readImages(image for image in sources.values() if image not in self.rows))
+        for row, image in sources.items():
+            if image in self.rows:
+                of[self.rows[image]] = row
+        return set(sources.values())
+
+    def _listImages(self) -> tuple[int, int]:
+        ids = [*self.rows, *self.pairs.sources]
+        return min(ids), max(ids)
+
+    def _findThumbs(self) -> None:
+        """Look for the small pictures of exposures that have been corrected."""
+        motion = self.view.motion
+        rows = [row for row, version in enumerate(self.changed)
+                if version == self.version and not self.thumbs[row] and self.of_motion[row] >= 0]  # fmt: skip
+        if not rows or motion is None:
+            return
+        paths = {row: thumbnailPath(motion.folder, self.base["name"][row]) for row in rows}
+        if len(rows) > FEW:
+            try:
+                there = set(os.listdir(paths[rows[0]].parent))
+            except OSError:
+                there = set()
+            found = {row for row, path in paths.items() if path.name in there}
+        else:
+            found = {row for row, path in paths.items() if path.is_file()}
+        for row in rows:
+            self.thumbs[row] = int(row in found or bool(self.pairs.results.get(self.base["id"][row])))
+
+    def answer(self, cursor: str) -> dict[str, Any]:
+        """Return what has changed since a cursor, or all where it is of another table."""
+        with self.lock:
+            token, _, number = cursor.partition(".")
+            full = token != self.token or not number.isdecimal()
+            since = -1 if full else int(number)
+            rows = self._sort(row for row, version in enumerate(self.changed) if version > since)
+            found = [self._findFailure(row) for row in rows]
+            return {
+                "cursor": f"{self.token}.{self.version}",
+                "full": full,
+                "order": [self.base["id"][row] for row in rows],
+                "columns": self.calcColumns(rows),
+                "states": [self._findState(row, failure) for row, failure in zip(rows, found, strict=True)],
+                "reasons": [failure[0] if failure else None for failure in found],
+            }
+
+    def _sort(self, rows: Iterable[int]) -> list[int]:
+        exposed, ids = self.base["exposed"], self.base["id"]
+        return sorted(rows, key=lambda row: (exposed[row] or 0.0, ids[row]))
+
+    def calcColumns(self, rows: list[int]) -> dict[str, list[Any]]:
+        """Return the values of these rows by column."""
+        columns = {name: [column[row] for row in rows] for name, column in self.base.items()}
+        places = [self.places.findPlace(self.parents[row]) for row in rows]
+        columns["square"] = [square and square.image_id for square, _ in places]
+        columns["hole"] = [hole and hole.image_id for _, hole in places]
+        columns["stored"] = pick(self.motion, "stored", self.of_motion, rows)
+        columns["ctf_stored"] = pick(self.ctf, "stored", self.of_ctf, rows)
+        both = zip(pick(self.ctf, "seconds_to_result", self.of_ctf, rows),
+                   pick(self.motion, "seconds_to_result", self.of_motion, rows), strict=True)  # fmt: skip
+        columns["seconds_to_result"] = [first if first is not None else second for first, second in both]
+        columns |= {name: pick(self.motion, name, self.of_motion, rows) for name in MOTION_COLUMNS}
+        columns |= {name: pick(self.ctf, name, self.of_ctf, rows) for name in CTF_COLUMNS}
+        columns["thumb"] = [self.thumbs[row] for row in rows]
+        columns["spectrum"] = [int(bool(name)) for name in pick(self.ctf, "spectrum", self.of_ctf, rows)]
+        columns["hidden"] = [int(self.isHidden(self.base["id"][row])) for row in rows]
+        return columns
+
+    def isHidden(self, image: int) -> bool:
+        """Whether an exposure or one of the images made from it is hidden."""
+        return any(one in self.hidden.images for one in (image, *self.pairs.results.get(image, ())))
+
+    def _findFailure(self, row: int) -> tuple[str, bool] | None:
+        image = self.base["id"][row]
+        for failed in self.failed:
+            for one in (image, *self.pairs.results.get(image, ())):
+                if one in failed.reasons:
+                    return failed.reasons[one]
+        return None
+
+    def _findState(self, row: int, failure: tuple[str, bool] | None) -> str:
+        done = self.of_ctf[row] >= 0 if self.ctf else self.of_motion[row] >= 0
+        if done:
+            return DONE if self.ctf else CORRECTED
+        if failure and failure[1]:
+            return FAILED
+        return CORRECTED if self.of_motion[row] >= 0 else WAITING
+
+    def summarize(self) -> dict[str, Any]:
+        """Return how the session is doing, in words and numbers."""
+        runs = [run for run in (self.view.motion, self.view.ctf) if run]
+        states = [readState(run.folder) for run in runs]
+        with self.lock:
+            rows = self._sort(range(len(self.rows)))
+            shown = {name: pick(self.motion, name, self.of_motion, rows) for name in MOTION_COLUMNS}
+            shown |= {name: pick(self.ctf, name, self.of_ctf, rows) for name in CTF_COLUMNS}
+            counts = {
+                "taken": len(rows), "corrected": sum(one >= 0 for one in self.of_motion),
+                "ctf": sum(one >= 0 for one in self.of_ctf),
+                "set_aside": sum(self._findState(row, self._findFailure(row)) == FAILED for row in rows),
+            }  # fmt: skip
+        return {
+            "verdict": min((state.verdict for state in states), key=WORST.index, default="stopped"),
+            "sentences": [*describeTrend(shown), *describeGood(shown, setting("web.limits"))],
+            "counts": counts,
+            "behind_minutes": max((calcBehind(state) for state in states), default=0.0),
+            "per_hour": min((state.status["rate_per_hour"] for state in states if state.status and
+                             state.status.get("rate_per_hour")), default=None),
+            "trouble": [f"{describeRun(run)}: {line}" for run, state in zip(runs, states, strict=True)
+                        for line in state.trouble],
+            "runs": [f"{describeRun(run)}: {state.words}" for run, state in zip(runs, states, strict=True)],
+        }  # fmt: skip
+
+
+def pick(results: Results | None, name: str, of: list[int], rows: list[int]) -> list[Any]:
+    """Return the values of a column of results for these rows, None where there is no result."""
+    if results is None:
+        return [None] * len(rows)
+    column = results.columns[name]
+    return [column[of[row]] if of[row] >= 0 else None for row in rows]
+
+
+def calcBehind(state: State) -> float:
+    """Return for how many minutes the oldest exposure that is not done has waited."""
+    return round(state.status["behind"]["minutes"], 1) if state.status and state.running else 0.0
+
+
+def describeRun(run: Run) -> str:
+    return f"{'motion correction' if run.kind == 'motion' else 'CTF'} ({run.name})"
+
+
+_tables: OrderedDict[tuple[Any, ...], Table] = OrderedDict()
+_lock = threading.Lock()
+
+
+def findTable(view: View) -> Table:
+    """Return the table of what a page shows, updated; it is kept for those who ask next."""
+    key = (view.session.def_id, view.motion, view.ctf)
+    with _lock:
+        table = _tables.setdefault(key, Table(view))
+        _tables.move_to_end(key)
+    table.update()
+    with _lock:
+        while len(_tables) > 1 and sum(len(one.rows) for one in _tables.values()) > KEPT:
+            _tables.popitem(last=False)
+    return table
+
+
+def forgetTables() -> None:
+    """Forget all that is kept: the databases are others now."""
+    with _lock:
+        _tables.clear()

@@ -1,0 +1,23 @@
+"""Serving the pages' own files, and those of libraries from where their packages have them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from whitenoise.middleware import WhiteNoiseMiddleware
+
+from appion.web.settings import FOLDER
+
+#: Seconds for which browsers do not ask for a file again; then they ask whether it has changed.
+FRESH = 60
+
+
+class Files(WhiteNoiseMiddleware):
+    """Answers what begins with ``/static/``: files that were there at the start, and nothing else."""
+
+    def __init__(self, get_response: Any) -> None:
+        settings.WHITENOISE_MAX_AGE = FRESH
+        settings.WHITENOISE_ALLOW_ALL_ORIGINS = False
+        super().__init__(get_response, settings)
+        self.add_files(str(FOLDER / "static"), "static/")

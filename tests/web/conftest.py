@@ -1,0 +1,29 @@
+"""Fixtures of the pages: Django's test client on databases of a test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import dask.config
+import pytest
+from django.conf import settings
+from django.test import Client
+
+import sinedon
+from appion.web.retrieve import condition, table
+from appion.web.retrieve.table import forgetTables
+from appion.web.settings import applySettings
+
+
+@pytest.fixture
+def browser(tmp_path, monkeypatch) -> Iterator[Client]:
+    """A client that asks the pages as a browser does; a fault of the server is raised in the test."""
+    forgetTables()
+    for module in (table, condition):
+        monkeypatch.setattr(module, "FRESH", 0.0)
+    with dask.config.set({"appion.web.cache": str(tmp_path / "cache")}):
+        applySettings(["testserver"])
+        sinedon.closeConnections()
+        yield Client()
+    forgetTables()
+    settings.ALLOWED_HOSTS = []
