@@ -10,7 +10,8 @@ from django.conf import settings
 from django.test import Client
 
 import sinedon
-from appion.web.retrieve import condition, table
+from appion.web.retrieve import condition, facility, table
+from appion.web.retrieve.facility import forgetFacility
 from appion.web.retrieve.table import forgetTables
 from appion.web.settings import applySettings
 
@@ -19,8 +20,9 @@ from appion.web.settings import applySettings
 def browser(tmp_path, monkeypatch) -> Iterator[Client]:
     """A client that asks the pages as a browser does; a fault of the server is raised in the test."""
     forgetTables()
-    for module in (table, condition):
-        monkeypatch.setattr(module, "FRESH", 0.0)
+    forgetFacility()
+    for module, name in ((table, "FRESH"), (condition, "FRESH"), (facility, "FRESH"), (facility, "LISTED")):
+        monkeypatch.setattr(module, name, 0.0)
     with dask.config.set({"appion.web.cache": str(tmp_path / "cache")}):
         applySettings(["testserver"])
         sinedon.closeConnections()

@@ -32,7 +32,7 @@ PARTS = ("origin", "result")
 def readStory(rundir: Path, image_id: int) -> Iterator[dict[str, Any]]:
     """The events of one exposure, and the start of a daemon while it was out: that is why it was handed out again."""
     out = False
-    for event in readEvents(rundir):
+    for event in readEvents(rundir, image_id, also="started"):
         if event.get("image") == image_id:
             out = event.get("what") == "submitted"
             yield event

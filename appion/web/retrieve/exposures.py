@@ -23,24 +23,26 @@ COLUMNS = (
 FIELDS = (
     "def_id", "filename", "def_timestamp", "preset__name", "target_id", "grid_id", "scope__stage_position_x",
     "scope__stage_position_y", "scope__stage_position_z", "scope__stage_position_a", "scope__image_shift_x",
-    "scope__image_shift_y", "scope__defocus", "target__image_id", "camera__align_frames",
+    "scope__image_shift_y", "scope__defocus", "target__image_id", "target__delta_column", "target__delta_row",
 )  # fmt: skip
+
+#: What Leginon knows of an exposure: values of :data:`COLUMNS`, and its spot: the picture that it is a target on (None
+#: if there is none), and where on it, in pixels from its centre.
+Spot = tuple[int | None, float, float]
+Found = tuple[tuple[Any, ...], Spot]
 
 #: What a value of a row is multiplied with, from the stage's x on.
 SCALES = (1e6, 1e6, 1e6, 180 / math.pi, 1e6, 1e6, 1e10)
 
 
-def readExposures(session: Session, preset: str, after: int) -> Iterator[tuple[tuple[Any, ...], int | None]]:
-    """Yield the exposures of a preset with ids above `after`, and some below that may have come late: one query.
-
-    Each is a tuple of :data:`COLUMNS`, and the image that it is a target on, if there is one.
-    """
+def readExposures(session: Session, preset: str, after: int) -> Iterator[Found]:
+    """Yield the exposures of a preset with ids above `after`, and some below that may have come late: one query."""
     query = constructImageQuery(Selection(session, preset=preset))
     rows = query.filter(def_id__gt=max(0, after - OVERLAP)).order_by("def_id")
     yield from map(convertRow, rows.values_list(*FIELDS))
 
 
-def readImages(ids: Iterable[int]) -> Iterator[tuple[tuple[Any, ...], int | None]]:
+def readImages(ids: Iterable[int]) -> Iterator[Found]:
     """Yield the same of images by id."""
     wanted = sorted(set(ids))
     for start in range(0, len(wanted), CHUNK):
@@ -48,13 +50,14 @@ def readImages(ids: Iterable[int]) -> Iterator[tuple[tuple[Any, ...], int | None
         yield from map(convertRow, query.order_by("def_id").values_list(*FIELDS))
 
 
-def convertRow(row: tuple[Any, ...]) -> tuple[tuple[Any, ...], int | None]:
-    """Return a row in the units of the columns, and its parent."""
-    def_id, name, written, preset, target, grid, *numbers, parent, _ = row
+def convertRow(row: tuple[Any, ...]) -> Found:
+    """Return a row in the units of the columns."""
+    def_id, name, written, preset, target, grid, *numbers, parent, x, y = row
     values = [None if value is None else float(f"{value * scale:.6g}")
               for value, scale in zip(numbers, SCALES, strict=True)]  # fmt: skip
     if values[-1] is not None:
         values[-1] = abs(values[-1])
     exposed = calcTime(written)
     shown = None if exposed is None else round(exposed, 3)
-    return (def_id, name or "", shown, preset, target or None, grid or None, *values), parent or None
+    spot = (parent or None, x or 0.0, y or 0.0)
+    return (def_id, name or "", shown, preset, target or None, grid or None, *values), spot

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from appion.web.retrieve.exposures import CHUNK
+from appion.web.retrieve.sessions import View
 from sinedon.models import appiondata
 
 
@@ -55,3 +56,14 @@ class Pairs:
                     known.append(result)
                 found.append(source)
         return found
+
+
+def listResults(view: View, exposure: int) -> list[int]:
+    """Return the aligned images of an exposure, those of the motion run that is shown, else of any: one query."""
+    run = view.motion or view.ctf
+    if run is None:
+        return []
+    rows = appiondata.ApDDAlignImagePairData.objects.using(run.alias).filter(source_id=exposure).order_by("def_id")
+    pairs = [(result, made) for result, made in rows.values_list("result_id", "ddstackrun_id") if result]
+    ours = [result for result, made in pairs if view.motion and made == view.motion.def_id]
+    return list(dict.fromkeys(ours or [result for result, _ in pairs]))

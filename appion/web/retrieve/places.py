@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from appion.web.retrieve.exposures import CHUNK
+from appion.web.retrieve.exposures import CHUNK, Spot
 from sinedon.models import leginondata
 
 #: From the exposure: hole, square, grid, and one more.
@@ -94,3 +95,35 @@ def isGrid(place: Place) -> bool:
 def isHole(place: Place) -> bool:
     """Whether a picture is one of a hole or a group of them, by its label or preset."""
     return "hole" in place.kind or any(word.startswith("hl") for word in place.kind.split())
+
+
+def listSquares(places: Places, spots: Mapping[int, Spot]) -> list[dict[str, Any]]:
+    """Return the squares by id: name, size in pixels, and the holes on each with their exposures.
+
+    A hole is a picture of one, or a place on the square's own picture where that is what exposures are targets on; `x`
+    and `y` are shares of the square's width and height, from the left and from above.
+
+    Args:
+        spots: by exposure.
+    """
+    squares: dict[int, dict[Any, list[int]]] = {}
+    where: dict[Any, tuple[float, float]] = {}
+    for exposure, (parent, x, y) in spots.items():
+        square, hole = places.findPlace(parent)
+        if square is None or not square.width or not square.height:
+            continue
+        key = hole.image_id if hole else (round(x), round(y))
+        squares.setdefault(square.image_id, {}).setdefault(key, []).append(exposure)
+        where[square.image_id, key] = (hole.x, hole.y) if hole else (x, y)
+    return [describeSquare(places.found[image_id], holes, where) for image_id, holes in sorted(squares.items())]
+
+
+def describeSquare(square: Place, holes: Mapping[Any, list[int]], where: Mapping[Any, tuple[float, float]],
+                   ) -> dict[str, Any]:
+    """Return a square with its holes as pages want it."""
+    found = []
+    for key, exposures in holes.items():
+        x, y = where[square.image_id, key]
+        found.append({"exposures": exposures, "hole": key if isinstance(key, int) else None,
+                      "x": round(0.5 + x / square.width, 5), "y": round(0.5 + y / square.height, 5)})  # fmt: skip
+    return {"id": square.image_id, "name": square.name, "width": square.width, "height": square.height, "holes": found}

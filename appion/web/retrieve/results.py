@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
+from collections import OrderedDict
 from typing import Any
 
 from appion.base.records.runfolder import eventsPath, seriesPath
@@ -11,6 +12,9 @@ from appion.base.records.series import COLUMNS, IMAGE
 from appion.base.retrieve.series import Series, readSeries
 from appion.web.retrieve.classic import countResults, readResults
 from appion.web.retrieve.sessions import Run
+
+#: So many results are kept in memory, of the runs that were asked for last.
+KEPT = 100_000
 
 
 class Results:
@@ -80,6 +84,26 @@ class Results:
             else:
                 column[row] = value
         self.news.append(row)
+
+
+_kept: OrderedDict[Run, Results] = OrderedDict()
+_lock = threading.Lock()
+
+
+def findResults(run: Run) -> Results:
+    """Return the results of a run, the same to everybody who asks while they are kept; not updated."""
+    with _lock:
+        found = _kept.setdefault(run, Results(run))
+        _kept.move_to_end(run)
+        while len(_kept) > 1 and sum(len(one.index) for one in _kept.values()) > KEPT:
+            _kept.popitem(last=False)
+    return found
+
+
+def forgetResults() -> None:
+    """Forget all that is kept."""
+    with _lock:
+        _kept.clear()
 
 
 def hasSeries(rundir: str) -> bool:

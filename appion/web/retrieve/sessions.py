@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+
+from django.db.models import Q
 
 import sinedon
 from appion.base.retrieve.session import Session, readProjectsOfSession
@@ -100,17 +101,16 @@ def readView(session: Session, wanted: dict[str, int]) -> View | None:
     return None if asked else View(session, None, None, None)
 
 
-def readRuns(alias: str, session_id: int | None = None, since: datetime | None = None) -> list[Run]:
-    """Return the runs of a session, or all, the newest first: two queries.
+def readRuns(alias: str, session_id: int) -> list[Run]:
+    """Return the runs of a session, the newest first: two queries."""
+    return selectRuns(alias, Q(session_id=session_id))
 
-    Args:
-        since: only runs whose row was written later.
-    """
-    where: dict[str, Any] = {} if session_id is None else {"session_id": session_id}
-    where |= {} if since is None else {"def_timestamp__gte": since}
+
+def selectRuns(alias: str, where: Q) -> list[Run]:
+    """Return the runs whose rows meet a condition, the newest first: two queries."""
     columns = ("def_id", "{}", "path__path", "session_id", "def_timestamp")
-    motion = appiondata.ApDDStackRunData.objects.using(alias).filter(**where, params__align=True)
-    ctf = appiondata.ApAceRunData.objects.using(alias).filter(**where).exclude(hidden=True)
+    motion = appiondata.ApDDStackRunData.objects.using(alias).filter(where, params__align=True)
+    ctf = appiondata.ApAceRunData.objects.using(alias).filter(where).exclude(hidden=True)
     found = [Run(MOTION, alias, def_id, name or "", path or "", session or 0, preset or "", made)
              for def_id, name, path, session, made, preset in
              motion.order_by("-def_id").values_list(*(one.format("runname") for one in columns), "params__preset")]

@@ -19,8 +19,8 @@ from appion.web.retrieve.condition import State, readState
 from appion.web.retrieve.failed import Failed
 from appion.web.retrieve.hidden import Hidden
 from appion.web.retrieve.pairs import Pairs
-from appion.web.retrieve.places import Places
-from appion.web.retrieve.results import Results
+from appion.web.retrieve.places import Places, listSquares
+from appion.web.retrieve.results import Results, findResults, forgetResults
 from appion.web.retrieve.sessions import Run, View
 
 #: Seconds for which one look at databases and folders does for everybody.
@@ -47,7 +47,7 @@ class Table:
     """The exposures of a motion run and a CTF run. One thread at a time updates it.
 
     Attributes:
-        rows: exposure -> row. base: columns of what Leginon's rows tell. parents: picture that each is a target on.
+        rows: exposure -> row. base: columns of what Leginon's rows tell. spots: where each is a target.
         motion, ctf: results; of_motion, of_ctf: their rows by row, or -1.
         version: of the last change; changed: by row, in which version it last changed.
     """
@@ -64,13 +64,13 @@ class Table:
         alias = next((run.alias for run in (view.motion, view.ctf) if run), "")
         self.base: dict[str, list[Any]] = {name: [] for name in exposures.COLUMNS}
         self.rows: dict[int, int] = {}
-        self.parents: list[int | None] = []
+        self.spots: list[exposures.Spot] = []
         self.of_motion: list[int] = []
         self.of_ctf: list[int] = []
         self.thumbs: list[int] = []
         self.changed: list[int] = []
         self.version = 0
-        self.motion, self.ctf = (Results(run) if run else None for run in (view.motion, view.ctf))
+        self.motion, self.ctf = (findResults(run) if run else None for run in (view.motion, view.ctf))
         self.failed = [Failed(run.folder) for run in (view.motion, view.ctf) if run]
         self.pairs = Pairs(alias, view.motion.def_id if view.motion else None)
         self.places, self.hidden = Places(), Hidden()
@@ -111,7 +111,7 @@ class Table:
             touched |= {self.pairs.findExposure(image) for image in news}
         if self.rows:
             touched |= {self.pairs.findExposure(image) for image in self.hidden.update(self._listImages())}
-        self.places.read(self.parents[row] for row, version in enumerate(self.changed) if version == self.version)
+        self.places.read(self.spots[row][0] for row, version in enumerate(self.changed) if version == self.version)
         for image in touched:
             if image in self.rows:
                 self.changed[self.rows[image]] = self.version
@@ -119,14 +119,14 @@ class Table:
         if self.version not in self.changed:
             self.version -= 1
 
-    def _add(self, found: Iterable[tuple[tuple[Any, ...], int | None]]) -> None:
-        for values, parent in found:
+    def _add(self, found: Iterable[exposures.Found]) -> None:
+        for values, spot in found:
             if values[0] in self.rows or values[0] in self.pairs.sources:
                 continue
             self.rows[values[0]] = len(self.rows)
             for column, value in zip(self.base.values(), values, strict=True):
                 column.append(value)
-            self.parents.append(parent)
+            self.spots.append(spot)
             self.of_motion.append(-1)
             self.of_ctf.append(-1)
             self.thumbs.append(0)
@@ -197,7 +197,7 @@ class Table:
     def calcColumns(self, rows: list[int]) -> dict[str, list[Any]]:
         """Return the values of these rows by column."""
         columns = {name: [column[row] for row in rows] for name, column in self.base.items()}
-        places = [self.places.findPlace(self.parents[row]) for row in rows]
+        places = [self.places.findPlace(self.spots[row][0]) for row in rows]
         columns["square"] = [square and square.image_id for square, _ in places]
         columns["hole"] = [hole and hole.image_id for _, hole in places]
         columns["stored"] = pick(self.motion, "stored", self.of_motion, rows)
@@ -211,6 +211,30 @@ class Table:
         columns["spectrum"] = [int(bool(name)) for name in pick(self.ctf, "spectrum", self.of_ctf, rows)]
         columns["hidden"] = [int(self.isHidden(self.base["id"][row])) for row in rows]
         return columns
+
+    def findRow(self, exposure: int) -> dict[str, Any] | None:
+        """Return an exposure's columns, its state and reason, and its neighbours in time; None if it is none of ours.
+
+        Neighbours are ids, None at either end.
+        """
+        with self.lock:
+            row = self.rows.get(exposure)
+            if row is None:
+                return None
+            order = [self.base["id"][one] for one in self._sort(range(len(self.rows)))]
+            place = order.index(exposure)
+            failure = self._findFailure(row)
+            values = {name: column[0] for name, column in self.calcColumns([row]).items()}
+            return values | {
+                "state": self._findState(row, failure), "reason": failure[0] if failure else "",
+                "before": order[place - 1] if place else None, "after": next(iter(order[place + 1 :]), None),
+                "number": place + 1, "count": len(order),
+            }  # fmt: skip
+
+    def listSquares(self) -> list[dict[str, Any]]:
+        """Return the squares, with their holes and the exposures of each."""
+        with self.lock:
+            return listSquares(self.places, dict(zip(self.rows, self.spots, strict=True)))
 
     def isHidden(self, image: int) -> bool:
         """Whether an exposure or one of the images made from it is hidden."""
@@ -294,5 +318,6 @@ def findTable(view: View) -> Table:
 
 def forgetTables() -> None:
     """Forget all that is kept: the databases are others now."""
+    forgetResults()
     with _lock:
         _tables.clear()

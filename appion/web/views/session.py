@@ -41,6 +41,12 @@ def answerColumns(request: HttpRequest, name: str) -> HttpResponse:
     return JsonResponse(describeColumns(setting("web.limits")), safe=False)
 
 
+@require_safe
+def answerSquares(request: HttpRequest, name: str) -> HttpResponse:
+    """The squares and where on their pictures the holes are that exposures were taken in."""
+    return answerJson(request, findTable(findView(request, name)).listSquares())
+
+
 def answerJson(request: HttpRequest, value: Any) -> HttpResponse:
     """Return JSON, packed if it is large and the one who asks can unpack it."""
     text = json.dumps(value, separators=(",", ":"), allow_nan=False).encode()
