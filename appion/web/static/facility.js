@@ -8,6 +8,7 @@ const SVG = "http://www.w3.org/2000/svg";
 
 const table = document.getElementById("runs");
 const body = table.tBodies[0];
+const heads = Array.from(table.tHead.rows[0].cells, (cell) => cell.textContent);
 
 function add(parent, name, text, className) {
   const element = document.createElement(name);
@@ -58,7 +59,7 @@ function drawRow(run) {
   const light = add(verdict, "span", null, "light");
   light.setAttribute("aria-hidden", "true");
   add(verdict, "strong", WORDS[run.verdict], "word");
-  add(verdict, "div", run.words, "quiet small says");
+  if (run.words !== "WELL: running") add(verdict, "div", run.words, "quiet small says");
   const session = add(row, "th");
   session.scope = "row";
   if (run.url) {
@@ -75,7 +76,9 @@ function drawRow(run) {
   drawTrend(add(row, "td"), run.trend, run.trend_of);
   add(row, "td", run.disk);
   add(row, "td", run.workers || "–");
-  add(row, "td", run.waits || "–");
+  const waits = add(row, "td");
+  add(waits, "div", run.waits || "–", "waits").title = run.waits;
+  Array.from(row.cells).forEach((cell, column) => (cell.dataset.label = heads[column]));
   return row;
 }
 
