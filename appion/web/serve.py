@@ -14,7 +14,7 @@ from appion.base.calc.plain import PlainFormatter
 from appion.base.cli.screen import show
 from appion.base.config import checkSettings, setting
 from appion.base.failures import ConfigurationFailure
-from appion.web.wsgi import constructApplication
+from appion.web.wsgi import constructApplication, findPrefix
 
 #: Seconds for which Django keeps connections that are asked for by every page.
 KEPT = 60
@@ -43,7 +43,7 @@ def serve(address: str | None = None, port: int | None = None) -> int:
     sinedon.closeConnections()
     server = constructServer(address, number)
     host = f"[{address}]" if ":" in address else address
-    show(f"http://{host}:{server.effective_port}{setting('web.prefix').rstrip('/')}/")
+    show(f"http://{host}:{server.effective_port}{findPrefix()}/")
     if address not in LOCAL:
         show("Whoever reaches this address sees every session: is there a proxy with a login in front of it?")
     sys.stdout.flush()
@@ -58,11 +58,10 @@ def constructServer(address: str, port: int) -> Any:
     Raises:
         ConfigurationFailure: the port or the address cannot be had.
     """
-    prefix = setting("web.prefix").strip("/")
     try:
         return waitress.create_server(
             constructApplication([f"[{address}]" if ":" in address else address]), host=address, port=port,
-            threads=max(1, int(setting("web.threads"))), ident=None, url_prefix=f"/{prefix}" if prefix else "",
+            threads=max(1, int(setting("web.threads"))), ident=None, url_prefix=findPrefix(),
             max_request_body_size=2**16, clear_untrusted_proxy_headers=False,
         )  # fmt: skip
     except (OSError, ValueError) as error:

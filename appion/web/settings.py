@@ -22,13 +22,17 @@ MIDDLEWARE = (
 )
 
 
-def applySettings(hosts: Iterable[str] = (), **further: Any) -> None:
-    """Have Django answer questions, to those who call it by one of these names or by one of this machine's own."""
-    for name, value in (constructSettings(hosts) | further).items():
+def applySettings(hosts: Iterable[str] = (), prefix: str = "") -> None:
+    """Have Django answer questions, to those who call it by one of these names or by one of this machine's own.
+
+    Args:
+        prefix: the path below which everything is, without a slash at its end; empty: at the top.
+    """
+    for name, value in constructSettings(hosts, prefix).items():
         setattr(settings, name, value)
 
 
-def constructSettings(hosts: Iterable[str] = ()) -> dict[str, Any]:
+def constructSettings(hosts: Iterable[str], prefix: str) -> dict[str, Any]:
     """Return the settings by name."""
     node = os.uname().nodename
     return {
@@ -44,7 +48,8 @@ def constructSettings(hosts: Iterable[str] = ()) -> dict[str, Any]:
                 "OPTIONS": {"context_processors": ["appion.web.security.describeVisitor"], "string_if_invalid": ""},
             }
         ],
-        "STATIC_URL": "static/",
+        "STATIC_URL": f"{prefix}/static/",
+        "FORCE_SCRIPT_NAME": prefix or None,
         "USE_I18N": False,
         "APPEND_SLASH": True,
         "CSRF_COOKIE_HTTPONLY": True,

@@ -20,7 +20,7 @@ TRUSTED = {"x-forwarded-for", "x-forwarded-host", "x-forwarded-proto"}
 
 def constructApplication(hosts: Iterable[str] = ()) -> Application:
     """Return the pages as an application; what a proxy says counts if it comes from the address that is set."""
-    applySettings([*map(str, setting("web.hosts")), *hosts])
+    applySettings([*map(str, setting("web.hosts")), *hosts], findPrefix())
     proxy = setting("web.proxy")
     inner = get_wsgi_application()
     trusting = proxy_headers_middleware(
@@ -33,3 +33,9 @@ def constructApplication(hosts: Iterable[str] = ()) -> Application:
         return trusting(environ, start)
 
     return answer
+
+
+def findPrefix() -> str:
+    """Return the path below which everything is: empty, or with a slash at its beginning alone."""
+    words = setting("web.prefix").strip("/")
+    return f"/{words}" if words else ""

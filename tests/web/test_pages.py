@@ -52,7 +52,7 @@ def testFacilityHasARowForEveryRunThatIsAlive(session, browser, tmp_path):
     assert motion["waits"] == "1 x the movie is not there"
     assert motion["workers"] == "2 of 2 there (local)"
     assert motion["trend"][-1] == 10.0
-    assert re.fullmatch(r"\d+ GB of \d+ free", motion["disk"])
+    assert re.fullmatch(r"\d+ of \d+ GB free", motion["disk"])
     assert rows["26nov22a", "ctf"]["verdict"] == "trouble"
     assert "1 exposures failed for good" in rows["26nov22a", "ctf"]["words"]
     assert rows["26nov22b", "motion"]["good"] == 0

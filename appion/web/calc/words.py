@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from statistics import median
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from appion.base.calc.numbers import LAST, formatNumber
 from appion.base.records.series import COLUMNS, HEADLINE, Column
@@ -49,20 +51,20 @@ def describeColumns(limits: Mapping[str, float]) -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
-def isBad(name: str, value: float, limit: float) -> bool:
-    """Whether a number is on the wrong side of its limit."""
-    return value < limit if BETTER.get(name) == HIGH else value > limit
-
-
 def countGood(columns: Columns, limits: Mapping[str, float]) -> tuple[int, int]:
     """Return how many rows are within all limits, and how many there are with a number to judge by."""
-    judged = [(name, columns[name], limit) for name, limit in limits.items() if name in columns and name in BETTER]
-    good = known = 0
-    for row in range(max((len(values) for _, values, _ in judged), default=0)):
-        found = [(name, values[row], limit) for name, values, limit in judged if values[row] is not None]
-        known += bool(found)
-        good += bool(found) and not any(isBad(*one) for one in found)
-    return good, known
+    judged = [(name, toArray(columns[name]), limit) for name, limit in limits.items()
+              if name in columns and name in BETTER]  # fmt: skip
+    if not judged:
+        return 0, 0
+    known = np.any([~np.isnan(values) for _, values, _ in judged], axis=0)
+    bad = np.any([values < limit if BETTER[name] == HIGH else values > limit for name, values, limit in judged], axis=0)
+    return int(np.count_nonzero(known & ~bad)), int(np.count_nonzero(known))
+
+
+def toArray(values: Sequence[Any]) -> NDArray[np.float64]:
+    """Return values as numbers, NaN for None."""
+    return np.array(values, np.float64)
 
 
 def describeTrend(columns: Columns) -> list[str]:
@@ -73,10 +75,11 @@ def describeTrend(columns: Columns) -> list[str]:
     """
     found = []
     for name in HEADLINE:
-        values = [value for value in columns.get(name, ()) if value is not None]
+        values = toArray(columns.get(name, ()))
+        values = values[~np.isnan(values)]
         if len(values) < LAST + ENOUGH or name not in BETTER:
             continue
-        last, usual = median(values[-LAST:]), median(values)
+        last, usual = float(np.median(values[-LAST:])), float(np.median(values))
         if usual <= 0 or last <= 0:
             continue
         ratio = last / usual

@@ -175,7 +175,7 @@ def describeDisk(folder: str) -> str:
         usage = shutil.disk_usage(folder)
     except OSError as error:
         return error.strerror or "does not answer"
-    return f"{usage.free / 1e9:.0f} GB of {usage.total / 1e9:.0f} free"
+    return f"{usage.free / 1e9:.0f} of {usage.total / 1e9:.0f} GB free"
 
 
 def describeWaits(state: State) -> str:

@@ -124,6 +124,6 @@ def describeSquare(square: Place, holes: Mapping[Any, list[int]], where: Mapping
     found = []
     for key, exposures in holes.items():
         x, y = where[square.image_id, key]
-        found.append({"exposures": exposures, "hole": key if isinstance(key, int) else None,
+        found.append({"id": key if isinstance(key, int) else None, "exposures": exposures,
                       "x": round(0.5 + x / square.width, 5), "y": round(0.5 + y / square.height, 5)})  # fmt: skip
     return {"id": square.image_id, "name": square.name, "width": square.width, "height": square.height, "holes": found}

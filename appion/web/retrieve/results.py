@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 from collections import OrderedDict
+from collections.abc import Sequence
 from typing import Any
 
+from appion.base.records import series
 from appion.base.records.runfolder import eventsPath, seriesPath
-from appion.base.records.series import COLUMNS, IMAGE
+from appion.base.records.series import IMAGE
 from appion.base.retrieve.series import Series, readSeries
 from appion.web.retrieve.classic import countResults, readResults
-from appion.web.retrieve.sessions import Run
+from appion.web.retrieve.sessions import CTF, MOTION, Run
+
+#: The fields of a line that are kept, by the kind of the run. How an exposure was taken tell Leginon's own rows.
+COLUMNS = {
+    kind: ("stored", "seconds_to_result", *(column.name for column in columns))
+    for kind, columns in ((MOTION, series.MOTION), (CTF, series.CTF))
+}
 
 #: So many results are kept in memory, of the runs that were asked for last.
 KEPT = 100_000
@@ -37,7 +44,7 @@ class Results:
         self.generation += 1
         self.index: dict[int, int] = {}
         self.images: list[int] = []
-        self.columns: dict[str, list[Any]] = {name: [] for name in COLUMNS}
+        self.columns: dict[str, list[Any]] = {name: [] for name in COLUMNS[self.run.kind]}
         self.news: list[int] = []
         self._series: Series | None = None
         self._last_row = 0
@@ -57,8 +64,7 @@ class Results:
         if before is not None and before.inode and (before.device, before.inode) != (found.device, found.inode):
             self._clear()
         self._series = found
-        for line in found.lines.values():
-            self._add(line)
+        self._add(list(found.lines.values()))
 
     def _readRows(self) -> None:
         """Add what rows tell of images that have no line: those of another program, or of an older version."""
@@ -67,23 +73,28 @@ class Results:
             if countResults(self.run) <= len(self.index):
                 return
         lines, self._last_row = readResults(self.run, self._last_row)
-        for line in lines:
-            if self._series is None or line[IMAGE] not in self.index:
-                self._add(line)
+        last = {line[IMAGE]: line for line in lines if self._series is None or line[IMAGE] not in self.index}
+        self._add(list(last.values()))
 
-    def _add(self, line: dict[str, Any]) -> None:
-        row = self.index.setdefault(line[IMAGE], len(self.index))
-        if row == len(self.images):
-            self.images.append(line[IMAGE])
+    def _add(self, lines: Sequence[dict[str, Any]]) -> None:
+        """Add lines of images, each of which is among them once; of one that is known already they replace the row."""
+        new = [line for line in lines if line[IMAGE] not in self.index]
+        start = len(self.images)
         for name, column in self.columns.items():
-            value = line.get(name)
-            if isinstance(value, str):
-                value = sys.intern(value) if name == "preset" else value
-            if row == len(column):
-                column.append(value)
-            else:
-                column[row] = value
-        self.news.append(row)
+            column.extend([line.get(name) for line in new])
+        for line in new:
+            self.index[line[IMAGE]] = len(self.images)
+            self.images.append(line[IMAGE])
+        self.news.extend(range(start, len(self.images)))
+        if len(new) < len(lines):
+            self._replace([line for line in lines if self.index[line[IMAGE]] < start])
+
+    def _replace(self, lines: Sequence[dict[str, Any]]) -> None:
+        for line in lines:
+            row = self.index[line[IMAGE]]
+            for name, column in self.columns.items():
+                column[row] = line.get(name)
+            self.news.append(row)
 
 
 _kept: OrderedDict[Run, Results] = OrderedDict()

@@ -7,21 +7,19 @@ import secrets
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
-from appion.base.config import setting
 from appion.base.records.runfolder import thumbnailPath
 from appion.base.records.series import CTF, MOTION
-from appion.web.calc.words import describeGood, describeTrend
 from appion.web.retrieve import exposures
-from appion.web.retrieve.condition import State, readState
 from appion.web.retrieve.failed import Failed
 from appion.web.retrieve.hidden import Hidden
 from appion.web.retrieve.pairs import Pairs
+from appion.web.retrieve.pictures import isFileName
 from appion.web.retrieve.places import Places, listSquares
 from appion.web.retrieve.results import Results, findResults, forgetResults
-from appion.web.retrieve.sessions import Run, View
+from appion.web.retrieve.sessions import View
 
 #: Seconds for which one look at databases and folders does for everybody.
 FRESH = 1.0
@@ -31,9 +29,6 @@ KEPT = 60_000
 
 #: So many new pictures are looked for one by one; for more the folder is listed.
 FEW = 100
-
-#: Of several runs' verdicts the first of these is the session's.
-WORST = ("trouble", "ok", "stopped")
 
 WAITING, CORRECTED, DONE, FAILED = "waiting", "corrected", "done", "failed"
 
@@ -54,21 +49,24 @@ class Table:
 
     def __init__(self, view: View) -> None:
         self.view = view
-        self.token = secrets.token_hex(4)
         self.lock = threading.RLock()
         self._looked = float("-inf")
         self._clear()
 
     def _clear(self) -> None:
+        """Forget all that was read; the next who ask get everything."""
         view = self.view
         alias = next((run.alias for run in (view.motion, view.ctf) if run), "")
+        self.token = secrets.token_hex(4)
         self.base: dict[str, list[Any]] = {name: [] for name in exposures.COLUMNS}
         self.rows: dict[int, int] = {}
+        self.order: list[int] = []
         self.spots: list[exposures.Spot] = []
         self.of_motion: list[int] = []
         self.of_ctf: list[int] = []
         self.thumbs: list[int] = []
         self.changed: list[int] = []
+        self.failures: dict[int, tuple[str, bool]] = {}
         self.version = 0
         self.motion, self.ctf = (findResults(run) if run else None for run in (view.motion, view.ctf))
         self.failed = [Failed(run.folder) for run in (view.motion, view.ctf) if run]
@@ -87,11 +85,18 @@ class Table:
                 return
             self._readResults()
             if self._listGenerations() != self._generations:
-                self.token = secrets.token_hex(4)
                 self._clear()
                 self._readResults()
-            self._readNews()
+            try:
+                self._readNews()
+            except BaseException:
+                self._clear()  # what was read before may not have found its place
+                raise
             self._looked = time.monotonic()
+
+    def expire(self) -> None:
+        """Have the next update look, however short ago the last one was."""
+        self._looked = float("-inf")
 
     def _readResults(self) -> None:
         for results in (self.motion, self.ctf):
@@ -100,24 +105,34 @@ class Table:
 
     def _readNews(self) -> None:
         self.version += 1
+        known = len(self.rows)
         if self.view.motion and self.view.motion.preset:
             after = next(reversed(self.rows), 0)
             self._add(exposures.readExposures(self.view.session, self.view.motion.preset, after))
         touched = set(self.pairs.update())
         touched |= self._join(self.motion, self.of_motion, 0) | self._join(self.ctf, self.of_ctf, 1)
-        for failed in self.failed:
-            news = failed.update()
-            self.pairs.find(news - self.rows.keys())
-            touched |= {self.pairs.findExposure(image) for image in news}
+        touched |= self._readFailures()
         if self.rows:
-            touched |= {self.pairs.findExposure(image) for image in self.hidden.update(self._listImages())}
-        self.places.read(self.spots[row][0] for row, version in enumerate(self.changed) if version == self.version)
-        for image in touched:
-            if image in self.rows:
-                self.changed[self.rows[image]] = self.version
-        self._findThumbs()
-        if self.version not in self.changed:
+            touched |= {self.pairs.findExposure(image) for image in self.hidden.update(self._findLimits())}
+        rows = {self.rows[image] for image in touched if image in self.rows} | set(range(known, len(self.rows)))
+        self.places.read(spot[0] for spot in self.spots[known:])
+        self._findThumbs([row for row in rows if self.of_motion[row] >= 0 and not self.thumbs[row]])
+        for row in rows:
+            self.changed[row] = self.version
+        if len(self.rows) > known:
+            self.order = self._sort(range(len(self.rows)))
+        if not rows:
             self.version -= 1
+
+    def _readFailures(self) -> set[int]:
+        """Read what is new of failures, and return the exposures of which something else is known now."""
+        news = [failed.update() for failed in self.failed]
+        if not any(news):
+            return set()
+        self.pairs.find(image for some in news for image in some if image not in self.rows)
+        self.failures = {self.pairs.findExposure(image): reason
+                         for failed in reversed(self.failed) for image, reason in failed.reasons.items()}  # fmt: skip
+        return {self.pairs.findExposure(image) for some in news for image in some}
 
     def _add(self, found: Iterable[exposures.Found]) -> None:
         for values, spot in found:
@@ -137,41 +152,36 @@ class Table:
         if results is None:
             return set()
         news = results.news[self._used[which] :]
-        self._used[which] += len(news)
-        if not news:
-            return set()
         images = results.images
-        if results is self.ctf:
+        if news and results is self.ctf:
             self.pairs.find(images[row] for row in news if images[row] not in self.rows)  # of another motion run
         sources = {row: self.pairs.findExposure(images[row]) for row in news}
         self._add(exposures.readImages(image for image in sources.values() if image not in self.rows))
         for row, image in sources.items():
             if image in self.rows:
                 of[self.rows[image]] = row
+        self._used[which] += len(news)
         return set(sources.values())
 
-    def _listImages(self) -> tuple[int, int]:
+    def _findLimits(self) -> tuple[int, int]:
+        """Return the lowest and the highest id of an exposure and of what was made of one."""
         ids = [*self.rows, *self.pairs.sources]
         return min(ids), max(ids)
 
-    def _findThumbs(self) -> None:
-        """Look for the small pictures of exposures that have been corrected."""
+    def _findThumbs(self, rows: list[int]) -> None:
+        """Look for the small pictures of these exposures, which have been corrected."""
         motion = self.view.motion
-        rows = [row for row, version in enumerate(self.changed)
-                if version == self.version and not self.thumbs[row] and self.of_motion[row] >= 0]  # fmt: skip
         if not rows or motion is None:
             return
-        paths = {row: thumbnailPath(motion.folder, self.base["name"][row]) for row in rows}
+        names = [self.base["name"][row] for row in rows]
         if len(rows) > FEW:
-            try:
-                there = set(os.listdir(paths[rows[0]].parent))
-            except OSError:
-                there = set()
-            found = {row for row, path in paths.items() if path.name in there}
+            folder, suffix = thumbnailPath(motion.folder, "").parent, thumbnailPath("", "x").suffix
+            there = set(os.listdir(folder)) if folder.is_dir() else set()
+            found = [name + suffix in there for name in names]
         else:
-            found = {row for row, path in paths.items() if path.is_file()}
-        for row in rows:
-            self.thumbs[row] = int(row in found or bool(self.pairs.results.get(self.base["id"][row])))
+            found = [isFileName(name) and thumbnailPath(motion.folder, name).is_file() for name in names]
+        for row, small in zip(rows, found, strict=True):
+            self.thumbs[row] = int(small or self.base["id"][row] in self.pairs.results)
 
     def answer(self, cursor: str) -> dict[str, Any]:
         """Return what has changed since a cursor, or all where it is of another table."""
@@ -179,8 +189,8 @@ class Table:
             token, _, number = cursor.partition(".")
             full = token != self.token or not number.isdecimal()
             since = -1 if full else int(number)
-            rows = self._sort(row for row, version in enumerate(self.changed) if version > since)
-            found = [self._findFailure(row) for row in rows]
+            rows = [row for row in self.order if self.changed[row] > since]
+            found = [self.failures.get(self.base["id"][row]) for row in rows]
             return {
                 "cursor": f"{self.token}.{self.version}",
                 "full": full,
@@ -221,9 +231,9 @@ class Table:
             row = self.rows.get(exposure)
             if row is None:
                 return None
-            order = [self.base["id"][one] for one in self._sort(range(len(self.rows)))]
+            order = [self.base["id"][one] for one in self.order]
             place = order.index(exposure)
-            failure = self._findFailure(row)
+            failure = self.failures.get(exposure)
             values = {name: column[0] for name, column in self.calcColumns([row]).items()}
             return values | {
                 "state": self._findState(row, failure), "reason": failure[0] if failure else "",
@@ -240,14 +250,6 @@ class Table:
         """Whether an exposure or one of the images made from it is hidden."""
         return any(one in self.hidden.images for one in (image, *self.pairs.results.get(image, ())))
 
-    def _findFailure(self, row: int) -> tuple[str, bool] | None:
-        image = self.base["id"][row]
-        for failed in self.failed:
-            for one in (image, *self.pairs.results.get(image, ())):
-                if one in failed.reasons:
-                    return failed.reasons[one]
-        return None
-
     def _findState(self, row: int, failure: tuple[str, bool] | None) -> str:
         done = self.of_ctf[row] >= 0 if self.ctf else self.of_motion[row] >= 0
         if done:
@@ -256,47 +258,32 @@ class Table:
             return FAILED
         return CORRECTED if self.of_motion[row] >= 0 else WAITING
 
-    def summarize(self) -> dict[str, Any]:
-        """Return how the session is doing, in words and numbers."""
-        runs = [run for run in (self.view.motion, self.view.ctf) if run]
-        states = [readState(run.folder) for run in runs]
+    def count(self) -> dict[str, int]:
+        """Return how many exposures there are and how far they are."""
         with self.lock:
-            rows = self._sort(range(len(self.rows)))
-            shown = {name: pick(self.motion, name, self.of_motion, rows) for name in MOTION_COLUMNS}
-            shown |= {name: pick(self.ctf, name, self.of_ctf, rows) for name in CTF_COLUMNS}
-            counts = {
-                "taken": len(rows), "corrected": sum(one >= 0 for one in self.of_motion),
-                "ctf": sum(one >= 0 for one in self.of_ctf),
-                "set_aside": sum(self._findState(row, self._findFailure(row)) == FAILED for row in rows),
+            aside = [self.rows[image] for image, (_, final) in self.failures.items() if final and image in self.rows]
+            states = [self._findState(row, self.failures[self.base["id"][row]]) for row in aside]
+            return {
+                "taken": len(self.rows), "corrected": len(self.rows) - self.of_motion.count(-1),
+                "ctf": len(self.rows) - self.of_ctf.count(-1), "set_aside": states.count(FAILED),
             }  # fmt: skip
-        return {
-            "verdict": min((state.verdict for state in states), key=WORST.index, default="stopped"),
-            "sentences": [*describeTrend(shown), *describeGood(shown, setting("web.limits"))],
-            "counts": counts,
-            "behind_minutes": max((calcBehind(state) for state in states), default=0.0),
-            "per_hour": min((state.status["rate_per_hour"] for state in states if state.status and
-                             state.status.get("rate_per_hour")), default=None),
-            "trouble": [f"{describeRun(run)}: {line}" for run, state in zip(runs, states, strict=True)
-                        for line in state.trouble],
-            "runs": [f"{describeRun(run)}: {state.words}" for run, state in zip(runs, states, strict=True)],
-        }  # fmt: skip
+
+    def pickResults(self, names: Collection[str]) -> dict[str, list[Any]]:
+        """Return columns of results in the order of the exposures, of those among the names that there are."""
+        with self.lock:
+            found: dict[str, list[Any]] = {}
+            for results, of in ((self.motion, self.of_motion), (self.ctf, self.of_ctf)):
+                if results:
+                    found |= {name: pick(results, name, of, self.order) for name in results.columns if name in names}
+            return found
 
 
-def pick(results: Results | None, name: str, of: list[int], rows: list[int]) -> list[Any]:
+def pick(results: Results | None, name: str, of: list[int], rows: Sequence[int]) -> list[Any]:
     """Return the values of a column of results for these rows, None where there is no result."""
     if results is None:
         return [None] * len(rows)
-    column = results.columns[name]
-    return [column[of[row]] if of[row] >= 0 else None for row in rows]
-
-
-def calcBehind(state: State) -> float:
-    """Return for how many minutes the oldest exposure that is not done has waited."""
-    return round(state.status["behind"]["minutes"], 1) if state.status and state.running else 0.0
-
-
-def describeRun(run: Run) -> str:
-    return f"{'motion correction' if run.kind == 'motion' else 'CTF'} ({run.name})"
+    column = [*results.columns[name], None]
+    return [column[of[row]] for row in rows]
 
 
 _tables: OrderedDict[tuple[Any, ...], Table] = OrderedDict()
@@ -307,13 +294,23 @@ def findTable(view: View) -> Table:
     """Return the table of what a page shows, updated; it is kept for those who ask next."""
     key = (view.session.def_id, view.motion, view.ctf)
     with _lock:
-        table = _tables.setdefault(key, Table(view))
+        if key not in _tables:
+            _tables[key] = Table(view)
         _tables.move_to_end(key)
+        table = _tables[key]
     table.update()
     with _lock:
         while len(_tables) > 1 and sum(len(one.rows) for one in _tables.values()) > KEPT:
             _tables.popitem(last=False)
     return table
+
+
+def expireTable(view: View) -> None:
+    """Have the next who asks for what a page shows look anew: something was just changed."""
+    with _lock:
+        table = _tables.get((view.session.def_id, view.motion, view.ctf))
+    if table is not None:
+        table.expire()
 
 
 def forgetTables() -> None:

@@ -8,6 +8,7 @@ const SVG = "http://www.w3.org/2000/svg";
 
 const table = document.getElementById("runs");
 const body = table.tBodies[0];
+const heads = Array.from(table.tHead.rows[0].cells, (cell) => cell.textContent);
 
 function add(parent, name, text, className) {
   const element = document.createElement(name);
@@ -58,7 +59,7 @@ function drawRow(run) {
   const light = add(verdict, "span", null, "light");
   light.setAttribute("aria-hidden", "true");
   add(verdict, "strong", WORDS[run.verdict], "word");
-  add(verdict, "div", run.words, "quiet small says");
+  if (run.words !== "WELL: running") add(verdict, "div", run.words, "quiet small says");
   const session = add(row, "th");
   session.scope = "row";
   if (run.url) {
@@ -66,22 +67,24 @@ function drawRow(run) {
   } else {
     session.textContent = run.session;
   }
-  add(row, "td", run.microscope || "–");
+  add(session, "div", run.microscope, "quiet small");
   add(row, "td", `${KINDS[run.kind]}, ${run.run}`);
   for (const name of ["taken", "corrected", "ctf", "set_aside"]) addCell(row, run[name]);
   addCell(row, run.behind_minutes === null ? null : Math.round(run.behind_minutes));
   addCell(row, run.per_hour === null ? null : Math.round(run.per_hour));
   addCell(row, run.good);
   drawTrend(add(row, "td"), run.trend, run.trend_of);
-  add(row, "td", run.disk);
-  add(row, "td", run.workers || "–");
-  add(row, "td", run.waits || "–");
+  const workers = add(row, "td", run.workers);
+  add(workers, "div", run.disk, "quiet small");
+  const waits = add(row, "td");
+  add(waits, "div", run.waits || "–", "waits").title = run.waits;
+  Array.from(row.cells).forEach((cell, column) => (cell.dataset.label = heads[column]));
   return row;
 }
 
 function draw(facility) {
   body.replaceChildren(...facility.rows.map(drawRow));
-  if (!facility.rows.length) add(add(body, "tr"), "td", "No run is alive, and none was within a day.").colSpan = 15;
+  if (!facility.rows.length) add(add(body, "tr"), "td", "No run is alive, and none was within a day.").colSpan = 13;
   const running = facility.rows.filter((run) => run.verdict !== "stopped").length;
   const trouble = facility.rows.filter((run) => run.verdict === "trouble").length;
   say(`${running} running, ${trouble} in trouble`);

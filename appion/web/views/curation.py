@@ -15,6 +15,7 @@ from appion.web.retrieve.failed import Failed
 from appion.web.retrieve.pairs import listResults
 from appion.web.retrieve.pictures import findMicrograph
 from appion.web.retrieve.sessions import View
+from appion.web.retrieve.table import expireTable
 from appion.web.security import findVisitor, mayCurate
 from appion.web.store.curation import hideImages, retryImage, showImages
 from appion.web.views.asked import findView
@@ -34,6 +35,7 @@ def curates(act: Act) -> Callable[..., HttpResponse]:
         if findMicrograph(view.session, exposure) is None:
             raise Http404(f"Session {view.session.name!r} has no image {exposure}.")
         act(view, exposure, findVisitor(request))
+        expireTable(view)
         address = reverse("exposure", args=[view.session.name, exposure])
         return HttpResponseRedirect(f"{address}?{view.query}")
 

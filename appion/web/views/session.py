@@ -12,6 +12,7 @@ from django.views.decorators.http import require_safe
 
 from appion.base.config import setting
 from appion.web.calc.words import describeColumns
+from appion.web.retrieve.summary import summarize
 from appion.web.retrieve.table import findTable
 from appion.web.views.asked import findView
 
@@ -31,7 +32,7 @@ def answerSeries(request: HttpRequest, name: str) -> HttpResponse:
     """What is new since the cursor of an earlier answer, or everything, and how the session is doing."""
     table = findTable(findView(request, name))
     answer = table.answer(request.GET.get("since", ""))
-    return answerJson(request, answer | {"summary": table.summarize()})
+    return answerJson(request, answer | {"summary": summarize(table)})
 
 
 @require_safe
