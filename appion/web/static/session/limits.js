@@ -8,6 +8,7 @@ import { changeLimit, resetLimits, state } from "./state.js";
 
 /** What is judged by first. */
 const ORDER = ["drift", "drift_jump", "ctf_resolution", "confidence", "astigmatism", "ice_ring", "seconds_to_result"];
+const SHORT = { ctf_resolution: "fit to", seconds_to_result: "time to result" };
 const rows = new Map();
 
 /** Prepare the button that begins again. */
@@ -39,7 +40,7 @@ function constructRow(column) {
     changeLimit(column.name, Number.isFinite(value) ? Number((value / column.scale).toPrecision(6)) : null);
   });
   return make("tr", { "data-column": column.name },
-    make("th", { scope: "row" }, make("label", { for: id }, column.words)),
+    make("th", { scope: "row" }, make("label", { for: id, title: column.words }, SHORT[column.name] ?? column.words)),
     make("td", {}, make("span", { class: "side" }, column.better === "high" ? "≥" : "≤"), " ", field,
       make("span", { class: "unit" }, column.unit)),
     make("td", { class: "number pass" }));
@@ -52,5 +53,5 @@ function fillRow(row, column, brushed) {
     if (field.value !== text) field.value = text;
   }
   const [pass, known] = countPassing(brushed, column, limit);
-  write(row.querySelector(".pass"), limit === undefined ? "–" : `${pass} of ${known}, ${formatShare(pass, known)}`);
+  write(row.querySelector(".pass"), limit === undefined ? "–" : `${pass} of ${known} (${formatShare(pass, known)})`);
 }
