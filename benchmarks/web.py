@@ -22,6 +22,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+import mrcfile
 from django.test import Client
 
 import sinedon
@@ -37,6 +38,9 @@ FEW = 100
 
 #: Milliseconds of the server and megabytes that are promised of ten thousand exposures.
 FIRST, USABLE, UPDATE, MEMORY = 1000, 2000, 100, 300
+
+#: Rows and columns of a camera's largest micrographs.
+LARGE = (8184, 11520)
 
 #: Updates that are measured; the median counts.
 UPDATES = 5
@@ -85,6 +89,7 @@ def main() -> int:
                 session = makeSession(folder, exposures, number)
                 with runServer() as server:
                     costs.append(measure(server, session))
+                    askForPicture(server, session)
                     memory = server.measureMemory()
     show(args.exposures, *costs, memory)
     return 0
@@ -116,6 +121,15 @@ def measure(server: Server, session: Session) -> Cost:
         updates.append(clock.measure(f"series.json?since={cursor}"))
     update = Spent(*(sorted(getattr(one, key) for one in updates)[UPDATES // 2] for key in ("processor", "elapsed")))
     return Cost(page, usable, again, update, *countQueries(session), len(answer))
+
+
+def askForPicture(server: Server, session: Session) -> None:
+    """Ask for a picture of a large micrograph, which takes the most memory."""
+    folder = Path(session.made.image_path)
+    folder.mkdir(parents=True)
+    with mrcfile.new_mmap(folder / f"{session.nameExposure(session.exposures[0])}.mrc", LARGE, mrc_mode=2):
+        pass
+    assert server.ask(session.url(f"picture/{session.exposures[0]}.jpg?size=4096")).status == 200
 
 
 class Clock:

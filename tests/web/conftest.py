@@ -12,7 +12,7 @@ from django.test import Client
 import sinedon
 from appion.web.retrieve import condition, facility, table
 from appion.web.retrieve.facility import forgetFacility
-from appion.web.retrieve.table import forgetTables
+from appion.web.retrieve.tables import forgetTables
 from appion.web.settings import applySettings
 
 

@@ -11,6 +11,7 @@ import dask.config
 import pytest
 
 import sinedon
+from appion.base.records.runfolder import attemptsPath, seriesPath, statusPath
 from appion.web.security import HEADERS, POLICY
 from sinedon.models import appiondata, leginondata, projectdata
 from tests.web.rows import Session
@@ -189,3 +190,24 @@ def testSessionWithoutRunsOrFolders(database, browser, tmp_path):
     appiondata.ApAceRunData.objects.all().delete()
     assert browser.get(made.url()).status_code == 200
     assert browser.get(made.url("series.json")).json()["order"] == []
+
+
+def testOneBrokenRunDoesNotHideTheOthers(session, browser, tmp_path):
+    """A folder that is none, a status that is none, and a folder that may not be read."""
+    others = [Session(tmp_path, 2, name=f"26nov22{letter}", first=5000 * number)
+              for number, letter in enumerate("bcd", 1)]  # fmt: skip
+    for one in (session, *others):
+        one.correct(one.exposures[-1:])
+        one.saveStatus("motion", total=5)
+    statusPath(others[0].folders["motion"]).write_text('{"heartbeat": 1e12, "counts": 3}')
+    seriesPath(others[1].folders["motion"]).unlink()
+    seriesPath(others[1].folders["motion"]).mkdir()
+    statusPath(others[2].folders["motion"]).write_text("{")
+    attemptsPath(others[2].folders["motion"]).mkdir()
+    facility = browser.get("/facility.json").json()
+    assert "26nov22a" in {row["session"] for row in facility["rows"]}
+    for one in others:
+        assert browser.get(one.url()).status_code == 200
+        assert browser.get(one.url("series.json")).json()["states"] == ["waiting", "corrected"]
+        assert browser.get(one.url(f"exposure/{one.exposures[0]}/")).status_code == 200
+    assert "cannot be read" in browser.get(others[1].url("series.json")).json()["summary"]["trouble"][-1]

@@ -72,9 +72,10 @@ def readFacility() -> dict[str, Any]:
         if _known.answer is None or now - _known.answered >= FRESH:
             if now - _known.listed >= LISTED:
                 listRuns()
-            rows = [row for row in map(describeRun, _known.runs) if row]
+            problems = list(_known.problems)
+            rows = [row for row in (tryRun(run, problems) for run in _known.runs) if row]
             rows.sort(key=lambda row: (VERDICTS.index(row["verdict"]) == 2, row["session"], row["kind"] != MOTION))
-            _known.answer = {"rows": rows, "problems": _known.problems, "time": round(time.time(), 1)}
+            _known.answer = {"rows": rows, "problems": problems, "time": round(time.time(), 1)}
             _known.answered = time.monotonic()
         return _known.answer
     finally:
@@ -119,6 +120,18 @@ def readSessions(ids: set[int]) -> dict[int, tuple[str, str]]:
     for session_id, microscope in presets.values_list("session_id", "tem__name"):
         found[session_id] = (found[session_id][0], microscope or found[session_id][1])
     return found
+
+
+def tryRun(run: Run, problems: list[str]) -> dict[str, Any] | None:
+    """Return the row of a run; of one that cannot be told of say so among the problems: the others are shown."""
+    try:
+        return describeRun(run)
+    except (DatabaseError, OSError, ValueError, KeyError, TypeError) as error:
+        if sinedon.isDatabaseAway(error):
+            raise
+        logger.warning("%s %s in %s: %r", run.kind, run.name, run.folder, error)
+        problems.append(f"run {run.name} in {run.folder} cannot be told of; the log says why")
+        return None
 
 
 def describeRun(run: Run) -> dict[str, Any] | None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import mrcfile
 import numpy as np
+from mrcfile.utils import data_dtype_from_header, data_shape_from_header
 from PIL import Image
 
 from appion.base.calc.thumbnail import averageBlocks, calcGreyLevels
@@ -80,17 +81,23 @@ def drawMicrograph(micrograph: Micrograph, side: int) -> bytes:
     Raises:
         OSError, ValueError: it is not there, or no image.
     """
-    with mrcfile.mmap(micrograph.path, mode="r", permissive=True) as mrc:
-        if mrc.data is None:
-            raise ValueError(f"{micrograph.path} is no MRC image")
-        image = mrc.data if mrc.data.ndim == 2 else mrc.data.reshape(-1, *mrc.data.shape[-2:])[0]
-        if np.iscomplexobj(image):
-            raise ValueError(f"{micrograph.path} is a transform")
-        factor = max(1, -(-max(image.shape) // side))
-        step = max(factor, STRIP // factor * factor)
-        strips = [averageBlocks(np.asarray(image[start : start + step]), factor)
-                  for start in range(0, max(1, image.shape[0] // factor) * factor, step)]  # fmt: skip
-    small = np.concatenate([strip for strip in strips if strip.shape[1] == strips[0].shape[1]])
+    with mrcfile.open(micrograph.path, mode="r", permissive=True, header_only=True) as mrc:
+        shape, kind = data_shape_from_header(mrc.header), data_dtype_from_header(mrc.header)
+        start = mrc.header.nbytes + int(mrc.header.nsymbt)
+    if kind.kind == "c" or len(shape) < 2 or not all(shape):
+        raise ValueError(f"{micrograph.path} is no image: {kind}, {shape}")
+    rows, columns = shape[-2:]
+    factor = max(1, -(-max(rows, columns) // side))
+    step = max(factor, STRIP // factor * factor)
+    last = max(1, rows // factor) * factor
+    strips = []
+    for first in range(0, min(last, rows), step):
+        size = min(step, rows - first), columns
+        # Each is mapped on its own: what was mapped counts as memory until it is let go.
+        strip = np.memmap(micrograph.path, kind, "r", start + first * columns * kind.itemsize, size)
+        strips.append(averageBlocks(strip, factor))
+    small = np.concatenate([strip for strip in strips if strip.shape[1] == strips[0].shape[1]])  # but for a rest
+    del strips
     file = io.BytesIO()
     Image.fromarray(calcGreyLevels(np.nan_to_num(small, copy=False))).save(file, "JPEG", quality=QUALITY)
     return file.getvalue()
@@ -108,7 +115,7 @@ def findDriftPlot(run: Run, name: str) -> Path | None:
 
 def findFile(run: Run, path: Path, name: str) -> Path | None:
     """Return a path in a run folder that was made of a name, if the name is one and the file is there."""
-    return path if run.folder and isFileName(name) and path.is_file() else None
+    return path if run.folder and isFileName(name) and os.path.isfile(path) else None
 
 
 def findGraph(run: Run, micrographs: list[int], number: int) -> Path | None:

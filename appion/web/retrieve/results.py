@@ -31,12 +31,14 @@ class Results:
         index: image -> row. images: row -> image.
         columns: name -> values by row, None where there is none.
         news: rows in the order in which they were added or changed; it only grows.
+        problem: why the run folder could not be read; empty if it could.
         generation: is another number when everything was read anew, from another file in its place.
     """
 
     def __init__(self, run: Run) -> None:
         self.run = run
         self.generation = 0
+        self.problem = ""
         self._lock = threading.Lock()
         self._clear()
 
@@ -51,10 +53,17 @@ class Results:
         self._rows_read = False
 
     def update(self) -> None:
-        """Read what is new: lines of the series; of a run without one rows, by two queries at most."""
+        """Read what is new: lines of the series; of a run without one rows, by two queries at most.
+
+        A folder that cannot be read now is a `problem`; what was read before stays.
+        """
         with self._lock:
-            if self.run.folder and hasSeries(self.run.folder):
-                self._readLines()
+            try:
+                self.problem = ""
+                if self.run.folder and hasSeries(self.run.folder):
+                    self._readLines()
+            except OSError as error:
+                self.problem = f"{self.run.folder} cannot be read: {error.strerror or error}"
             if not self.index or self._series is None or not self._rows_read:
                 self._readRows()
 

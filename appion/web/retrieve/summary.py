@@ -29,7 +29,7 @@ def summarize(table: Table) -> dict[str, Any]:
         "counts": table.count(),
         "behind_minutes": max(map(calcBehind, states), default=0.0),
         "per_hour": min(filter(None, rates), default=None),
-        "trouble": [f"{name}: {line}" for name, state in told for line in state.trouble],
+        "trouble": [*(f"{name}: {line}" for name, state in told for line in state.trouble), *table.listProblems()],
         "runs": [f"{name}: {state.words}" for name, state in told],
     }
 

@@ -6,8 +6,8 @@ import os
 import secrets
 import threading
 import time
-from collections import OrderedDict
 from collections.abc import Collection, Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 from appion.base.records.runfolder import thumbnailPath
@@ -16,16 +16,13 @@ from appion.web.retrieve import exposures
 from appion.web.retrieve.failed import Failed
 from appion.web.retrieve.hidden import Hidden
 from appion.web.retrieve.pairs import Pairs
-from appion.web.retrieve.pictures import isFileName
+from appion.web.retrieve.pictures import findThumbnail
 from appion.web.retrieve.places import Places, listSquares
-from appion.web.retrieve.results import Results, findResults, forgetResults
+from appion.web.retrieve.results import Results, findResults
 from appion.web.retrieve.sessions import View
 
 #: Seconds for which one look at databases and folders does for everybody.
 FRESH = 1.0
-
-#: So many exposures are kept in memory, of the tables that were asked for last.
-KEPT = 60_000
 
 #: So many new pictures are looked for one by one; for more the folder is listed.
 FEW = 100
@@ -176,10 +173,10 @@ class Table:
         names = [self.base["name"][row] for row in rows]
         if len(rows) > FEW:
             folder, suffix = thumbnailPath(motion.folder, "").parent, thumbnailPath("", "x").suffix
-            there = set(os.listdir(folder)) if folder.is_dir() else set()
+            there = listFiles(folder)
             found = [name + suffix in there for name in names]
         else:
-            found = [isFileName(name) and thumbnailPath(motion.folder, name).is_file() for name in names]
+            found = [findThumbnail(motion, name) is not None for name in names]
         for row, small in zip(rows, found, strict=True):
             self.thumbs[row] = int(small or self.base["id"][row] in self.pairs.results)
 
@@ -258,6 +255,11 @@ class Table:
             return FAILED
         return CORRECTED if self.of_motion[row] >= 0 else WAITING
 
+    def listProblems(self) -> list[str]:
+        """Return what could not be read at the last look, a line each."""
+        found = [one.problem for one in (self.motion, self.ctf, *self.failed) if one is not None and one.problem]
+        return list(dict.fromkeys(found))
+
     def count(self) -> dict[str, int]:
         """Return how many exposures there are and how far they are."""
         with self.lock:
@@ -278,43 +280,17 @@ class Table:
             return found
 
 
+def listFiles(folder: Path) -> set[str]:
+    """Return the names in a folder; none if it cannot be read."""
+    try:
+        return set(os.listdir(folder))
+    except OSError:
+        return set()
+
+
 def pick(results: Results | None, name: str, of: list[int], rows: Sequence[int]) -> list[Any]:
     """Return the values of a column of results for these rows, None where there is no result."""
     if results is None:
         return [None] * len(rows)
     column = [*results.columns[name], None]
     return [column[of[row]] for row in rows]
-
-
-_tables: OrderedDict[tuple[Any, ...], Table] = OrderedDict()
-_lock = threading.Lock()
-
-
-def findTable(view: View) -> Table:
-    """Return the table of what a page shows, updated; it is kept for those who ask next."""
-    key = (view.session.def_id, view.motion, view.ctf)
-    with _lock:
-        if key not in _tables:
-            _tables[key] = Table(view)
-        _tables.move_to_end(key)
-        table = _tables[key]
-    table.update()
-    with _lock:
-        while len(_tables) > 1 and sum(len(one.rows) for one in _tables.values()) > KEPT:
-            _tables.popitem(last=False)
-    return table
-
-
-def expireTable(view: View) -> None:
-    """Have the next who asks for what a page shows look anew: something was just changed."""
-    with _lock:
-        table = _tables.get((view.session.def_id, view.motion, view.ctf))
-    if table is not None:
-        table.expire()
-
-
-def forgetTables() -> None:
-    """Forget all that is kept: the databases are others now."""
-    forgetResults()
-    with _lock:
-        _tables.clear()

@@ -15,7 +15,7 @@ from appion.web.retrieve.failed import Failed
 from appion.web.retrieve.pairs import listResults
 from appion.web.retrieve.pictures import findMicrograph
 from appion.web.retrieve.sessions import View
-from appion.web.retrieve.table import expireTable
+from appion.web.retrieve.tables import expireTable
 from appion.web.security import findVisitor, mayCurate
 from appion.web.store.curation import hideImages, retryImage, showImages
 from appion.web.views.asked import findView

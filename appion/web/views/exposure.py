@@ -11,6 +11,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from appion.base.calc.plain import makePlain
+from appion.base.failures import ConfigurationFailure
 from appion.base.records.series import CTF, MOTION, TAKEN, Column
 from appion.base.retrieve.session import Session
 from appion.base.retrieve.story import (
@@ -26,7 +27,7 @@ from appion.web.retrieve.condition import readState
 from appion.web.retrieve.pairs import listResults
 from appion.web.retrieve.pictures import findDriftPlot, findMicrograph
 from appion.web.retrieve.sessions import Run, View
-from appion.web.retrieve.table import findTable
+from appion.web.retrieve.tables import findTable
 from appion.web.views.asked import findView
 from appion.web.views.pictures import listGraphs
 
@@ -100,6 +101,6 @@ def describeStory(run: Run, images: list[int], name: str) -> list[tuple[str, lis
             ("Result in the journal", [line for image in images for line in describeRecord(folder, image)]),
             ("Files in the run folder", list(describeFiles(folder, name))),
         ]
-    except OSError as error:
-        return [("The run folder cannot be read", [error.strerror or str(error)])]
+    except (OSError, ConfigurationFailure) as error:
+        return [("The run folder cannot be read", [makePlain(getattr(error, "strerror", None) or error)])]
     return [(title, [makePlain(line).strip() for line in lines]) for title, lines in parts if lines]

@@ -13,7 +13,7 @@ from django.views.decorators.http import require_safe
 from appion.base.config import setting
 from appion.web.calc.words import describeColumns
 from appion.web.retrieve.summary import summarize
-from appion.web.retrieve.table import findTable
+from appion.web.retrieve.tables import findTable
 from appion.web.views.asked import findView
 
 #: Bytes from which an answer is worth packing, and how hard is tried.
