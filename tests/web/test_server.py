@@ -90,6 +90,7 @@ def testWhatIsWrongIsSaidAtOnce(session, tmp_path):
             (["--port", "70000"], {}, "port 70000"),
             (["--port", "0"], {"SINEDON_CFG_PATH": str(tmp_path / "nowhere"), "HOME": str(tmp_path)}, "sinedon.cfg"),
             (["--port", "0"], {"DASK_APPION__WEB__CURATION": "true"}, "appion.web.proxy"),
+            (["--port", "0"], {"DASK_APPION__WEB__LIMITS": '{"drifts": 3}'}, "appion.web.limits has drifts"),
             (["--port", "0"], {"DASK_APPION__WEB__CURATE": "true"}, "did you mean appion.web.curation?"),
         ):
             done = runCommand(*words, **environment)
