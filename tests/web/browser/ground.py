@@ -8,7 +8,7 @@ import random
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -31,10 +31,11 @@ from sinedon.models import leginondata
 from tests.web.rows import INTERVAL, Session
 from tests.web.serving import runServer
 
-#: The name of the session by hand, and what its failed exposure says: as text they do no harm.
-NAME = "26nov22a<script>alert(1)"
-REASON = "the movie <script>alert(2)</script> ends after 23 of 40 frames"
+#: The session by hand, and why one of its exposures failed.
+NAME, REASON = "26nov22a", "the movie ends after 23 of 40 frames"
 COUNT = 120
+#: A small one whose words do harm if they are taken for more than text.
+EVIL, EVIL_REASON = "26nov22b<script>alert(1)", "<img src=x onerror=alert(2)><script>alert(3)</script>"
 #: Of the demo's exposures: one is late, one broken, one camera-aligned.
 PLANNED, SHAPE, FRAMES = 6, (512, 720), 12
 #: Squares, and holes along each side of one.
@@ -68,7 +69,8 @@ class Session26(Session):
 
     def _insertTarget(self, image: Any, x: float, y: float, number: int) -> Any:
         return sinedon.insertRow(leginondata.AcquisitionImageTargetData, session=self.made.session_id,
-                                 image=image.def_id, delta_column=float(x), delta_row=float(y), number=number)  # fmt: skip
+                                 image=image.def_id, delta_column=float(x), delta_row=float(y),
+                                 number=number)  # fmt: skip
 
     def _insertPicture(self, name: str, label: str, preset: Any, camera: Any, scope: Any, target: Any) -> Any:
         return sinedon.insertRow(leginondata.AcquisitionImageData, session=self.made.session_id, camera=camera,
@@ -76,8 +78,8 @@ class Session26(Session):
                                  mrc_image=f"{name}.mrc")  # fmt: skip
 
     def fill(self) -> None:
-        """Store results of all but the last five exposures, one of which failed."""
-        done = self.exposures[:-5]
+        """Store results of all but the last three exposures, one of which failed."""
+        done = self.exposures[:-3]
         self.correct(done, lines=False)
         self.estimate(done[:-1], lines=False)
         rng = random.Random(7)
@@ -101,7 +103,7 @@ class Session26(Session):
         for kind, lines in (("motion", motion), ("ctf", ctf[:-1])):
             with open(seriesPath(self.folders[kind]), "w") as file:
                 file.writelines(json.dumps({"stored": time.time(), **line}) + "\n" for line in lines)
-        self.fail("motion", self.exposures[-4], REASON)
+        self.fail("motion", self.exposures[-2], REASON)
         self.drawPictures(done)
         self.tell()
 
@@ -119,7 +121,7 @@ class Session26(Session):
 
     def tell(self) -> None:
         """Have the daemons of both runs say how they are, as they do again and again: motion correction in trouble."""
-        done = len(self.exposures) - 5
+        done = len(self.exposures) - 3
         self.saveStatus("motion", counts={"done": done, "set aside": 1}, total=len(self.exposures))
         self.saveStatus("ctf", counts={"done": done - 1}, total=done)
 
@@ -140,9 +142,9 @@ def drawSquare(path: Path, spots: list[tuple[int, int]], seed: int) -> None:
 
 def calcMicrograph(rng: np.random.Generator) -> np.ndarray:
     """Return a picture with dark specks, (182, 256) uint8."""
-    image = gaussian_filter(rng.normal(0, 1, (182, 256)), 1.5) * 60
+    image = gaussian_filter(rng.normal(0, 1, (182, 256)), 1.2) * 130
     specks = np.zeros_like(image)
-    specks[rng.integers(0, 182, 60), rng.integers(0, 256, 60)] = -900
+    specks[rng.integers(0, 182, 60), rng.integers(0, 256, 60)] = -2600
     return np.clip(135 + image + gaussian_filter(specks, 3.0), 0, 255).astype(np.uint8)
 
 
@@ -158,15 +160,18 @@ class Ground:
     """What there is to look at.
 
     Attributes:
-        address: of the server, with a slash at its end. made: the session by hand.
+        address: of the server, with a slash at its end. made: the session by hand. evil: that with the names.
         plan, microscope: of the demo's session. processes: its daemons, once they have been started.
+        taken: ids of its exposures by their number in the plan.
     """
 
     address: str
     made: Session26
+    evil: Session
     plan: Plan
     microscope: Microscope
     processes: list[Process]
+    taken: dict[int, int] = field(default_factory=dict)
 
     def startDaemons(self) -> None:
         """Start motion correction and CTF estimation, once."""
@@ -179,10 +184,13 @@ class Ground:
             self.processes.append(startProcess(findCommand(command), log, environment))
 
     def expose(self, number: int) -> int:
-        """Take an exposure of the plan with its movie; returns its id."""
-        planned = self.plan.exposures[number - 1]
-        self.microscope.writeMovie(planned, self.microscope.takeExposure(planned), 0.0)
-        return leginondata.AcquisitionImageData.objects.get(filename=planned.filename).def_id
+        """Take an exposure of the plan with its movie, once; returns its id."""
+        if number not in self.taken:
+            planned = self.plan.exposures[number - 1]
+            self.microscope.writeMovie(planned, self.microscope.takeExposure(planned), 0.0)
+            rows = leginondata.AcquisitionImageData.objects
+            self.taken[number] = rows.get(filename=planned.filename).def_id
+        return self.taken[number]
 
     def awaitStored(self, kind: str, image: int, timeout: float = 600) -> float:
         """Return the time of a result that the series of a run has, once it has it."""
@@ -220,8 +228,12 @@ def prepareGround(folder: Path) -> Iterator[Ground]:
             microscope.takeHoleImage()
             made = Session26(folder / "made", COUNT, NAME, first=10_000)
             made.fill()
+            evil = Session(folder / "evil", 4, EVIL, first=20_000)
+            evil.correct(evil.exposures[:2])
+            evil.fail("motion", evil.exposures[3], EVIL_REASON)
+            evil.saveStatus("motion", counts={"done": 2, "waiting": 1, "set aside": 1}, total=4)
             with runServer() as server:
-                yield Ground(server.address, made, plan, microscope, processes)
+                yield Ground(server.address, made, evil, plan, microscope, processes)
         finally:
             stopProcesses(processes, 60)
             registerDatabases({})

@@ -51,8 +51,7 @@ function drawTile(one, columns) {
     href: locateExposure(one), class: `tile ${one.grade}${selected ? " selected" : ""}`, "data-id": one.id,
     "aria-current": selected ? "true" : null,
   },
-  one.thumb ? make("img", { src: locate(`thumb/${one.id}.jpg`), alt: "", loading: "lazy", width: 512, height: 364 })
-    : make("span", { class: "blank" }, one.reason ?? ""),
+  one.thumb ? constructPicture(one) : make("span", { class: "blank" }, one.reason ?? ""),
   make("span", { class: "caption" },
     make("span", { class: "grade" }, words),
     make("span", { class: "quiet" }, formatTime(one.exposed, false)),
@@ -62,6 +61,12 @@ function drawTile(one, columns) {
   tiles.set(one.id, { element, mark });
   if (again) link.focus({ preventScroll: true });
   return element;
+}
+
+function constructPicture(one) {
+  const image = make("img", { src: locate(`thumb/${one.id}.jpg`), alt: "", loading: "lazy", width: 512, height: 364 });
+  image.addEventListener("error", () => image.replaceWith(make("span", { class: "blank" })));
+  return image;
 }
 
 /** In a few words: what is beyond its limit, else how good it is. */

@@ -1,7 +1,6 @@
 // What the grid squares and holes are like: medians of each, and how each compares with the others.
 
-import { formatValue } from "./format.js";
-import { calcMedian } from "./format.js";
+import { calcMedian, formatValue } from "./format.js";
 import { countGood } from "./judge.js";
 
 /** Medians that stand in the table. */

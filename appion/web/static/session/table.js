@@ -1,8 +1,7 @@
 // The table of exposures: sorted by any column, filtered, fifty at a time.
 
 import { locateExposure } from "./data.js";
-import { find, make, write } from "./dom.js";
-import { afterRest } from "./dom.js";
+import { afterRest, find, make, write } from "./dom.js";
 import { formatTime, formatValue } from "./format.js";
 import { GRADES } from "./judge.js";
 import { change, state } from "./state.js";
@@ -11,7 +10,7 @@ const PAGE = 50;
 const NAMES = ["name", "exposed", "grade", "drift", "ctf_resolution", "confidence", "defocus", "defocus_error",
   "astigmatism", "ice_ring", "dose", "seconds_to_result"];
 const OWN = { name: ["exposure", ""], exposed: ["time", ""], grade: ["is", ""], ctf_resolution: ["fit to", "Å"],
-  defocus_error: ["found − asked for", "µm"], seconds_to_result: ["to result", "s"] };
+  defocus_error: ["defocus error", "µm"], seconds_to_result: ["to result", "s"] };
 
 let page = 0, sorted = [], columns = new Map(), again = () => {};
 

@@ -21,6 +21,9 @@ const LOOKS = {
   edge: { colour: "bad", symbol: "triangle-up", size: 8, opacity: 1 },
 };
 
+/** Where fingers scroll, they do not draw boxes. */
+const TOUCHED = matchMedia("(pointer: coarse)").matches;
+
 let panels = [];
 let traced = [];
 let times = [0, 1];
@@ -58,7 +61,7 @@ function constructChart(list, shown, colours) {
   times = calcTimes();
   const layout = {
     ...constructLayout(colours), height: list[0].total + MARGIN.t + MARGIN.b, margin: MARGIN,
-    hovermode: "closest", hoverdistance: 12, dragmode: "select", selectdirection: "any", selections: [],
+    hovermode: "closest", hoverdistance: 12, dragmode: TOUCHED ? false : "select", selectdirection: "any", selections: [],
     newselection: { line: { color: colours.text, width: 1, dash: "solid" } },
     xaxis: { ...constructAxis(colours), type: "date", range: times, anchor: list.at(-1).axis, showspikes: true, spikemode: "across",
              spikesnap: "hovered data", spikecolor: colours.quiet, spikethickness: 1, spikedash: "solid" },
