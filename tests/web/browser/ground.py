@@ -142,9 +142,9 @@ def drawSquare(path: Path, spots: list[tuple[int, int]], seed: int) -> None:
 
 def calcMicrograph(rng: np.random.Generator) -> np.ndarray:
     """Return a picture with dark specks, (182, 256) uint8."""
-    image = gaussian_filter(rng.normal(0, 1, (182, 256)), 1.2) * 130
+    image = gaussian_filter(rng.normal(0, 1, (182, 256)), 1.2) * 60
     specks = np.zeros_like(image)
-    specks[rng.integers(0, 182, 60), rng.integers(0, 256, 60)] = -2600
+    specks[rng.integers(0, 182, 60), rng.integers(0, 256, 60)] = -4600
     return np.clip(135 + image + gaussian_filter(specks, 3.0), 0, 255).astype(np.uint8)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import sysconfig
 import time
 from pathlib import Path
 
@@ -27,11 +28,22 @@ def drag(page: Page, start: tuple[float, float], end: tuple[float, float]) -> No
     page.mouse.up()
 
 
-def savePicture(page: Page, path: Path, most: int = 3600) -> None:
-    """Save a picture of a page from its top on, in 256 colours, which make the file small."""
-    content = page.screenshot(full_page=True)
-    image = Image.open(io.BytesIO(content)).convert("RGB")
-    image.crop((0, 0, image.width, min(image.height, most))).quantize(256).save(path, optimize=True)
+def savePicture(page: Page, path: Path, most: int = 2700) -> None:
+    """Save a picture of a page from its top on, in few colours, which make the file small."""
+    image = Image.open(io.BytesIO(page.screenshot(full_page=True))).convert("RGB")
+    image.crop((0, 0, image.width, min(image.height, most))).quantize(64).save(path, optimize=True)
+
+
+def replacePaths(page: Page, paths: dict[str, str]) -> None:
+    """Have the text of a page show folders as they are called at a site."""
+    page.evaluate("""(paths) => {
+      const texts = document.createTreeWalker(document.querySelector("main"), NodeFilter.SHOW_TEXT);
+      while (texts.nextNode()) {
+        for (const [old, shown] of Object.entries(paths)) {
+          texts.currentNode.data = texts.currentNode.data.replaceAll(old, shown);
+        }
+      }
+    }""", paths)  # fmt: skip
 
 
 def readCount(page: Page, selector: str = "#good-count") -> tuple[int, int]:
@@ -192,9 +204,8 @@ def testTheFacilitySeesWhichRunIsInTrouble(visit: Visit):
     expect(page.locator("h1")).to_have_text(NAME)
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 400])
-def testPagesCanBeReadByEverybody(chromium, ground, pictures, scheme, width):
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (1280, "dark"), (400, "light")])
+def testPagesCanBeReadByEverybody(chromium, ground, pictures, width, scheme):
     ground.made.tell()
     ground.startDaemons()
     ground.awaitStored("motion", ground.expose(1))
@@ -214,6 +225,7 @@ def testPagesCanBeReadByEverybody(chromium, ground, pictures, scheme, width):
             page.wait_for_load_state("networkidle")
         page.evaluate("scrollTo(0, 0)")
         assert page.evaluate("document.documentElement.scrollWidth") <= width
+        replacePaths(page, {str(ground.plan.folder): "/data", sysconfig.get_path("scripts"): "/opt/appion/bin"})
         savePicture(page, pictures / f"{name}-{width}{'-dark' if scheme == 'dark' else ''}.png")
         if (name, scheme, width) == ("session", "light", 1280):
             savePicture(page, pictures / "session.png", 1100)
