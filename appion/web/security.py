@@ -6,12 +6,13 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
+from django.db.utils import Error as DatabaseError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 
 import sinedon
 from appion.base.config import setting
-from appion.base.failures import ConfigurationFailure, Failure
+from appion.base.failures import ConfigurationFailure
 
 logger = logging.getLogger(__name__)
 
@@ -62,14 +63,18 @@ class TellErrors:
         return self.get_response(request)
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
-        """Answer for a failure that has words."""
+        """Answer for a failure that has words; those of databases, with names of accounts and hosts, go to the log."""
         if sinedon.isDatabaseAway(error) or isinstance(error, sinedon.errors.ConnectionFailure):
             logger.warning("the database does not answer: %s", error)
             sinedon.closeConnections()
             return answerError(request, 503, "The database does not answer.", "It is asked again with the next look.")
-        if isinstance(error, ConfigurationFailure | sinedon.errors.SinedonError):
-            remedy = error.remedy if isinstance(error, Failure) else ""
-            return answerError(request, 500, getattr(error, "reason", str(error)), remedy)
+        refusal = sinedon.findRefusal(error) if isinstance(error, DatabaseError) else None
+        if refusal is not None or isinstance(error, sinedon.errors.SinedonError):
+            logger.error("a database cannot be read: %s %s", error, refusal.remedy if refusal else "")
+            sinedon.closeConnections()
+            return answerError(request, 503, "The database refuses what these pages ask.", "The server's log says why.")
+        if isinstance(error, ConfigurationFailure):
+            return answerError(request, 500, error.reason, error.remedy)
         if isinstance(error, OSError) and error.errno is not None:
             logger.warning("a file cannot be read: %s", error)
             return answerError(request, 503, "A file or folder does not answer.", error.strerror or "")

@@ -14,6 +14,7 @@ from appion.base.calc.plain import PlainFormatter
 from appion.base.cli.screen import show
 from appion.base.config import checkSettings, setting
 from appion.base.failures import ConfigurationFailure
+from appion.web.calc.words import BETTER
 from appion.web.wsgi import constructApplication, findPrefix
 
 #: Seconds for which Django keeps connections that are asked for by every page.
@@ -34,6 +35,7 @@ def serve(address: str | None = None, port: int | None = None) -> int:
     address = setting("web.address") if address is None else address
     number = checkPort(setting("web.port") if port is None else port)
     checkCuration()
+    checkLimits()
     try:
         sinedon.setup()
     except sinedon.errors.SinedonError as error:
@@ -86,6 +88,15 @@ def checkCuration() -> None:
     if setting("web.curation") and not setting("web.proxy"):
         raise ConfigurationFailure("appion.web.curation is true, but there is no appion.web.proxy",
                                    "name the address of the proxy that asks people to log in")  # fmt: skip
+
+
+def checkLimits() -> None:
+    """Raise ConfigurationFailure for a limit of a number that has no better and worse, or that is no number."""
+    for name, limit in setting("web.limits").items():
+        if name not in BETTER:
+            raise ConfigurationFailure(f"appion.web.limits has {name}", f"there may be {', '.join(BETTER)}")
+        if isinstance(limit, bool) or not isinstance(limit, (int, float)):
+            raise ConfigurationFailure(f"appion.web.limits: {name} is {limit!r}", "write a number")
 
 
 def limitConnection(alias: str) -> None:

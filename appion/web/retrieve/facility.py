@@ -19,7 +19,7 @@ from appion.base.config import setting
 from appion.base.retrieve.verdict import describeWorkers
 from appion.web.calc.words import countGood
 from appion.web.retrieve.condition import VERDICTS, State, readState
-from appion.web.retrieve.results import Results, findResults
+from appion.web.retrieve.results import Results
 from appion.web.retrieve.sessions import CTF, MOTION, Run, listDatabases, selectRuns
 from sinedon.models import appiondata, leginondata
 
@@ -48,6 +48,7 @@ class Known:
     Attributes:
         runs: that may be alive. sessions: name and microscope by id. problems: databases that cannot be read.
         listed, answered: when (monotonic seconds). rows: the answer. good: by run, for how many results, what.
+        results: of the runs, no more of them than the page shows.
     """
 
     runs: list[Run] = field(default_factory=list)
@@ -57,6 +58,7 @@ class Known:
     answered: float = float("-inf")
     answer: dict[str, Any] | None = None
     good: dict[Run, tuple[int, tuple[int, int]]] = field(default_factory=dict)
+    results: dict[Run, Results] = field(default_factory=dict)
 
 
 _known = Known()
@@ -99,6 +101,8 @@ def listRuns() -> None:
             logger.warning("%s", error)
             problems.append(f"database {name} cannot be read")
     _known.runs, _known.problems, _known.listed = runs, problems, time.monotonic()
+    _known.results = {run: results for run, results in _known.results.items() if run in runs}
+    _known.good = {run: good for run, good in _known.good.items() if run in runs}
     _known.sessions = readSessions({run.session_id for run in runs})
 
 
@@ -140,7 +144,7 @@ def describeRun(run: Run) -> dict[str, Any] | None:
     status = state.status or {}
     if not state.running and time.time() - status.get("heartbeat", 0.0) > 3600 * SHOWN:
         return None
-    results = findResults(run)
+    results = _known.results.setdefault(run, Results(run, {"stored", *TREND.values(), *setting("web.limits")}))
     results.update()
     counts = status.get("counts", {})
     done = counts.get("done", len(results.index))

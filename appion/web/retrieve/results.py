@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from typing import Any
 
 from appion.base.records import series
@@ -35,8 +35,10 @@ class Results:
         generation: is another number when everything was read anew, from another file in its place.
     """
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: Run, names: Container[str] | None = None) -> None:
+        """Begin without any; of the fields of lines those with these names are kept, else all of :data:`COLUMNS`."""
         self.run = run
+        self.names = [name for name in COLUMNS[run.kind] if names is None or name in names]
         self.generation = 0
         self.problem = ""
         self._lock = threading.Lock()
@@ -46,7 +48,7 @@ class Results:
         self.generation += 1
         self.index: dict[int, int] = {}
         self.images: list[int] = []
-        self.columns: dict[str, list[Any]] = {name: [] for name in COLUMNS[self.run.kind]}
+        self.columns: dict[str, list[Any]] = {name: [] for name in self.names}
         self.news: list[int] = []
         self._series: Series | None = None
         self._last_row = 0
@@ -77,13 +79,13 @@ class Results:
 
     def _readRows(self) -> None:
         """Add what rows tell of images that have no line: those of another program, or of an older version."""
-        if self._series is not None and not self._rows_read:
+        if self._series is not None and not self._rows_read and countResults(self.run) <= len(self.index):
             self._rows_read = True
-            if countResults(self.run) <= len(self.index):
-                return
+            return
         lines, self._last_row = readResults(self.run, self._last_row)
         last = {line[IMAGE]: line for line in lines if self._series is None or line[IMAGE] not in self.index}
         self._add(list(last.values()))
+        self._rows_read = self._series is not None
 
     def _add(self, lines: Sequence[dict[str, Any]]) -> None:
         """Add lines of images, each of which is among them once; of one that is known already they replace the row."""

@@ -55,8 +55,9 @@ def explainRefusal() -> Iterator[None]:
         refusal = sinedon.findRefusal(error)
         if refusal is None:
             raise
+        logger.error("%s: %s", error, refusal.remedy)
         what = "the account of the database may not write the table of Leginon's viewer"
-        raise ConfigurationFailure(what, refusal.remedy) from error
+        raise ConfigurationFailure(what, "the server's log says what to type") from error
 
 
 def retryImage(folder: str, image: int, visitor: str) -> None:
