@@ -24,12 +24,14 @@ from appion.demo.leginon import Microscope
 from appion.demo.main import prepareFolder
 from appion.demo.plan import PROJECT, Plan, constructPlan
 from appion.demo.processes import Process, startProcess, stopProcesses
+from appion.demo.report import readEstimated
 from sinedon import config
 from sinedon.connection import registerDatabases
 from sinedon.create import createDatabases
 from sinedon.models import leginondata
 from tests.web.rows import INTERVAL, Session
-from tests.web.serving import runServer
+from tests.web.serving import TIMEOUT, runServer
+from tests.webpages.filled import waitFor
 
 #: The session by hand, and why one of its exposures failed.
 NAME, REASON = "26nov22a", "the movie ends after 23 of 40 frames"
@@ -142,9 +144,9 @@ def drawSquare(path: Path, spots: list[tuple[int, int]], seed: int) -> None:
 
 def calcMicrograph(rng: np.random.Generator) -> np.ndarray:
     """Return a picture with dark specks, (182, 256) uint8."""
-    image = gaussian_filter(rng.normal(0, 1, (182, 256)), 1.2) * 130
+    image = gaussian_filter(rng.normal(0, 1, (182, 256)), 1.2) * 60
     specks = np.zeros_like(image)
-    specks[rng.integers(0, 182, 60), rng.integers(0, 256, 60)] = -2600
+    specks[rng.integers(0, 182, 60), rng.integers(0, 256, 60)] = -4600
     return np.clip(135 + image + gaussian_filter(specks, 3.0), 0, 255).astype(np.uint8)
 
 
@@ -192,19 +194,19 @@ class Ground:
             self.taken[number] = rows.get(filename=planned.filename).def_id
         return self.taken[number]
 
-    def awaitStored(self, kind: str, image: int, timeout: float = 600) -> float:
-        """Return the time of a result that the series of a run has, once it has it."""
-        folder = self.plan.rundir if kind == "motion" else self.plan.ctf_rundir
-        end = time.monotonic() + timeout
-        while time.monotonic() < end:
-            for process in self.processes:
-                process.checkRunning()
-            if seriesPath(folder).exists():
-                for line in map(json.loads, seriesPath(folder).read_text().splitlines()):
-                    if line["image"] == image:
-                        return float(line["stored"])
-            time.sleep(0.1)
-        raise AssertionError(f"not stored within {timeout:g} s:\n" + "\n".join(p.readTail() for p in self.processes))
+    def awaitCorrected(self, image: int) -> float:
+        """Return when the result of motion correction was stored, as the series has it, once it is there."""
+
+        def look() -> float | None:
+            path = seriesPath(self.plan.rundir)
+            lines = map(json.loads, path.read_text().splitlines() if path.exists() else ())
+            return next((line["stored"] for line in lines if line["image"] == image), None)
+
+        return float(waitFor(look, self.processes, "a corrected exposure", TIMEOUT))
+
+    def awaitEstimated(self, image: int) -> None:
+        """Wait until an exposure has its CTF."""
+        waitFor(lambda: image in readEstimated(self.plan), self.processes, "the CTF of an exposure", TIMEOUT)
 
 
 @contextmanager
