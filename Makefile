@@ -1,4 +1,4 @@
-# make demo   a simulated microscope beside the real daemons: about a minute, then a table and demo/demo.png
+# make demo   a simulated microscope beside the real daemons: about a minute, then a table, a picture, and where its pages are
 # make test   every test; those that need a MariaDB server start one of their own
 # make lint   ruff, mypy, and what may import what
 # make bench  every benchmark, one after another

@@ -27,11 +27,12 @@ from sinedon.live import hasColumn, hasTable
 from sinedon.pages import readPages
 from sinedon.refusal import findRefusal
 from sinedon.rows import addRow, copyRow, insertRow, readRows, readWhole, refId, updateRow
-from sinedon.setup import setup
+from sinedon.setup import addAppionDatabase, setup
 from sinedon.totals import Totals, readTotals
 
 __all__ = [
     "Totals",
+    "addAppionDatabase",
     "addRow",
     "closeConnections",
     "copyRow",

@@ -108,7 +108,7 @@ def registerDatabases(databases: dict[str, dict[str, Any]]) -> None:
     """Replace the databases that Django knows. Open connections of this thread are closed."""
     connections.close_all()
     # Another thread may have registered others meanwhile: what this one has open is not always what is registered.
-    for alias in ("default", "leginondata", "projectdata", "appiondata"):
+    for alias in ("default", "leginondata", "projectdata", "appiondata", *connections.settings):
         if hasattr(connections._connections, alias):
             getattr(connections._connections, alias).close()
             del connections[alias]

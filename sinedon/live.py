@@ -38,9 +38,9 @@ def readLiveTables(alias: str) -> None:
     _read_at[alias] = time.monotonic()
 
 
-def refreshLiveTable(model: Any) -> None:
+def refreshLiveTable(model: Any, alias: str = "") -> None:
     """Read the model's database again if its table lacked something a while ago."""
-    alias, table = model._meta.app_label, model._meta.db_table
+    alias, table = alias or model._meta.app_label, model._meta.db_table
     if time.monotonic() - _read_at.get(alias, 0.0) < REFRESH or alias not in _tables:
         return
     columns = _tables[alias].get(table.lower(), frozenset())
@@ -76,13 +76,14 @@ def isMissing(alias: str, table: str, column: str) -> bool:
     return columns is not None and column.lower() not in columns
 
 
-def hasTable(model: Any) -> bool:
-    """Tell whether the live database has the table of `model`."""
-    refreshLiveTable(model)
-    return isTable(model._meta.app_label, model._meta.db_table)
+def hasTable(model: Any, alias: str = "") -> bool:
+    """Tell whether the live database, that of the model unless an alias is given, has the table of `model`."""
+    refreshLiveTable(model, alias)
+    return isTable(alias or model._meta.app_label, model._meta.db_table)
 
 
-def hasColumn(model: Any, field: str) -> bool:
+def hasColumn(model: Any, field: str, alias: str = "") -> bool:
     """Tell whether the live table has the column of the model's field of that name."""
     meta = model._meta
-    return hasTable(model) and not isMissing(meta.app_label, meta.db_table, meta.get_field(field).column)
+    there = hasTable(model, alias)
+    return there and not isMissing(alias or meta.app_label, meta.db_table, meta.get_field(field).column)

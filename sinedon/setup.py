@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 from django.db import connections
@@ -17,6 +18,9 @@ from sinedon.refusal import findRefusal
 
 UNKNOWN_DATABASE = 1049
 ACCESS_DENIED = (1045, 1698)
+
+#: Threads register one database at a time.
+_adding = threading.Lock()
 
 
 def setup(projectid: int | None = None) -> None:
@@ -57,6 +61,31 @@ def findAppionDatabase(projectid: int) -> str:
     )
 
 
+def addAppionDatabase(name: str, keep: float | None = None) -> str:
+    """Register an Appion database beside any others, unless it is, and return its alias, for `.using(alias)`.
+
+    For those who look at several projects at a time; it is not the one that is used where none is named.
+
+    Args:
+        keep: seconds for which Django keeps a connection of a request open; None: for good.
+
+    Raises:
+        ConnectionFailure: it cannot be reached or does not exist.
+    """
+    alias = f"appiondata/{name}"
+    with _adding:
+        if alias not in connections.settings:
+            section = readConfig()["appiondata"]
+            addDatabase(alias, constructDatabase(section, name) | {"CONN_MAX_AGE": keep})
+            try:
+                openDatabase(alias, section)
+            except ConnectionFailure:
+                connections[alias].close()
+                del connections[alias], connections.settings[alias]
+                raise
+    return alias
+
+
 def openAppionDatabase(name: str, section: Section) -> None:
     """Register the Appion database `name` in place of any other and connect to it.
 
@@ -79,7 +108,7 @@ def openDatabase(alias: str, section: Section) -> None:
     database = connections.settings[alias]
     name = database["NAME"]
     if section.engine == "sqlite" and not Path(name).exists():
-        option = f" --appiondb {Path(name).stem}" if alias == "appiondata" else ""
+        option = f" --appiondb {Path(name).stem}" if alias.startswith("appiondata") else ""
         remedy = f"create it with: sinedon init{option}"
         raise ConnectionFailure(f"[{alias}] database {name} does not exist; {remedy}")
     try:
@@ -98,7 +127,7 @@ def _describeRemedy(alias: str, name: str, error: DjangoDatabaseError) -> str:
     read = ", ".join(str(path) for path in listConfigPaths() if path.exists())
     number = error.args[0] if error.args else None
     if number == UNKNOWN_DATABASE:
-        if alias == "appiondata":
+        if alias.startswith("appiondata"):
             return f"Create it with: sinedon init --appiondb {name}"
         return f"Correct 'db' of [{alias}] in {read}"
     if isinstance(error, NotSupportedError):

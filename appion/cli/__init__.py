@@ -46,6 +46,8 @@ def constructParser() -> argparse.ArgumentParser:
     addExportOptions(commands.add_parser("export", help=text, description=text))
     text = "A session as one HTML file to send to its user: numbers, plots, pictures, what failed and why."
     addReportOptions(commands.add_parser("report", help=text, description=text))
+    text = "Pages that show how every run is doing while it goes on; the settings are those of the section `web`."
+    addWebOptions(commands.add_parser("web", help=text, description=text))
     text = "A simulated microscope: to try it with, or to rehearse on a site's own ground."
     commands.add_parser("demo", help=text, add_help=False)
     return parser
@@ -61,6 +63,12 @@ def addDoctorOptions(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rate", type=float, metavar="N", help="--size: exposures per hour (default: of --rundir)")
     parser.add_argument("--seconds", type=float, metavar="S",
                         help="--size: that one worker takes for one exposure (default: of --rundir)")  # fmt: skip
+
+
+def addWebOptions(parser: argparse.ArgumentParser) -> None:
+    """The options of `appion web`."""
+    parser.add_argument("--port", type=int, metavar="N", help="where it listens; 0: any free port (default: 8000)")
+    parser.add_argument("--address", metavar="ADDRESS", help="at which address of this machine (default: 127.0.0.1)")
 
 
 @bearWithReader
@@ -118,6 +126,10 @@ def dispatch(args: argparse.Namespace) -> int:
         from appion.cli.doctor import showDoctor
 
         return showDoctor(args)
+    if args.command == "web":
+        from appion.web.serve import serve
+
+        return serve(args.address, args.port)
     from appion.cli.explain import explainImage
 
     return explainImage(args.rundir, args.image)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,12 +9,12 @@ from typing import Any
 from appion.base.calc.pace import calcReasonGroup
 from appion.base.calc.plain import formatJson, makePlainLines
 from appion.base.cli.screen import show
+from appion.base.controller.retry import forgetFailures
 from appion.base.failures import ConfigurationFailure
 from appion.base.records.attempt import Attempt, encodeAttempt
 from appion.base.retrieve.attempts import readAttempts
-from appion.base.retrieve.status import isRunning, readStatus
-from appion.base.store.attempts import saveAttempts, saveRetryRequest
-from appion.base.store.lock import acquireLock
+from appion.base.retrieve.status import readStatus
+from appion.base.retrieve.story import formatClock
 
 #: Lines of a program's output that are shown, and images named in one group.
 TAIL, NAMED = 6, 8
@@ -77,27 +76,19 @@ def countFailures(attempt: Attempt) -> str:
     return f"{attempt.count}" + (f", workers lost: {attempt.infrastructure}" if attempt.infrastructure else "")
 
 
-def formatClock(seconds: float) -> str:
-    """A Unix time as local date and time."""
-    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
-
-
 def retryImages(rundir: Path, images: Sequence[str]) -> int:
     """Forget failures: through the daemon if one runs, else in the run folder.
 
     Raises:
         ConfigurationFailure: an image that did not fail is named.
     """
-    status, attempts = readStatus(rundir), readAttempts(rundir)
-    ids = findIds(attempts, images) if images else None
-    if isRunning(rundir, status):
-        saveRetryRequest(rundir, ids)
-        show(f"Asked the daemon on {status['host']} to try {len(attempts) if ids is None else len(ids)} again.")
-        return 0
-    with acquireLock(rundir):
-        forgotten = attempts.keys() if ids is None else ids
-        saveAttempts(rundir, ({"image_id": image_id} for image_id in forgotten))
-    print(f"{len(forgotten)} are tried again when the daemon is started.")
+    readStatus(rundir)
+    ids = findIds(readAttempts(rundir), images) if images else None
+    number, host = forgetFailures(rundir, ids)
+    if host:
+        show(f"Asked the daemon on {host} to try {number} again.")
+    else:
+        print(f"{number} are tried again when the daemon is started.")
     return 0
 
 

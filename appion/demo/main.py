@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import shutil
 import sys
 import sysconfig
@@ -20,6 +21,8 @@ from appion.demo.watch import startMicroscope, waitForSession, watch
 
 #: A folder with this file was made by the demo and may be made again.
 MARKER = "made-by-appion-demo.txt"
+#: Where the pages of the demo are said to be.
+PORT = 8000
 #: Seconds that the daemons are given to stop.
 STOP_TIMEOUT = 60.0
 
@@ -126,6 +129,8 @@ def printReport(plan: Plan) -> bool:
         savePicture(plan.folder / "demo.png", plan, best)
         show("", f"picture       {shortenPath(plan.folder / 'demo.png')}")
     show(f"run folders   {shortenPath(plan.rundir)}", f"              {shortenPath(plan.ctf_rundir)}")
-    appion = shutil.which("appion") or Path(sysconfig.get_path("scripts")) / "appion"
-    show(f"look at them  {shortenPath(Path(appion))} status {shortenPath(plan.ctf_rundir)}")
+    appion = shortenPath(Path(shutil.which("appion") or Path(sysconfig.get_path("scripts")) / "appion"))
+    show(f"look at them  {appion} status {shortenPath(plan.ctf_rundir)}")
+    show(f"live pages    SINEDON_CFG_PATH={shlex.quote(str(shortenPath(plan.folder)))} {appion} web --port {PORT}",
+         f"              then http://127.0.0.1:{PORT}/session/{plan.session}/ in a browser")  # fmt: skip
     return not any(outcome.findProblems() for outcome in outcomes)

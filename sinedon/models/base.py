@@ -31,7 +31,11 @@ class RowManager(models.Manager):
                 f"{self.model.__name__}: database '{self.db}' is not set up; call sinedon.setup(projectid) first"
             )
         rows = super().get_queryset()
-        return rows if hasTable(self.model) else rows.none()
+        return rows if hasTable(self.model, self.db) else rows.none()
+
+    def using(self, alias):
+        """Read from another database of the same kind, such as another project's."""
+        return self.db_manager(alias).get_queryset()
 
 
 class Row(models.Model, metaclass=RowBase):

@@ -160,5 +160,6 @@ def testDemoEndsWellWithFewExposures(tmp_path):
     assert done.returncode == 0, f"{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
     assert "PROBLEM" not in done.stdout
     assert "corrected 4   CTF 4" in done.stdout
+    assert "then http://127.0.0.1:8000/session/demo/ in a browser" in done.stdout
     assert 10_000 < Path(tmp_path, "demo", "demo.png").stat().st_size < 400_000
     assert not Path(tmp_path, "demo", "frames").exists()

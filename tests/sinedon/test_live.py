@@ -8,7 +8,7 @@ from django.db.utils import InternalError, OperationalError
 import sinedon
 from sinedon import live, rows
 from sinedon.__main__ import main
-from sinedon.errors import ConnectionFailure, SchemaError
+from sinedon.errors import ConfigurationError, ConnectionFailure, SchemaError
 from sinedon.models import appiondata, leginondata
 from tests.services.mariadb import MariaDB
 from tests.services.sessions import makeSession
@@ -148,3 +148,37 @@ def testCharactersThatADatabaseLacksAreNoErrors():
     assert not leginondata.SessionData.objects.filter(name="β").exists()
     assert not appiondata.ApPathData.objects.filter(path__in=["/data/你好", "/"]).exists()
     sinedon.updateRow(appiondata.ScriptParamValue, row.def_id, usage="β")
+
+
+def testSeveralAppionDatabasesAreReadAtATime(mariadb, classicdatabase):
+    """Each by an alias of its own: rows, what a row refers to, and missing columns are those of its database."""
+    assert classicdatabase.projectid == 1
+    sinedon.setup(1)
+    path = sinedon.insertRow(appiondata.ApPathData, path="/a")
+    sinedon.insertRow(appiondata.ApAceRunData, name="one", path=path)
+    mariadb.execute(
+        "DROP DATABASE IF EXISTS ap2", "CREATE DATABASE ap2",
+        "CREATE TABLE ap2.ApPathData LIKE ap1.ApPathData",
+        "CREATE TABLE ap2.ApAceRunData LIKE ap1.ApAceRunData",
+        "ALTER TABLE ap2.ApAceRunData DROP COLUMN hidden",
+        f"INSERT INTO ap2.ApPathData (DEF_id, path) VALUES ({path.def_id}, '/b')",
+        f"INSERT INTO ap2.ApAceRunData (name, `REF|ApPathData|path`) VALUES ('two', {path.def_id})",
+    )  # fmt: skip
+    try:
+        sinedon.setup()
+        aliases = [sinedon.addAppionDatabase(name) for name in ("ap1", "ap2", "ap2")]
+        assert aliases == ["appiondata/ap1", "appiondata/ap2", "appiondata/ap2"]
+        rows = [appiondata.ApAceRunData.objects.using(alias).get() for alias in aliases[:2]]
+        assert [(row.name, row.path.path, row.hidden) for row in rows] == [("one", "/a", None), ("two", "/b", None)]
+        assert list(appiondata.ApCtfData.objects.using(aliases[1])) == []
+        assert not sinedon.hasTable(appiondata.ApCtfData, aliases[1])
+        assert sinedon.hasColumn(appiondata.ApAceRunData, "hidden", aliases[0])
+        assert not sinedon.hasColumn(appiondata.ApAceRunData, "hidden", aliases[1])
+        with pytest.raises(ConfigurationError, match="is not set up"):
+            appiondata.ApAceRunData.objects.get()
+        with pytest.raises(ConnectionFailure, match="ap3"):
+            sinedon.addAppionDatabase("ap3")
+        with pytest.raises(ConnectionFailure, match="ap3"):
+            sinedon.addAppionDatabase("ap3")  # it was not registered
+    finally:
+        mariadb.execute("DROP DATABASE ap2")

@@ -45,7 +45,7 @@ def averageBlocks(image: NDArray, factor: int) -> NDArray[np.float32]:
 
 def calcGreyLevels(image: NDArray) -> NDArray[np.uint8]:
     """Return pixels as grey levels between the darkest and the brightest that count; an even image is grey."""
-    low, high = np.percentile(image, (DARKEST, BRIGHTEST))
+    low, high = map(float, np.percentile(image, (DARKEST, BRIGHTEST)))  # numpy's own would make pixels of eight bytes
     if not high > low:
         return np.full(image.shape, 127, np.uint8)
     return np.clip((image - low) * (255 / (high - low)), 0, 255).astype(np.uint8)

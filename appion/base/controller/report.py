@@ -15,7 +15,14 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from appion.base.calc.numbers import LAST, calcSummary
-from appion.base.calc.pace import calcQuantile, calcRate, calcReasonGroup, calcTimeLeft, formatDuration, isFallingBehind
+from appion.base.calc.pace import (
+    calcQuantile,
+    calcRate,
+    calcReasonGroup,
+    calcTimeLeft,
+    formatDuration,
+    isFallingBehind,
+)
 from appion.base.calc.plain import makePlain
 from appion.base.config import setting
 from appion.base.controller.rarely import Rarely

@@ -66,14 +66,23 @@ def readLast(rundir: Path | str, number: int) -> list[dict[str, Any]]:
 
 
 def parseLines(text: bytes) -> Iterator[dict[str, Any]]:
-    """Yield the lines that are whole and of an image."""
-    for line in text.split(b"\n"):
-        try:
-            found = json.loads(line)
-        except ValueError:
-            continue
+    """Yield the lines that are whole and of an image. They are read at once, and one by one only if that fails."""
+    lines = text.split(b"\n")
+    try:
+        whole = json.loads(b"[%s]" % b",".join(filter(None, lines)))
+    except ValueError:
+        whole = map(parseLine, lines)
+    for found in whole:
         if isinstance(found, dict) and type(found.get(IMAGE)) is int:
             yield found
+
+
+def parseLine(line: bytes) -> Any:
+    """Return what a line says; None for one that is not whole."""
+    try:
+        return json.loads(line)
+    except ValueError:
+        return None
 
 
 def readOldSeries(rundir: Path | str) -> Iterator[dict[str, Any]]:

@@ -1,0 +1,1 @@
+"""Reading what pages show: rows, run folders, pictures."""

@@ -1,0 +1,202 @@
+"""Every run of a facility that is alive or was within a day, from all Appion databases and run folders."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import threading
+import time
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from statistics import median
+from typing import Any
+
+from django.db.models import Q
+from django.db.utils import Error as DatabaseError
+
+import sinedon
+from appion.base.config import setting
+from appion.base.retrieve.verdict import describeWorkers
+from appion.web.calc.words import countGood
+from appion.web.retrieve.condition import VERDICTS, State, readState
+from appion.web.retrieve.results import Results
+from appion.web.retrieve.sessions import CTF, MOTION, Run, listDatabases, selectRuns
+from sinedon.models import appiondata, leginondata
+
+logger = logging.getLogger(__name__)
+
+#: Hours for which a run that ended is shown.
+SHOWN = 24
+
+#: Seconds for which a list of runs does, and for which the rows of the page do.
+LISTED, FRESH = 15.0, 2.0
+
+#: The trend: so many medians of so many seconds each, the last one up to now.
+STEPS, STEP = 12, 300
+
+#: What the trend is of.
+TREND = {MOTION: "drift", CTF: "ctf_resolution"}
+
+#: Status of a job that runs, or waits to.
+ALIVE = ("R", "Q")
+
+
+@dataclass
+class Known:
+    """What was read last.
+
+    Attributes:
+        runs: that may be alive. sessions: name and microscope by id. problems: databases that cannot be read.
+        listed, answered: when (monotonic seconds). rows: the answer. good: by run, for how many results, what.
+        results: of the runs, no more of them than the page shows.
+    """
+
+    runs: list[Run] = field(default_factory=list)
+    sessions: dict[int, tuple[str, str]] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+    listed: float = float("-inf")
+    answered: float = float("-inf")
+    answer: dict[str, Any] | None = None
+    good: dict[Run, tuple[int, tuple[int, int]]] = field(default_factory=dict)
+    results: dict[Run, Results] = field(default_factory=dict)
+
+
+_known = Known()
+_lock = threading.Lock()
+
+
+def readFacility() -> dict[str, Any]:
+    """Return the rows of the page, and what could not be read. While somebody else is looking, the last answer does."""
+    if not _lock.acquire(blocking=_known.answer is None):
+        return _known.answer or {}
+    try:
+        now = time.monotonic()
+        if _known.answer is None or now - _known.answered >= FRESH:
+            if now - _known.listed >= LISTED:
+                listRuns()
+            problems = list(_known.problems)
+            rows = [row for row in (tryRun(run, problems) for run in _known.runs) if row]
+            rows.sort(key=lambda row: (VERDICTS.index(row["verdict"]) == 2, row["session"], row["kind"] != MOTION))
+            _known.answer = {"rows": rows, "problems": problems, "time": round(time.time(), 1)}
+            _known.answered = time.monotonic()
+        return _known.answer
+    finally:
+        _lock.release()
+
+
+def forgetFacility() -> None:
+    """Forget all that was read: the databases are others now."""
+    global _known
+    with _lock:
+        _known = Known()
+
+
+def listRuns() -> None:
+    """Read which runs may be alive: five queries for each Appion database."""
+    runs, problems = [], []
+    for name in sorted(set(listDatabases().values())):
+        try:
+            runs += selectAlive(sinedon.addAppionDatabase(name, keep=0))
+        except (sinedon.errors.SinedonError, DatabaseError) as error:
+            logger.warning("%s", error)
+            problems.append(f"database {name} cannot be read")
+    _known.runs, _known.problems, _known.listed = runs, problems, time.monotonic()
+    _known.results = {run: results for run, results in _known.results.items() if run in runs}
+    _known.good = {run: good for run, good in _known.good.items() if run in runs}
+    _known.sessions = readSessions({run.session_id for run in runs})
+
+
+def selectAlive(alias: str) -> list[Run]:
+    """Return the runs whose jobs run, or changed of late, and those that were begun of late."""
+    since = datetime.now() - timedelta(hours=SHOWN)
+    jobs = appiondata.ApAppionJobData.objects.using(alias).filter(Q(status__in=ALIVE) | Q(def_timestamp__gte=since))
+    paths = set(jobs.exclude(path=None).values_list("path_id", flat=True))
+    return selectRuns(alias, Q(def_timestamp__gte=since) | Q(path_id__in=paths))
+
+
+def readSessions(ids: set[int]) -> dict[int, tuple[str, str]]:
+    """Return names and microscopes of sessions: that of the session's row, or the newest preset's."""
+    rows = leginondata.SessionData.objects.filter(def_id__in=ids)
+    found = {def_id: (name or "", microscope or "")
+             for def_id, name, microscope in rows.values_list("def_id", "name", "instrument__name")}  # fmt: skip
+    without = [def_id for def_id, (_, microscope) in found.items() if not microscope]
+    presets = leginondata.PresetData.objects.filter(session_id__in=without).order_by("def_id")
+    for session_id, microscope in presets.values_list("session_id", "tem__name"):
+        found[session_id] = (found[session_id][0], microscope or found[session_id][1])
+    return found
+
+
+def tryRun(run: Run, problems: list[str]) -> dict[str, Any] | None:
+    """Return the row of a run; of one that cannot be told of say so among the problems: the others are shown."""
+    try:
+        return describeRun(run)
+    except (DatabaseError, OSError, ValueError, KeyError, TypeError) as error:
+        if sinedon.isDatabaseAway(error):
+            raise
+        logger.warning("%s %s in %s: %r", run.kind, run.name, run.folder, error)
+        problems.append(f"run {run.name} in {run.folder} cannot be told of; the log says why")
+        return None
+
+
+def describeRun(run: Run) -> dict[str, Any] | None:
+    """Return the row of a run; None if it ended too long ago."""
+    state = readState(run.folder)
+    status = state.status or {}
+    if not state.running and time.time() - status.get("heartbeat", 0.0) > 3600 * SHOWN:
+        return None
+    results = _known.results.setdefault(run, Results(run, {"stored", *TREND.values(), *setting("web.limits")}))
+    results.update()
+    counts = status.get("counts", {})
+    done = counts.get("done", len(results.index))
+    good, known = countGoodOnce(run, results)
+    name, microscope = _known.sessions.get(run.session_id, ("", ""))
+    return {
+        "verdict": state.verdict, "words": state.words, "trouble": list(state.trouble), "session": name,
+        "microscope": microscope, "kind": run.kind, "run": run.name, "id": run.def_id,
+        "taken": status.get("total"), "corrected": done if run.kind == MOTION else None,
+        "ctf": done if run.kind == CTF else None, "set_aside": counts.get("set aside"),
+        "behind_minutes": round(status["behind"]["minutes"], 1) if state.running and status.get("behind") else None,
+        "per_hour": status.get("rate_per_hour") if state.running else None,
+        "good": round(100 * good / known) if known else None,
+        "trend": calcTrend(results, TREND[run.kind]), "trend_of": TREND[run.kind],
+        "disk": describeDisk(run.folder), "workers": describeWorkers(status["workers"]).partition(": ")[2]
+        if state.running and "workers" in status else "", "waits": describeWaits(state),
+        "heartbeat": status.get("heartbeat"),
+    }  # fmt: skip
+
+
+def countGoodOnce(run: Run, results: Results) -> tuple[int, int]:
+    """Return how many results are good and how many there are; counted anew when there are others."""
+    before, counted = _known.good.get(run, (-1, (0, 0)))
+    if before != len(results.news):
+        counted = countGood(results.columns, setting("web.limits"))
+        _known.good[run] = len(results.news), counted
+    return counted
+
+
+def calcTrend(results: Results, name: str) -> list[float | None]:
+    """Return the medians of a number over the last hour, oldest first; None where nothing was stored."""
+    steps: list[list[float]] = [[] for _ in range(STEPS)]
+    stored, values, now = results.columns["stored"], results.columns[name], time.time()
+    for row in range(len(stored) - 1, -1, -1):
+        if stored[row] is None or now - stored[row] >= STEPS * STEP:
+            break
+        if values[row] is not None:
+            steps[max(0, STEPS - 1 - int((now - stored[row]) // STEP))].append(values[row])
+    return [float(f"{median(found):.4g}") if found else None for found in steps]
+
+
+def describeDisk(folder: str) -> str:
+    """Return how much room the disk of a run folder has."""
+    try:
+        usage = shutil.disk_usage(folder)
+    except OSError as error:
+        return error.strerror or "does not answer"
+    return f"{usage.free / 1e9:.0f} of {usage.total / 1e9:.0f} GB free"
+
+
+def describeWaits(state: State) -> str:
+    """Return why exposures wait, the most frequent reason first."""
+    if not state.status or not state.running:
+        return ""
+    return "; ".join(f"{group['count']} x {group['reason']}" for group in state.status.get("waiting_for", ())[:2])

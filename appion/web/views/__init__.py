@@ -1,0 +1,1 @@
+"""What answers a question of a browser, one module for each page."""
