@@ -128,6 +128,23 @@ def testABrushChoosesEverywhereAndALinkShowsTheSame(visit: Visit, chromium):
     assert readCount(page)[1] == known
 
 
+def testThePointerIsToldWhatIsBelowIt(visit: Visit):
+    page = visit.openSession()
+    page.evaluate("document.getElementById('trends').scrollIntoView()")
+    box = page.locator("#trends .scatterlayer .point").nth(40).bounding_box()
+    assert box
+    middle = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    page.mouse.move(middle[0] - 3, middle[1])
+    page.mouse.move(*middle, steps=3)
+    expect(page.locator("#hover")).to_be_visible()
+    expect(page.locator("#hover")).to_contain_text("Å")
+    name = page.locator("#hover strong").inner_text()
+    page.mouse.click(*middle)
+    expect(page.locator("#card-name")).to_have_text(name)
+    page.mouse.move(5, 5)
+    expect(page.locator("#hover")).to_be_hidden()
+
+
 def testExposuresAreFilteredAndSquaresCompared(visit: Visit):
     page = visit.openSession(charts=False)
     page.select_option("#filter-show", "failed")
