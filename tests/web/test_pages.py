@@ -55,7 +55,7 @@ def testFacilityHasARowForEveryRunThatIsAlive(session, browser, tmp_path):
     assert motion["trend"][-1] == 10.0
     assert re.fullmatch(r"\d+ of \d+ GB free", motion["disk"])
     assert rows["26nov22a", "ctf"]["verdict"] == "trouble"
-    assert "1 exposures failed for good" in rows["26nov22a", "ctf"]["words"]
+    assert "1 exposure failed for good" in rows["26nov22a", "ctf"]["words"]
     assert rows["26nov22b", "motion"]["good"] == 0
     assert rows["26nov22b", "motion"]["microscope"] == "Krios"
     page = browser.get(motion["url"])

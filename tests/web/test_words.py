@@ -20,8 +20,8 @@ def testGoodIsWithinEveryLimit():
     assert countGood(columns, {"drift": 50, "confidence": 0.5}) == (2, 4)
     assert countGood(columns, {"drift": 50, "ctf_resolution": 6}) == (2, 3)
     assert countGood({}, {"drift": 50}) == (0, 0)
-    assert describeGood(columns, {"drift": 50}) == ["2 of 3 are good (67 %): drift at most 50 Å"]
-    assert describeGood({"drift": [None]}, {"drift": 50}) == []
+    assert describeGood(columns, {"drift": 50}) == "2 of 3 are good (67 %): drift at most 50 Å"
+    assert describeGood({"drift": [None]}, {"drift": 50}) is None
 
 
 @pytest.mark.parametrize(("name", "before", "after", "said"), [

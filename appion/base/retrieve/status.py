@@ -122,9 +122,9 @@ def findTrouble(status: dict[str, Any]) -> tuple[str, ...]:
     counts, workers = status["counts"], status["workers"]
     lines = []
     if counts["set aside"]:
-        lines.append(f"{counts['set aside']} exposures failed for good and are set aside")
+        lines.append(f"{describeCount(counts['set aside'])} failed for good, set aside")
     if counts["backing off"]:
-        lines.append(f"{counts['backing off']} exposures failed and are tried again later")
+        lines.append(f"{describeCount(counts['backing off'])} failed, tried again later")
     for key, text in (
         ("database", "the database does not answer"),
         ("polling", "listing the exposures fails"),
@@ -146,6 +146,11 @@ def findTrouble(status: dict[str, Any]) -> tuple[str, ...]:
             f"{status['rate_per_hour']:.0f} get done"
         )
     return tuple(lines)
+
+
+def describeCount(number: int) -> str:
+    """So many exposures, in words."""
+    return f"{number} exposure{'' if number == 1 else 's'}"
 
 
 def findWaiting(status: dict[str, Any]) -> list[str]:

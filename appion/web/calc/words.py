@@ -100,14 +100,14 @@ def describeChange(name: str, last: float, usual: float, ratio: float) -> str:
     return f"{words} of the last {LAST} is {ratio:.1f} times the session's ({', '.join(shown)})"
 
 
-def describeGood(columns: Columns, limits: Mapping[str, float]) -> list[str]:
-    """Return in a sentence how many are good, by which limits; nothing where there is nothing to judge by."""
+def describeGood(columns: Columns, limits: Mapping[str, float]) -> str | None:
+    """Return in a sentence how many are good, by which limits; None where there is nothing to judge by."""
     good, known = countGood(columns, limits)
     if not known:
-        return []
+        return None
     parts = []
     for name, limit in limits.items():
         if name in columns and name in BETTER and any(value is not None for value in columns[name]):
             column, side = COLUMNS[name], "at least" if BETTER[name] == HIGH else "at most"
             parts.append(f"{column.words} {side} {limit:g} {column.unit}".strip())
-    return [f"{good} of {known} are good ({100 * good / known:.0f} %): {', '.join(parts)}"]
+    return f"{good} of {known} are good ({100 * good / known:.0f} %): {', '.join(parts)}"

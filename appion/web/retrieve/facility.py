@@ -16,6 +16,7 @@ from django.db.utils import Error as DatabaseError
 
 import sinedon
 from appion.base.config import setting
+from appion.base.records.series import COLUMNS
 from appion.base.retrieve.verdict import describeWorkers
 from appion.web.calc.words import countGood
 from appion.web.retrieve.condition import VERDICTS, State, readState
@@ -183,7 +184,8 @@ def calcTrend(results: Results, name: str) -> list[float | None]:
             break
         if values[row] is not None:
             steps[max(0, STEPS - 1 - int((now - stored[row]) // STEP))].append(values[row])
-    return [float(f"{median(found):.4g}") if found else None for found in steps]
+    digits = COLUMNS[name].digits or 0
+    return [round(median(found), digits) if found else None for found in steps]
 
 
 def describeDisk(folder: str) -> str:

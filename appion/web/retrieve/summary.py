@@ -25,7 +25,8 @@ def summarize(table: Table) -> dict[str, Any]:
     told = list(zip(map(describeRun, runs), states, strict=True))
     return {
         "verdict": min((state.verdict for state in states), key=WORST.index, default="stopped"),
-        "sentences": [*describeTrend(columns), *describeGood(columns, limits)],
+        "sentences": describeTrend(columns),
+        "good": describeGood(columns, limits),
         "counts": table.count(),
         "behind_minutes": max(map(calcBehind, states), default=0.0),
         "per_hour": min(filter(None, rates), default=None),

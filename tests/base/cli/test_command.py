@@ -60,7 +60,7 @@ def test_status_of_a_running_daemon(ended, capsys):
     with heldElsewhere(ended.rundir):
         saveStatus(ended.rundir, status)
         assert main(["status", str(ended.rundir)]) == 1
-        assert "! 1 exposures failed for good" in capsys.readouterr().out
+        assert "! 1 exposure failed for good" in capsys.readouterr().out
         status["counts"]["set aside"] = 0
         saveStatus(ended.rundir, status)
         assert main(["status", str(ended.rundir)]) == 0
