@@ -5,7 +5,8 @@
 A session whose every exposure is corrected and has a CTF, as rows and lines of the series, in MyISAM tables of a
 MariaDB of its own where that is installed. The real `appion web` answers as it does a browser, one question after
 another. Beside it a session of a hundred exposures: queries are to be as many for both, and what is asked every few
-seconds, for what is new, is not to take longer with what there was before.
+seconds, for what is new, is not to take longer with what there was before. Where there is Chromium, it opens the page
+of the long session as well, with a cache that is empty.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import argparse
 import json
 import logging
 import os
+import shutil
 import sys
 import tempfile
 import time
@@ -90,9 +92,13 @@ def main() -> int:
                 session = makeSession(folder, exposures, number)
                 with runServer() as server:
                     costs.append(measure(server, session))
+                    seen = measureBrowser(server, session)
                     askForPicture(server, session)
                     memory = server.measureMemory()
     show(args.exposures, *costs, memory)
+    if seen:
+        print(f"in Chromium, {args.exposures} exposures: numbers, tables and limits after {seen[0]:.1f} s, "
+              f"charts after {seen[1]:.1f} s (limit: {USABLE / 1000:g} s)")  # fmt: skip
     return 0
 
 
@@ -122,6 +128,29 @@ def measure(server: Server, session: Session) -> Cost:
         updates.append(clock.measure(f"series.json?since={cursor}"))
     update = Spent(*(sorted(getattr(one, key) for one in updates)[UPDATES // 2] for key in ("processor", "elapsed")))
     return Cost(page, usable, again, update, *countQueries(session), len(answer))
+
+
+def measureBrowser(server: Server, session: Session) -> tuple[float, float] | None:
+    """Return after how many seconds a page can be used, and has its charts; None without Chromium."""
+    path = shutil.which("chromium")
+    if path is None:
+        return None
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        options = ["--no-sandbox"] if os.getuid() == 0 else []
+        browser = playwright.chromium.launch(executable_path=path, args=[*options, "--disable-dev-shm-usage"])
+        page = browser.new_page(viewport={"width": 1280, "height": 900})
+        page.set_default_timeout(300_000)
+        page.goto(server.address)  # whatever the browser itself takes at its first page
+        start = time.perf_counter()
+        page.goto(server.address + session.url().lstrip("/"))
+        page.wait_for_selector("#session[aria-busy=false]")
+        usable = time.perf_counter() - start
+        page.wait_for_selector("#trends[data-ready]")
+        charts = time.perf_counter() - start
+        browser.close()
+    return usable, charts
 
 
 def askForPicture(server: Server, session: Session) -> None:

@@ -13,6 +13,7 @@ from django.core.exceptions import ObjectDoesNotExist
 import sinedon
 from appion.base.failures import ConfigurationFailure, ImageFailure, InfrastructureFailure
 from appion.base.records.task import encodeComputed
+from appion.base.retrieve.journal import readResult
 from appion.base.store.journal import saveResult
 from appion.motioncorrection.records import ComputedCorrection, MotionCorrectionOrigin
 from appion.motioncorrection.store import rows
@@ -35,8 +36,6 @@ MAX_NAME_CHANGES = 100
 
 def storeResult(computed: ComputedCorrection, run: StackRun) -> tuple[str, ...]:
     """Store files and rows of one exposure; what an earlier, interrupted attempt stored is found again.
-
-    `computed` is to be read from the journal each time: whether names have been chosen says whether there may be rows.
 
     When this returns, the sums are among the session's images, their rows are complete, and the run folder holds
     neither of them any more. The journal's record stays for the caller to remove. Returns the paths of the sums.
@@ -72,7 +71,7 @@ def placeSums(computed: ComputedCorrection, run: StackRun) -> tuple[Sum, ...]:
     sums = constructSums(computed)
     if sums[0].name:
         removeLeftovers(origin, sums)
-    elif not mine and not others:  # names come before rows, and nobody has chosen any
+    elif not mine and not others and isUntouched(origin):
         sums = tuple(replace(item, anew=True) for item in sums)
     elif all(findOwnName(origin, item, mine) for item in sums):
         # Complete, so it was computed again on purpose: the new results stand beside the old ones.
@@ -87,6 +86,12 @@ def placeSums(computed: ComputedCorrection, run: StackRun) -> tuple[Sum, ...]:
         if all(item.name for item in sums):
             return sums
     raise InfrastructureFailure(f"no free name for {origin.filename} in {origin.image_path}", "look what writes there")
+
+
+def isUntouched(origin: MotionCorrectionOrigin) -> bool:
+    """Whether nobody began to store the result: its record in the journal has no names, which come before all rows."""
+    record = readResult(origin.rundir, origin.image_id) or {}
+    return "origin" in record and not record["origin"].get("stored_names")
 
 
 def placeUnlessTaken(origin: MotionCorrectionOrigin, item: Sum) -> Sum:
