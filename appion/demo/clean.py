@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import shutil
+import stat
 from pathlib import Path
 
 import sinedon
@@ -105,9 +108,20 @@ def describeRemoval(removal: Removal, home: Path | None) -> list[str]:
     for table, count in removal.left.items():
         lines.append(f"  STAYS: {count} of {table}, which belong to something else, too")
     if home:
-        files = [path for path in home.rglob("*") if path.is_file() and not path.is_symlink()]
-        size = sum(path.stat().st_size for path in files)
-        lines.append(f"  {home}: {len(files)} files, {size / 1e9:.1f} GB")
+        sizes = measureFiles(home)
+        lines.append(f"  {home}: {len(sizes)} files, {sum(sizes) / 1e9:.1f} GB")
     else:
         lines.append(f"  no folder with its {FILE} is there: files, if any, stay")
     return lines
+
+
+def measureFiles(home: Path) -> list[int]:
+    """Return the bytes of each file in a folder, some of which may go while it is looked through."""
+    sizes = []
+    for folder, _, names in os.walk(home):
+        for name in names:
+            with contextlib.suppress(FileNotFoundError):
+                state = os.lstat(os.path.join(folder, name))
+                if stat.S_ISREG(state.st_mode):
+                    sizes.append(state.st_size)
+    return sizes

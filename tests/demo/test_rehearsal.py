@@ -17,7 +17,7 @@ import appion
 import sinedon
 from appion.demo import ground, removal
 from appion.demo import main as demo
-from appion.demo.clean import cleanUp
+from appion.demo.clean import cleanUp, measureFiles
 from appion.demo.ground import checkDatabases, prepareGround
 from appion.demo.leginon import runSession
 from appion.demo.movies import KINDS, SMALL
@@ -337,9 +337,9 @@ def testCtrlCEndsItCleanlyAndItIsReported(sqlitedatabase, tmp_path):
             break
     (home,) = folder.iterdir()
     refused = subprocess.run([*command, "--clean", "--yes"], capture_output=True, text=True, timeout=600)
-    assert (refused.returncode, "still goes on" in refused.stderr) == (2, True)
     process.send_signal(signal.SIGINT)
     said.append(process.communicate(timeout=600)[0])
+    assert (refused.returncode, "still goes on" in refused.stderr) == (2, True), refused.stderr
     text = "".join(said)
     assert process.returncode == 130, text
     assert "of 50 exposures taken" in text
@@ -359,3 +359,18 @@ def readCommand(path):
         return path.read_text()
     except OSError:
         return ""
+
+
+def testFilesThatGoWhileTheyAreCountedAreNoError(tmp_path, monkeypatch):
+    for name in ("a", "b"):
+        (tmp_path / name).write_bytes(b"12345")
+    (tmp_path / "link").symlink_to("a")
+    look = os.lstat
+
+    def lookLate(path):
+        if path == str(tmp_path / "b"):
+            os.unlink(path)
+        return look(path)
+
+    monkeypatch.setattr(os, "lstat", lookLate)
+    assert measureFiles(tmp_path) == [5]

@@ -10,7 +10,8 @@ import subprocess
 import sysconfig
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -39,10 +40,13 @@ SETTINGS = {
     "DASK_JOBQUEUE__SLURM__WALLTIME": "08:00:00",
 }
 
-#: The real program; a line for each movie that it starts on.
+#: The real program; a line for each movie that it starts on, and while there is a brake it goes no further.
 PROGRAM = """\
 #!/bin/sh
-test "$1" != -InMrc || basename "$2" .frames.mrc >> {ledger}
+if test "$1" = -InMrc; then
+    basename "$2" .frames.mrc >> {ledger}
+    while test -e {brake}; do sleep 0.1; done
+fi
 exec {program} "$@"
 """
 
@@ -64,7 +68,8 @@ class Night:
         real = shutil.which("motioncor-cpu") or shutil.which("motioncor-cpu", path=sysconfig.get_path("scripts"))
         assert real, "motioncor-cpu is not installed"
         self.daemon = Daemon(folder, self.made, motioncorrection__executable=program)
-        program.write_text(PROGRAM.format(ledger=self.daemon.ledger, program=real))
+        self.brake = folder / "brake"
+        program.write_text(PROGRAM.format(ledger=self.daemon.ledger, brake=self.brake, program=real))
         program.chmod(0o755)
         self.process: subprocess.Popen | None = None
 
@@ -156,14 +161,27 @@ class Night:
         workers = [pid for pid, line in findProcesses(str(self.program)).items() if "dask_worker" in line]
         return workers if len(workers) >= least else []
 
+    @contextmanager
+    def holdPrograms(self) -> Iterator[None]:
+        """Have programs go no further, from when there is one until the end of the block: who runs one stays busy."""
+        self.brake.touch()
+        try:
+            self._waitForBusy(())
+            yield
+        finally:
+            self.brake.unlink()
+
     def killBusyWorkers(self, number: int) -> None:
-        """Kill workers in the middle of their program, which then ends as well."""
+        """Kill workers in the middle of their program, which then ends as well. To be called while these are held."""
         killed: set[int] = set()
         for _ in range(number):
-            owner = self.waitFor(lambda: next(self._findBusy(killed), None), "a worker that runs a program")
+            owner = self._waitForBusy(killed)
             os.kill(owner["pid"], signal.SIGKILL)
             killed.add(owner["pid"])
             self.waitFor(lambda owner=owner: not isRunning(owner["program"]), "the end of the killed worker's program")
+
+    def _waitForBusy(self, but: Collection[int]) -> dict[str, Any]:
+        return self.waitFor(lambda: next(self._findBusy(but), None), "a worker that runs a program")
 
     def _findBusy(self, but: Iterable[int]) -> Any:
         for path in (self.daemon.rundir / ".appion" / "scratch").glob("*/owner.json"):

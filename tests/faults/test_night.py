@@ -20,7 +20,8 @@ def passNight(night: Night, server: MariaDB) -> None:
     night.expose(50)
     night.start()
     night.waitForStored(8)
-    night.killBusyWorkers(1)
+    with night.holdPrograms():
+        night.killBusyWorkers(1)
     night.expose(50)
     night.waitForStored(25)
     night.cancelJobs(1)
@@ -35,7 +36,8 @@ def passNight(night: Night, server: MariaDB) -> None:
     night.waitForStored(140)
     night.cancelJobs(4)
     night.waitForStored(160)
-    night.killBusyWorkers(2)
+    with night.holdPrograms():
+        night.killBusyWorkers(2)
     night.waitForStored(180)
     night.killAnyWorkers(3)
     night.waitForStored(NUMBER)
@@ -44,8 +46,9 @@ def passNight(night: Night, server: MariaDB) -> None:
 
 def loseSlurmAndDaemon(night: Night) -> None:
     """While Slurm does not answer, workers die, the daemon dies, and the next one starts."""
-    night.slurm.stopController(signal.SIGKILL)
-    night.killBusyWorkers(2)
+    with night.holdPrograms():
+        night.slurm.stopController(signal.SIGKILL)
+        night.killBusyWorkers(2)
     night.waitForEvent("squeue fails")
     night.kill()
     night.start()
@@ -55,9 +58,10 @@ def loseSlurmAndDaemon(night: Night) -> None:
 
 def loseDatabase(night: Night, server: MariaDB) -> None:
     """The database server is killed in the middle of its work, a worker dies meanwhile, and the server comes back."""
-    server.process.kill()
-    server.process.wait()
-    night.killBusyWorkers(1)  # before the daemon hands out nothing more, and no worker is busy
+    with night.holdPrograms():  # soon the daemon hands out nothing more, and no worker would be busy
+        server.process.kill()
+        server.process.wait()
+        night.killBusyWorkers(1)
     night.waitForEvent("database away")
     server.start(port=server.port)
     sinedon.closeConnections()
