@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,8 +23,12 @@ from tests.services.gridengine import GridEngine, findGridEngine
 from tests.services.mariadb import Limited, MariaDB, findMariaDB
 from tests.services.slurm import INSTALL, Slurm, findSlurm
 
-#: What takes long: it drives whole daemons, and schedulers.
-LONG = ("tests/faults/", "tests/base/workers/", "tests/runjob/")
+#: What takes long: it drives whole daemons, schedulers, a browser.
+LONG = ("tests/faults/", "tests/base/workers/", "tests/runjob/", "tests/webpages/", "tests/demo/", "tests/test_docs.py",
+        "tests/web/browser/", "tests/export/")  # fmt: skip
+
+#: Whose tests share a session that takes long to make: they run in one process.
+SHARING = "tests/webpages/"
 
 
 @dataclass(frozen=True)
@@ -48,6 +53,18 @@ def pytest_runtest_makereport():
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The longest come first, so that no process is left with them at the end."""
     items.sort(key=lambda item: not item.nodeid.startswith(LONG))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Where several processes share the tests, those of a file are run by one of them."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class Scheduling(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return SHARING if nodeid.startswith(SHARING) else super()._split_scope(nodeid)
+
+    return Scheduling(config, log)
 
 
 def pytest_configure(config: pytest.Config) -> None:
