@@ -132,7 +132,8 @@ def saveRows(computed: ComputedCorrection, run: StackRun, sums: tuple[Sum, ...])
     for item in sums:
         image_id = item.image_id
         if image_id is None:
-            camera_id = camera_id or sinedon.copyRow(CameraEMData, shot, anew=item.anew, **changes)
+            # Exposures may be alike to the camera: always the first such row, or another try would miss its images.
+            camera_id = camera_id or sinedon.copyRow(CameraEMData, shot, **changes)
             preset_id = rows.savePreset(source, camera, geometry, origin.preset, item.label, run)
             image_id = rows.saveImage(image, item.name, camera_id, preset_id, item.anew)
         image_ids.append(image_id)
