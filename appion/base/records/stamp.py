@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import os
 import sys
-from pathlib import Path
 from typing import Any
 
 from appion.base.records.program import Program
@@ -17,8 +18,10 @@ LABEL_LENGTH, LABELS = 80, 10
 def readVersion() -> str:
     """Return the version of the installed package, or ``unknown``."""
     for folder in sys.path:
-        for found in Path(folder or ".").glob("appion-*.dist-info"):
-            return found.name.removeprefix("appion-").removesuffix(".dist-info")
+        with contextlib.suppress(OSError):  # one that is not there, or not for everybody's eyes
+            for name in os.listdir(folder or "."):
+                if name.startswith("appion-") and name.endswith(".dist-info"):
+                    return name.removeprefix("appion-").removesuffix(".dist-info")
     from importlib.metadata import PackageNotFoundError, version  # takes longer than all else at a program's start
 
     try:
