@@ -10,8 +10,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 DEMO ?= demo
-# Many tests wait for daemons of theirs: four at a time keep two processors busy.
-TESTERS ?= 4
+# Many tests wait for daemons of theirs: six at a time keep two processors busy.
+TESTERS ?= 6
 
 .PHONY: help demo test lint bench audit clean
 
