@@ -1,7 +1,7 @@
 # make demo   a simulated microscope beside the real daemons: about a minute, then a table, a picture, and where its pages are
 # make test   every test; those that need a MariaDB server start one of their own
 # make lint   ruff, mypy, and what may import what
-# make bench  every benchmark, one after another
+# make bench  every benchmark in small, about a quarter of an hour; make bench BENCH=--full: as large as documented
 # make audit  packages of requirements.lock with known holes, as pip-audit knows them (asks the network)
 #
 # The first of them builds .venv; all it needs is Python 3.11 or later with its venv module.
@@ -37,7 +37,7 @@ lint: $(VENV)/.ready
 	$(BIN)/lint-imports --no-logo
 
 bench: $(VENV)/.ready
-	@set -e; for bench in benchmarks/[a-z]*.py; do echo "== $$bench"; $(BIN)/python $$bench; done
+	$(BIN)/python -m benchmarks $(BENCH)
 
 audit:
 	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && $(PYTHON) -m venv "$$folder" && \
