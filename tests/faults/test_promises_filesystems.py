@@ -272,14 +272,17 @@ def test_P10_a_full_run_folder_is_told_of_once_and_by_status(place, capsys):
                 fillDisk(rundir)
 
         def watch():
+            if not turns and not (rundir / "filler").exists():
+                return
             turns.append(len(turns))
-            if len(turns) == 40 and (rundir / "filler").exists():
+            if len(turns) == 30:
                 (rundir / "filler").unlink()
+            lab.over = len(turns) > 30 and len(lab.stored) == 30
 
         lab.onCalc, lab.onPoll = fill, watch
         setupLogging(rundir, "fake")
         try:
-            with dask.config.set({"appion.quit_after_idle": 2.5, "appion.log_interval": 0}):
+            with dask.config.set({"appion.quit_after_session": 1, "appion.log_interval": 0}):
                 summary = run(lab, wait=True)
         finally:
             closeLogging()

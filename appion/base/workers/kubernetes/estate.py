@@ -37,12 +37,14 @@ class Estate:
 
     Attributes:
         name: of the DaskCluster; empty while there is none.
+        tried: names of all that this daemon had made, or tried to.
         security: what the daemon shows its scheduler.
     """
 
     def __init__(self, api: Api, rundir: Path, gpus: int):
         self.api, self._gpus, self.label = api, gpus, calcRunLabel(rundir)
         self.name = ""
+        self.tried: set[str] = set()
         self.security: Security | None = None
         self._warden: Warden | None = None
         self._address = ""
@@ -53,6 +55,7 @@ class Estate:
             self._warden = Warden(leftover.__name__, setting("kubernetes.context") or "", self.api.namespace)
         name = constructName(self.label, uuid.uuid4().hex)
         self._warden.note(name)
+        self.tried.add(name)
         self.security = constructSecurity()
         made = self.api.create("daskclusters", constructCluster(
             name, self.api.namespace, self.label, self._gpus, replicas, self._findOwners()
@@ -76,7 +79,7 @@ class Estate:
         return []
 
     def removeStrangers(self) -> list[str]:
-        """Remove what an earlier daemon of this run left; returns the names of the clusters."""
+        """Remove what an earlier daemon or try of this run left; returns the names of the clusters."""
         found = self.api.list("daskclusters", labelSelector=f"{RUN_LABEL}={self.label}")
         strangers = sorted({item["metadata"]["name"] for item in found} - {self.name})
         for name in strangers:

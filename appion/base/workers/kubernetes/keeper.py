@@ -112,8 +112,10 @@ class Keeper:
         """Make the cluster if there is none; returns whether there is one."""
         if self.estate.name or self._making.isPaused():
             return bool(self.estate.name)
-        if left := self.estate.removeStrangers():
-            self._tell("pods removed", clusters=left, reason="left by an earlier daemon")
+        left = self.estate.removeStrangers()
+        for own, reason in ((False, "left by an earlier daemon"), (True, "left by a try that failed")):
+            if clusters := [name for name in left if (name in self.estate.tried) is own]:
+                self._tell("pods removed", clusters=clusters, reason=reason)
         number = min(target, BURST)
         self.estate.make(number)
         self.replicas, self._told, self.pods = number, number, {}

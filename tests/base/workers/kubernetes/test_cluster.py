@@ -130,6 +130,19 @@ def test_what_a_person_has_to_change_ends_the_run_at_its_start(pool, service, re
     assert pool.describe()["refused"]["reason"].startswith(told)
 
 
+def test_what_a_try_left_that_failed_half_way_is_removed_and_nobody_else_is_blamed(pool, service):
+    service.refusals["POST", "secrets"] = service.refusals["DELETE", "daskclusters"] = 500, "etcdserver: timed out"
+    pool.prepare(True)
+    waitFor(lambda: pool.describe().get("refused"))
+    (left, *more) = service.names("daskclusters")
+    assert not more
+    service.refusals.clear()
+    need(pool, 1)
+    assert service.names("daskclusters") not in ([], [left])
+    removed = [event for event in pool.takeNews() if event["what"] == "pods removed"]
+    assert [(event["clusters"], event["reason"]) for event in removed] == [([left], "left by a try that failed")]
+
+
 def test_kubernetes_that_does_not_answer_changes_nothing(pool, service):
     need(pool, 1)
     service.refusals["GET", "pods"] = 500, "etcdserver: request timed out"
