@@ -114,7 +114,7 @@ def test_a_disk_that_takes_no_alarms_silences_nobody(far, alarms, monkeypatch, c
 
     monkeypatch.setattr(controlled, "saveMemory", refuse)
     far.add(*range(1, 41))
-    stopWhen(lambda: alarmsPath(far.rundir).exists())
+    stopWhen(lambda: alarmsPath(far.rundir).exists() and readLetters(told))
     run(far, LoopOptions(workers=1))
     assert next(refusals, None) is None
     assert [letter["what"] for letter in readLetters(told)] == ["begins"]
