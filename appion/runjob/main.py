@@ -11,6 +11,7 @@ import contextlib
 import logging
 import os
 import shlex
+import shutil
 import sys
 import time
 from collections.abc import Sequence
@@ -23,12 +24,12 @@ from appion.base.cli.logs import closeLogging, setupLogging
 from appion.base.cli.patience import callWithin
 from appion.base.cli.screen import bearWithReader, replaceUnshowable
 from appion.base.config import setting
-from appion.base.failures import Failure
+from appion.base.failures import Failure, InfrastructureFailure
 from appion.base.records.process import closeToEverybody
 from appion.base.records.stamp import readVersion
 from appion.runjob.command import PROGRAMS, JobRequest, readRequest, splitOptions
 from appion.runjob.row import failJobRow, insertJobRow, updateJobRow
-from appion.runjob.script import NOT_STARTED, constructScript, saveScript
+from appion.runjob.script import NOT_STARTED, constructPlace, constructScript, findCommands, saveScript
 from appion.runjob.submit import submitScript
 
 logger = logging.getLogger(__name__)
@@ -42,8 +43,11 @@ appion.runjob.template) and kept as DIR/<run name>.appionsub.job; DIR/run_comman
 Alone on the line: --version, --help.
 """
 
-#: Seconds for the database to answer, once before the job and once after it.
-DATABASE_PATIENCE = 4.0
+#: What a process of its own is called with that writes into a job's row what the database had no time for.
+NOTE_LATER = "--note-later"
+
+#: Seconds between its tries, and after which it gives up.
+AGAIN, AT_MOST = 5.0, 600.0
 
 
 @bearWithReader
@@ -64,6 +68,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         try:
             if argv[:1] == [NOT_STARTED]:
                 giveUp(argv[1:])
+            elif argv[:1] == [NOTE_LATER]:
+                noteLater(argv[1:])
             else:
                 runJob(argv, out)
         except (Failure, sinedon.errors.SinedonError, OSError) as error:
@@ -116,15 +122,43 @@ def makeJobRow(request: JobRequest) -> int | None:
     if not request.commit:
         return None
     try:
-        return callWithin(DATABASE_PATIENCE, "the database", insertJobRow, request)
+        return callWithin(setting("runjob.patience"), "the database", insertJobRow, request)
     except Exception as error:
         logger.warning("the job gets no row in the database: %s", error)
         return None
 
 
 def noteSubmission(request: JobRequest, jobid: int, clusterjobid: int) -> None:
-    """Write the job's number and status into its row; a job that runs without is only reported."""
+    """Write the job's number and status into its row; a database that is slow or away is told by another process."""
+    patience = setting("runjob.patience")
     try:
-        callWithin(DATABASE_PATIENCE, "the database", updateJobRow, request, jobid, clusterjobid)
+        callWithin(patience, "the database", updateJobRow, request.options, jobid, clusterjobid)
     except Exception as error:
-        logger.warning("job %d is submitted, but row %d does not say so: %s", clusterjobid, jobid, error)
+        yet = ""
+        if isinstance(error, InfrastructureFailure) or sinedon.isDatabaseAway(error):
+            yet = " yet" if leaveNote([str(clusterjobid), *constructPlace(request, jobid)]) else ""
+        logger.warning("job %d is submitted, but row %d does not say so%s: %s", clusterjobid, jobid, yet, error)
+
+
+def leaveNote(words: Sequence[str]) -> bool:
+    """Have another process note a job, for which nobody waits; returns whether there is one."""
+    program = shutil.which("runJob.py", path=findCommands())
+    if program is None:
+        return False
+    nothing = [(os.POSIX_SPAWN_OPEN, number, os.devnull, os.O_RDWR, 0) for number in range(3)]
+    os.posix_spawn(program, [program, NOTE_LATER, *words], os.environ, file_actions=nothing, setsid=True)
+    return True
+
+
+def noteLater(words: Sequence[str]) -> None:
+    """Write a job's number into its row as soon as the database takes it."""
+    options = {name: value for name, value, _ in splitOptions(words[1:]) if name}
+    end = time.monotonic() + AT_MOST
+    while True:
+        try:
+            return updateJobRow(options, int(options["jobid"]), int(words[0]))
+        except Exception as error:
+            if not sinedon.isDatabaseAway(error) or time.monotonic() > end:
+                raise
+            sinedon.closeConnections()
+        time.sleep(AGAIN)

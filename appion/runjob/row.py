@@ -39,17 +39,20 @@ def calcJobtype(program: str) -> str:
     return PROGRAMS.get(program) or os.path.splitext(program)[0].lower()
 
 
-def updateJobRow(request: JobRequest, jobid: int, clusterjobid: int) -> None:
+def updateJobRow(options: Mapping[str, str], jobid: int, clusterjobid: int) -> None:
     """Write the job's number into its row, and Q if it has no status: the job itself may have been faster.
+
+    Args:
+        options: of the job's command line: what tells the project.
 
     Raises:
         appiondata.ApAppionJobData.DoesNotExist: there is no such row.
         ConfigurationFailure, sinedon.errors.ConfigurationError: as for :func:`insertJobRow`.
     """
-    if "projectid" in request.options:
-        sinedon.setup(int(request.options["projectid"]))
+    if "projectid" in options:
+        sinedon.setup(int(options["projectid"]))
     else:
-        openProject(request.options)
+        openProject(options)
     sinedon.updateRow(appiondata.ApAppionJobData, jobid, clusterjobid=clusterjobid)
     rows = appiondata.ApAppionJobData.objects.filter(def_id=jobid)
     (rows.filter(status=None) | rows.filter(status="")).update(status=QUEUED)

@@ -61,11 +61,13 @@ def constructScript(request: JobRequest, template: str | None, jobid: int | None
 def constructGiveUp(request: JobRequest, jobid: int | None) -> str:
     """Return the command that says E in the job's row, for when the program cannot be started; `:` without a row."""
     row = request.jobid if request.jobid is not None else jobid
-    if row is None:
-        return ":"
-    places = [f"--{name}={request.options[name]}" for name in ("projectid", "expid", "session") if name in
-              request.options]  # fmt: skip
-    return shlex.join(["runJob.py", NOT_STARTED, f"--jobid={row}", *places])
+    return ":" if row is None else shlex.join(["runJob.py", NOT_STARTED, *constructPlace(request, row)])
+
+
+def constructPlace(request: JobRequest, row: int) -> list[str]:
+    """Return the words that tell where the row of a job is."""
+    places = [name for name in ("projectid", "expid", "session") if name in request.options]
+    return [f"--jobid={row}", *(f"--{name}={request.options[name]}" for name in places)]
 
 
 def constructDirectives(options: Mapping[str, str]) -> list[str]:

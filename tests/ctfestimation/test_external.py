@@ -50,7 +50,7 @@ def makeExposure(place, image=None, **changes):
     path = str(saveMicrograph(place / "26nov22a_00002gr_00012enn-a.mrc", image))
     return makeParams(**{
         "micrograph": path, "input": path, "folder": str(place / "run1"), "scratch": str(place / "scratch" / "12"),
-        "program": Program("ctffind", str(place / "ctffind"), "4.1.14"), "timeout": 60.0, **changes,
+        "program": Program("ctffind", str(place / "ctffind"), "4.1.14"), "timeout": 600.0, **changes,
     })  # fmt: skip
 
 

@@ -9,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 
+import dask.config
 import pytest
 
 from appion.base.store.job import updateJobStatus
@@ -31,6 +32,14 @@ with open("heard.json.tmp", "w") as file:
 os.rename("heard.json.tmp", "heard.json")
 print("done")
 """
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch):
+    """Time for the database, however busy this machine is."""
+    monkeypatch.setenv("DASK_APPION__RUNJOB__PATIENCE", "300")
+    with dask.config.set({"appion.runjob.patience": 300}):
+        yield
 
 
 @pytest.fixture
@@ -326,9 +335,29 @@ def testADatabaseThatIsAwayIsAWarning(site, call, tmp_path, monkeypatch, words):
 
 
 def testADatabaseThatSaysNothingHoldsNobodyUp(site, call, tmp_path, monkeypatch):
-    monkeypatch.setattr(runjob, "DATABASE_PATIENCE", 0.1)
     monkeypatch.setattr(runjob, "updateJobRow", lambda *_: time.sleep(5))
+    monkeypatch.setattr(runjob, "findCommands", lambda: str(site))  # where nobody notes it later
     fakeSbatch(site, "echo 12")
-    code, output, errors = call(PROGRAM, f"--rundir={tmp_path / 'd1'}", "--jobid=5")
+    with dask.config.set({"appion.runjob.patience": 0.1}):
+        code, output, errors = call(PROGRAM, f"--rundir={tmp_path / 'd1'}", "--jobid=5")
     assert (code, output) == (0, "12\n")
-    assert "does not answer within 0.1 s" in errors
+    assert "row 5 does not say so: the database does not answer within 0.1 s" in errors
+
+
+@pytest.mark.usefixtures("anydatabase", "site")
+def testWhatTheDatabaseHadNoTimeForIsNotedLater(site, call, tmp_path, monkeypatch):
+    """By a process of its own: the page has its answer, and the row has the number that the page aborts the job by."""
+    (site / "runJob.py").symlink_to(ROOT / "bin" / "runJob.py")
+    monkeypatch.setattr(runjob, "findCommands", lambda: str(site))
+    monkeypatch.setattr(runjob, "updateJobRow", lambda *_: time.sleep(600))
+    makeSession(images=0, projectid=1)
+    row = jobs.create(status="")
+    fakeSbatch(site, "echo 77")
+    with dask.config.set({"appion.runjob.patience": 0.1}):
+        code, output, errors = call(PROGRAM, f"--rundir={tmp_path / 'd1'}", "--projectid=1", f"--jobid={row.def_id}")
+    assert (code, output) == (0, "77\n")
+    assert f"row {row.def_id} does not say so yet: the database does not answer" in errors
+    end = time.monotonic() + 600
+    while jobs.values_list("clusterjobid", "status").get() != (77, "Q"):
+        assert time.monotonic() < end
+        time.sleep(0.1)

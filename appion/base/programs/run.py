@@ -29,8 +29,9 @@ NOT_EXECUTABLE = (errno.ENOENT, errno.EACCES, errno.ENOTDIR, errno.ENOEXEC)
 #: Programs that this process has started before: such a one was here and could be run.
 _started: set[str] = set()
 
-#: Seconds between asking a process group to end and killing it, and for which its end is awaited then.
-GRACE = 5.0
+#: Seconds between asking a process group to end and killing it, and for which its end is awaited then: a machine may be
+#: too busy to have even a killed one end at once.
+GRACE, DEATH = 5.0, 60.0
 
 #: Waits for the session's number, then for the word that it has ended; if the other end of the pipe closes before (this
 #: process was killed), every process of the session is killed: first the program's group, then what made groups of its
@@ -219,9 +220,9 @@ def explainStart(error: OSError, command: Sequence[str]) -> Failure:
 
 def _endSession(process: subprocess.Popen) -> None:
     """End every process of the session, politely first, then by force; return when all are gone."""
-    for sign in (signal.SIGTERM, signal.SIGKILL):
+    for sign, patience in ((signal.SIGTERM, GRACE), (signal.SIGKILL, DEATH)):
         told: set[int] = set()
-        deadline = time.monotonic() + GRACE
+        deadline = time.monotonic() + patience
         while (groups := _listGroups(process)) and time.monotonic() < deadline:
             for group in groups - told:
                 with contextlib.suppress(ProcessLookupError, PermissionError):
