@@ -10,7 +10,7 @@ from typing import Any
 from appion.base.config import setting
 from appion.base.failures import Failure
 from appion.base.records.series import IMAGE, NAME
-from appion.ctfestimation.retrieve.relatives import divide, readRelatives
+from appion.base.retrieve.relatives import divide, readRelatives
 from appion.export.options import readMotionOptions, readMotionProgram
 from appion.export.rowlines import constructMotionLine, readCtfLines, readPositions
 from appion.export.runs import Run

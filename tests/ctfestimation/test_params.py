@@ -14,7 +14,7 @@ from appion.ctfestimation.retrieve.best import EarlierCTF, calcConfidenceScore, 
 from appion.ctfestimation.retrieve.micrographs import readCs, readDDStackRun
 from appion.ctfestimation.retrieve.params import retrieveParams
 from appion.ctfestimation.retrieve.ready import checkReady
-from appion.ctfestimation.retrieve.relatives import readRelatives
+from appion.base.retrieve.relatives import readRelatives
 from appion.ctfestimation.retrieve.search import calcSearch
 from sinedon.models import appiondata, leginondata
 from tests.ctfestimation.micrographs import makeTask, saveMicrograph

@@ -12,7 +12,8 @@ from django.views.decorators.http import require_safe
 
 from appion.base.calc.plain import makePlain
 from appion.base.failures import ConfigurationFailure
-from appion.base.records.series import CTF, MOTION, TAKEN, Column
+from appion.base.records.series import CTF, MOTION, STEPS, TAKEN
+from appion.base.records.steps import Column
 from appion.base.retrieve.session import Session
 from appion.base.retrieve.story import (
     describeAttempt,
@@ -37,7 +38,8 @@ LEFT_OUT = frozenset({"id", "image", "name", "spectrum", "thumb", "hidden"})
 #: Columns that are times.
 TIMES = frozenset({"exposed", "stored", "ctf_stored"})
 
-GROUPS = (("How it was taken", (*TAKEN, *FURTHER)), ("Motion", MOTION), ("CTF", CTF))
+GROUPS = (("How it was taken", (*TAKEN, *FURTHER)), ("Motion", MOTION), ("CTF", CTF),
+          *((step.words.capitalize(), step.columns) for step in STEPS))  # fmt: skip
 
 
 @require_safe
