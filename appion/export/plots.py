@@ -12,8 +12,10 @@ import numpy as np
 
 from appion.base.records.series import COLUMNS, STEPS
 
-#: Columns of the steps of other packages; numbers whose way through the session is shown, one below the other, and those of which there is a histogram.
+#: Columns of the steps of other packages.
 FURTHER = tuple(column.name for step in STEPS for column in step.columns)
+
+#: Numbers whose way through the session is shown, one below the other, and those of which there is a histogram.
 TRENDS = ("drift", "ctf_resolution", "confidence", "defocus", "astigmatism", "ice_ring", *FURTHER,
           "seconds_to_result")
 HISTOGRAMS = ("drift", "drift_early", "drift_jump", "ctf_resolution", "resolution_50", "confidence", "defocus",

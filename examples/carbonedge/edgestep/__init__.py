@@ -5,8 +5,5 @@ from appion.base.records.steps import LOW, Column, RegisteredStep
 STEP = RegisteredStep(
     name="carbonedge",
     words="carbon edge",
-    columns=(
-        Column("edge_contrast", "contrast of the edge", "%", 1, better=LOW, headline=True),
-        Column("dark_share", "share of the dark side", "%", 0),
-    ),
+    columns=(Column("edge_contrast", "contrast of the edge", "%", 1, better=LOW, headline=True),),
 )

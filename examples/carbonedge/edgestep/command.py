@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from appion.base.cli.measurement import constructCommand
 from appion.base.cli.options import Parser
 from appion.base.cli.wiring import runStep
-from carbonedge import STEP
-from carbonedge.edge import measureEdge
+from edgestep import STEP
+from edgestep.edge import measureEdge
 
 
 def addOptions(parser: Parser) -> None:
