@@ -267,8 +267,8 @@ class Table:
 
     def listProblems(self) -> list[str]:
         """Return what could not be read at the last look, a line each."""
-        found = [one.problem for one in (*(results for results, _ in self.joined), *self.failed) if one.problem]
-        return list(dict.fromkeys(found))
+        found = [*(results.problem for results, _ in self.joined), *(failed.problem for failed in self.failed)]
+        return list(dict.fromkeys(filter(None, found)))
 
     def count(self) -> dict[str, int]:
         """Return how many exposures there are and how far they are."""
