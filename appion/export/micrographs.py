@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from appion.base.failures import ConfigurationFailure, Failure, ImageFailure, classifyException
+from appion.base.retrieve.micrographs import calcImagePixelSize
 from appion.base.retrieve.movies import readMovieHeader
 from appion.base.retrieve.paths import constructImagePath
 from appion.base.retrieve.rows import getRow
 from appion.ctfestimation.calc.internal.numbers import SPECTRUM
 from appion.ctfestimation.retrieve.micrographs import Rows, readCs, readMicrographs
-from appion.ctfestimation.retrieve.params import calcImagePixelSize
 from appion.export.optics import Optics
 from appion.export.session import Exposure
 from appion.motioncorrection.calc.external.command import calcUpsampling

@@ -62,13 +62,13 @@ def readMotionProgram(rundir: Path) -> Program:
 
 def readOptionTexts(rundir: Path, runname: str, kind: str) -> list[tuple[str, str]]:
     """Return the options of a run by name, with their values as text; empty if nothing tells them."""
-    programs = PROGRAMS if kind == "motion" else CTF_PROGRAMS
+    known = {"motion": (PROGRAMS, SHAPING), "CTF": (CTF_PROGRAMS, ctf.SHAPING)}
+    programs, dests = known.get(kind, ((kind,), frozenset()))
     try:
         values = readRunOptions(rundir, programs)
     except ConfigurationFailure:
         values = None
     if values is None:
-        dests = SHAPING if kind == "motion" else ctf.SHAPING
         texts = retrieveStartOptions(dests, programs, runname, str(rundir.absolute()))
         values = {dest: found[-1] for dest, found in texts.items()}
     return [(name, formatOption(value)) for name, value in sorted(values.items(), key=lambda item: item[0].lower())]

@@ -10,12 +10,16 @@ from typing import Any
 
 import numpy as np
 
-from appion.base.records.series import COLUMNS
+from appion.base.records.series import COLUMNS, STEPS
+
+#: Columns of the steps of other packages.
+FURTHER = tuple(column.name for step in STEPS for column in step.columns)
 
 #: Numbers whose way through the session is shown, one below the other, and those of which there is a histogram.
-TRENDS = ("drift", "ctf_resolution", "confidence", "defocus", "astigmatism", "ice_ring", "seconds_to_result")
+TRENDS = ("drift", "ctf_resolution", "confidence", "defocus", "astigmatism", "ice_ring", *FURTHER,
+          "seconds_to_result")
 HISTOGRAMS = ("drift", "drift_early", "drift_jump", "ctf_resolution", "resolution_50", "confidence", "defocus",
-              "defocus_error", "astigmatism", "ice_ring", "dose", "counts")  # fmt: skip
+              "defocus_error", "astigmatism", "ice_ring", "dose", "counts", *FURTHER)
 
 #: Bars of a histogram.
 BINS = 30

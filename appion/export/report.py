@@ -24,7 +24,7 @@ from appion.base.retrieve.status import readStatus
 from appion.export.options import readOptionTexts
 from appion.export.pictures import chooseExtremes, constructCard
 from appion.export.plots import describeColumn, drawHistograms, drawTrends, readLibrary
-from appion.export.runs import Run, isOurs
+from appion.export.runs import WORDS, Run, isOurs
 from appion.export.session import Exposure
 
 #: Numbers that stand in large print above all, as far as there are any.
@@ -49,6 +49,9 @@ MEANINGS = {
     "ice_ring": "power from 0.25 to 0.28 1/Å as RELION 5 defines it; compares exposures of one session only",
     "seconds_to_result": "from the exposure to the stored result",
 }
+
+#: What was done, of runs of this package's own kinds.
+METHODS = {"motion": "Movies were corrected for motion", "CTF": "The CTF was estimated"}
 
 #: Images named in one group of failures.
 NAMED = 8
@@ -159,7 +162,7 @@ def constructRun(run: Run) -> dict[str, Any]:
     programs = [program.label for program in readRunPrograms(run.rundir)] if isOurs(run.rundir) else []
     began, ended = status.get("started"), status.get("heartbeat")
     return {
-        "kind": {"motion": "Motion correction", "CTF": "CTF estimation"}[run.kind],
+        "kind": WORDS[run.kind],
         "name": run.name,
         "folder": str(run.rundir.absolute()),
         "programs": programs or ["not known"],
@@ -201,7 +204,7 @@ def describeMethods(lines: Sequence[Line], runs: Sequence[Run]) -> str:
     said = []
     for run in runs:
         made = " and ".join(program.label for program in readRunPrograms(run.rundir)) if isOurs(run.rundir) else ""
-        what = "Movies were corrected for motion" if run.kind == "motion" else "The CTF was estimated"
+        what = METHODS.get(run.kind) or f"{WORDS[run.kind].capitalize()}: measured"
         version = loadStatus(run).get("version", "")
         said.append(f"{what} with {made or 'a program that is not recorded'}, run by Appion {version}".rstrip())
     facts = [f"{COLUMNS[name].words} {formatValue(name, medians[name])} {COLUMNS[name].unit}".rstrip()

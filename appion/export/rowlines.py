@@ -16,12 +16,12 @@ from appion.base.calc.numbers import calcFields, constructLine
 from appion.base.failures import Failure
 from appion.base.programs.output import readText
 from appion.base.records.task import Taken
+from appion.base.retrieve.relatives import divide
 from appion.base.retrieve.taken import calcTime, constructTaken
 from appion.ctfestimation.calc.internal.convention import NO_RESOLUTION
 from appion.ctfestimation.calc.internal.numbers import calcNumbers as calcCtfNumbers
 from appion.ctfestimation.records import ComputedCTF, CTFConfidence, CTFOptions, CTFOrigin, CTFResult
 from appion.ctfestimation.retrieve.micrographs import readMicrographs
-from appion.ctfestimation.retrieve.relatives import divide
 from appion.export.motion import ADDED
 from appion.export.runs import Run
 from appion.motioncorrection.calc.internal.numbers import calcNumbers as calcMotionNumbers

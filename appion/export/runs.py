@@ -1,4 +1,4 @@
-"""What run folders hold: whether they are of motion correction or of CTF estimation, their rows, their numbers."""
+"""What run folders hold: of which step they are, their rows, their numbers."""
 
 from __future__ import annotations
 
@@ -11,22 +11,26 @@ from typing import Any
 import sinedon
 from appion.base.failures import ConfigurationFailure
 from appion.base.records.runfolder import FOLDER
-from appion.base.records.series import CTF, MOTION
+from appion.base.records.series import CTF, MOTION, STEPS
 from appion.base.retrieve.series import readSeries
 from appion.base.retrieve.session import readProjectsOfSession
 from sinedon.models import appiondata, leginondata
 from sinedon.setup import findAppionDatabase
 
-#: Kinds of runs by the columns that only they have, and the tables of their rows.
+#: Kinds of runs by the columns that only they have, their words, and the tables of the rows of this package's kinds.
 COLUMNS = {
-    "motion": frozenset(column.name for column in MOTION), "CTF": frozenset(column.name for column in CTF)
-}  # fmt: skip
+    kind: frozenset(column.name for column in columns)
+    for kind, columns in (("motion", MOTION), ("CTF", CTF), *((step.name, step.columns) for step in STEPS))
+}
+WORDS = {"motion": "Motion correction", "CTF": "CTF estimation", **{step.name: step.words for step in STEPS}}
 MODELS = {"motion": appiondata.ApDDStackRunData, "CTF": appiondata.ApAceRunData}
 
 
 @dataclass(frozen=True)
 class Run:
-    """One run folder: `kind` is motion or CTF, `ids` of its rows in the newest-last order, `lines` of its series."""
+    """One run folder: `kind` is motion, CTF or the name of a step of another package, `ids` of its rows (of a step that
+    has none those of its jobs) in the newest-last order, `lines` of its series.
+    """
 
     rundir: Path
     kind: str
@@ -98,9 +102,13 @@ def readRun(rundir: Path, lines: dict[int, dict[str, Any]]) -> Run:
     paths = {os.path.abspath(rundir), os.path.realpath(rundir)}
     paths |= {f"{path}/" for path in paths}
     for kind in kinds:
-        name = "runname" if kind == "motion" else "name"
-        rows = MODELS[kind].objects.filter(path__path__in=paths).order_by("def_id")
-        found = list(rows.values_list("def_id", name))
+        model = MODELS.get(kind, appiondata.ApAppionJobData)
+        rows = model.objects.filter(path__path__in=paths).order_by("def_id")
+        if kind not in MODELS:
+            found = [(number, rundir.absolute().name) for number in
+                     rows.filter(jobtype=kind).values_list("def_id", flat=True)]  # fmt: skip
+        else:
+            found = list(rows.values_list("def_id", "runname" if kind == "motion" else "name"))
         if found:
             return Run(rundir, kind, found[-1][1] or "", tuple(number for number, _ in found), lines)
     return Run(rundir, kinds[0] if len(kinds) == 1 else "", "", (), lines)

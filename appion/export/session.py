@@ -10,10 +10,10 @@ from typing import Any
 from appion.base.config import setting
 from appion.base.failures import Failure
 from appion.base.records.series import IMAGE, NAME
-from appion.ctfestimation.retrieve.relatives import divide, readRelatives
+from appion.base.retrieve.relatives import divide, readRelatives
 from appion.export.options import readMotionOptions, readMotionProgram
 from appion.export.rowlines import constructMotionLine, readCtfLines, readPositions
-from appion.export.runs import Run
+from appion.export.runs import COLUMNS, MODELS, Run
 from appion.motioncorrection.records import MotionCorrectionTask
 from appion.motioncorrection.retrieve.params import ParamsContext, retrieveParams
 from sinedon.models import appiondata, leginondata
@@ -79,6 +79,9 @@ def readExposures(runs: Sequence[Run], framepath: str = "") -> list[Exposure]:
     for run in runs:
         if run.kind == "CTF":
             addFits(found, run, owners)
+    for run in runs:
+        if run.kind not in MODELS:
+            addNumbers(found, run, owners)
     return sorted(found.values(), key=lambda one: (one.line.get("exposed", 0.0), one.image_id))
 
 
@@ -144,6 +147,20 @@ def addFits(found: dict[int, Exposure], run: Run, owners: Mapping[int, int]) -> 
             exposure, line=joinLines(exposure.line, lines[image_id]), ctf_id=image_id, ctfrun=run,
             ctf={"cs": row.cs, "amplitude_contrast": row.amplitude_contrast},
         )  # fmt: skip
+
+
+def addNumbers(found: dict[int, Exposure], run: Run, owners: Mapping[int, int]) -> None:
+    """Add the numbers of a step that stores nothing else to the exposures that are there, and those of its own.
+
+    Of several micrographs of an exposure the last one's count.
+    """
+    relatives = readRelatives(image_id for image_id in run.lines if image_id not in owners and image_id not in found)
+    for image_id, line in run.lines.items():
+        sources = sorted(source for source, _ in relatives.sources.get(image_id, ()))
+        exposure_id = owners.get(image_id) or next(iter(sources), image_id)
+        exposure = found.get(exposure_id) or Exposure(exposure_id, {}, image_id)
+        own = {name: line[name] for name in COLUMNS[run.kind] & line.keys()}
+        found[exposure_id] = replace(exposure, line={**line, **exposure.line, **own})
 
 
 def readFits(run: Run) -> dict[int, Any]:

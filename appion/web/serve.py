@@ -14,8 +14,10 @@ from appion.base.calc.plain import PlainFormatter
 from appion.base.cli.screen import show
 from appion.base.config import checkSettings, setting
 from appion.base.failures import ConfigurationFailure
-from appion.web.calc.words import BETTER
+from appion.base.records.series import BETTER, PROBLEMS
 from appion.web.wsgi import constructApplication, findPrefix
+
+log = logging.getLogger(__name__)
 
 #: Seconds for which Django keeps connections that are asked for by every page.
 KEPT = 60
@@ -32,6 +34,8 @@ def serve(address: str | None = None, port: int | None = None) -> int:
     """
     checkSettings()
     setupLog()
+    for problem in PROBLEMS:
+        log.warning("%s", problem)
     address = setting("web.address") if address is None else address
     number = checkPort(setting("web.port") if port is None else port)
     checkCuration()

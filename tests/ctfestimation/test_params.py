@@ -8,13 +8,13 @@ import pytest
 
 import sinedon
 from appion.base.failures import ConfigurationFailure, Failure, ImageFailure, NotReady
+from appion.base.retrieve.relatives import readRelatives
 from appion.ctfestimation.calc.external import constructAnswers
 from appion.ctfestimation.records import PhaseSearch
 from appion.ctfestimation.retrieve.best import EarlierCTF, calcConfidenceScore, readBestCTFs, selectBest
 from appion.ctfestimation.retrieve.micrographs import readCs, readDDStackRun
 from appion.ctfestimation.retrieve.params import retrieveParams
 from appion.ctfestimation.retrieve.ready import checkReady
-from appion.ctfestimation.retrieve.relatives import readRelatives
 from appion.ctfestimation.retrieve.search import calcSearch
 from sinedon.models import appiondata, leginondata
 from tests.ctfestimation.micrographs import makeTask, saveMicrograph

@@ -174,7 +174,7 @@ def testColumnsAreDescribed(session, browser):
     with dask.config.set({"appion.web.limits": {"drift": 12}}):
         columns = {one["name"]: one for one in browser.get(session.url("columns.json")).json()}
     assert columns["drift"] == {"name": "drift", "words": "drift", "unit": "Å", "digits": 1, "better": "low",
-                                "threshold": 12}  # fmt: skip
+                                "threshold": 12, "step": None}  # fmt: skip
     assert columns["confidence"]["better"] == "high"
     assert browser.get(session.url("series.json")).json()["columns"].keys() <= columns.keys()
 

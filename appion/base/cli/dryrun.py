@@ -49,7 +49,7 @@ def chooseImages(command: Command[J, R], job: J) -> list[int]:
 
 
 def constructLines(command: Command[J, R], job: J, ids: Sequence[int]) -> Iterator[dict[str, object]]:
-    settle = setting(f"{command.step}.settle")
+    settle = command.readSetting("settle")
     for start in range(0, len(ids), CHUNK):
         for image_id, task in command.retrieveParams(ids[start : start + CHUNK], job.context).items():
             if isinstance(task, Failure):

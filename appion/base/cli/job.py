@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
 from appion.base.cli.options import Parser
+from appion.base.config import setting
 from appion.base.failures import Failure
 from appion.base.records.task import Computed, Task
 from appion.base.retrieve.paths import expandVariables
@@ -74,7 +75,8 @@ class Command(Generic[J, R]):
     Attributes:
         names: by which users call it; the first one counts where it is called by none of them. A run that was begun by
             one name goes on by any of them.
-        step: of the settings, and of :class:`appion.base.step.Step`.
+        step: of :class:`appion.base.step.Step`. section: of the settings `settle` and `timeout`; empty: as the step.
+        timed: whether `calc` gives up after `timeout`; else there is no such setting.
         folder: of the session's folder in which run folders are by default; folders: other ones of some names.
         jobtype: of job rows that are made; other_jobtypes: what jobs of this command may be called as well.
         indifferent: names of options that make no difference to a result.
@@ -108,6 +110,8 @@ class Command(Generic[J, R]):
     other_jobtypes: tuple[str, ...] = ()
     folders: Mapping[str, str] = field(default_factory=dict)
     indifferent: Collection[str] = ()
+    section: str = ""
+    timed: bool = True
 
     constructParser: Callable[[str], Parser]
     constructOptions: Callable[[argparse.Namespace, Parser], Any]
@@ -132,6 +136,10 @@ class Command(Generic[J, R]):
     listSources: Callable[[Session], Sequence[str]] = lambda session: (expandVariables(session.image_path),)
     reportRun: Callable[[R], None] = lambda _run: None
     constructLine: Callable[[Task[Any, Any], J], Mapping[str, object]]
+
+    def readSetting(self, name: str) -> Any:
+        """Return a setting of the step's section."""
+        return setting(f"{self.section or self.step}.{name}")
 
     @property
     def programs(self) -> tuple[str, ...]:

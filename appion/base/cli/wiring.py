@@ -25,6 +25,7 @@ from appion.base.controller.computed import setOthersAside
 from appion.base.failures import ConfigurationFailure
 from appion.base.loop import LoopOptions, runLoop
 from appion.base.programs.tell import checkReceivers
+from appion.base.records.series import PROBLEMS
 from appion.base.records.task import Computed, Task, encodeComputed
 from appion.base.retrieve.alarms import readAlarms
 from appion.base.retrieve.host import readUserName
@@ -90,7 +91,8 @@ def followCall(command: Command[J, R], call: Call) -> int:
             logMessages(messages)
             logMessages([(logging.WARNING, text) for text in warnings])
             log.info("%s", job.context.program)
-            trouble = workOn(command, job, rundir, lock, (*warnings, *checkRun(command, job)))
+            logMessages([(logging.WARNING, text) for text in PROBLEMS])
+            trouble = workOn(command, job, rundir, lock, (*warnings, *PROBLEMS, *checkRun(command, job)))
             if trouble:
                 log.error("%s", trouble)
     return 1 if trouble else 0
@@ -189,7 +191,7 @@ def constructLoopOptions(job: Job, warnings: Sequence[str] = ()) -> LoopOptions:
 
 def constructStep(command: Command[J, R], job: J, run: R | None, job_id: int | None = None) -> Step:
     """Return the functions of a step for the loop; without a run (``--no-commit``) nothing is stored."""
-    settle, args = setting(f"{command.step}.settle"), job.args
+    settle, args = command.readSetting("settle"), job.args
 
     def checkReady(task: Task[Any, Any]) -> None:
         command.checkReady(task, settle)
@@ -215,7 +217,7 @@ def constructStep(command: Command[J, R], job: J, run: R | None, job_id: int | N
         report=command.report,
         measure=partial(calcFields, command.measure),
         reads=command.reads,
-        timeout=setting(f"{command.step}.timeout"),
+        timeout=command.readSetting("timeout") if command.timed else None,
         isOver=lambda: isSessionDone(job.session.def_id),
         isAborted=lambda: isAborted(job_id),
         hasNews=constructNews(job.session.def_id, args.norejects or args.bestimages, args.sibassess),

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from appion.ctfestimation.retrieve.relatives import Relatives, divide
+from appion.base.retrieve.relatives import Relatives, divide
 from sinedon.models import appiondata
 
 

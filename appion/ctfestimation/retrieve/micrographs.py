@@ -8,39 +8,21 @@ from typing import Any
 
 import sinedon
 from appion.base.failures import ConfigurationFailure
-from appion.base.retrieve.instruments import readBufferPaths, readCalibrations
+from appion.base.retrieve import micrographs
+from appion.base.retrieve.instruments import readBufferPaths
+from appion.base.retrieve.micrographs import readReferred
 from appion.ctfestimation.retrieve.best import EarlierCTF, readBestCTFs
 from appion.ctfestimation.retrieve.plausible import checkLens
-from appion.ctfestimation.retrieve.relatives import Relatives, readPixelSizes, readRelatives
 from sinedon.models import appiondata, leginondata
 
 
 @dataclass(frozen=True)
-class Rows:
-    """The rows that a number of micrographs refer to, by id.
+class Rows(micrographs.Rows):
+    """With the best earlier CTF by image, and with movies as input what their paths depend on."""
 
-    Attributes:
-        calibrations: by (magnification, microscope, camera).
-        relatives: of aligned images. pixelsizes: that motion correction noted for them, Å.
-        best: best earlier CTF by image.
-        instruments, buffer_paths: with movies as input, what their paths depend on.
-    """
-
-    images: dict[int, Any]
-    sessions: dict[int, Any]
-    cameras: dict[int, Any]
-    scopes: dict[int, Any]
-    calibrations: dict[tuple[int, int, int], list[tuple[int, Any, float]]]
-    relatives: Relatives
-    pixelsizes: dict[int, float]
-    best: dict[int, EarlierCTF]
+    best: dict[int, EarlierCTF] = field(default_factory=dict)
     instruments: dict[int, Any] = field(default_factory=dict)
     buffer_paths: dict[tuple[int, int], str] = field(default_factory=dict)
-
-    def findExposure(self, image: Any) -> Any:
-        """Return the row of what an aligned image was made from, the image's own if it is not aligned."""
-        sources = (self.images.get(source) for source, _ in sorted(self.relatives.sources.get(image.def_id, ())))
-        return next(filter(None, sources), image)
 
 
 def readMicrographs(ids: Sequence[int], ddstackid: int | None = None, with_best: bool = True) -> Rows:
@@ -49,26 +31,12 @@ def readMicrographs(ids: Sequence[int], ddstackid: int | None = None, with_best:
     At most 9 queries, 2 more with `ddstackid`.
     """
     movies = ddstackid is not None
-    relatives = readRelatives(ids)
-    sources = {source for image_id in ids for source, _ in relatives.sources.get(image_id, ())}
-    images = sinedon.readRows(leginondata.AcquisitionImageData, {*ids, *sources})
-
-    def readReferred(model: Any, key: str, table: dict[int, Any]) -> dict[int, Any]:
-        return sinedon.readRows(model, {sinedon.refId(row, key) for row in table.values()})
-
-    cameras = readReferred(leginondata.CameraEMData, "camera", images)
-    scopes = readReferred(leginondata.ScopeEMData, "scope", images)
+    rows = micrographs.readRows(ids)
     return Rows(
-        images=images,
-        sessions=readReferred(leginondata.SessionData, "session", images),
-        cameras=cameras,
-        scopes=scopes,
-        calibrations=readCalibrations(scopes, cameras),
-        relatives=relatives,
-        pixelsizes=readPixelSizes(ids, relatives),
-        best=readBestCTFs(ids, relatives) if with_best else {},
-        instruments=readReferred(leginondata.InstrumentData, "ccdcamera", cameras) if movies else {},
-        buffer_paths=readBufferPaths(images, cameras) if movies else {},
+        **vars(rows),
+        best=readBestCTFs(ids, rows.relatives) if with_best else {},
+        instruments=readReferred(leginondata.InstrumentData, "ccdcamera", rows.cameras) if movies else {},
+        buffer_paths=readBufferPaths(rows.images, rows.cameras) if movies else {},
     )
 
 

@@ -8,23 +8,23 @@ from typing import Any
 
 import sinedon
 from appion.base.calc.cameras import classifyCamera
-from appion.base.calc.pixelsize import calcPixelSize, selectPixelSize
-from appion.base.failures import ConfigurationFailure, Failure, ImageFailure, classifyException
+from appion.base.failures import Failure, ImageFailure, classifyException
 from appion.base.records.program import Program
+from appion.base.retrieve.micrographs import calcImagePixelSize
 from appion.base.retrieve.paths import (
     constructFrameFolder,
     constructImagePath,
     constructMovieFormats,
     findMovie,
 )
-from appion.base.retrieve.plausible import checkCalibration, checkCamera, checkScope
+from appion.base.retrieve.plausible import checkCamera, checkScope
 from appion.base.retrieve.rows import getRow, readPair
 from appion.base.retrieve.taken import constructTaken
 from appion.ctfestimation.calc.internal.nyquist import checkNyquist
 from appion.ctfestimation.records import CTFOptions, CTFOrigin, CTFParams, CTFTask
 from appion.ctfestimation.retrieve.micrographs import Rows, readMicrographs
 from appion.ctfestimation.retrieve.owners import Owners
-from appion.ctfestimation.retrieve.plausible import checkCentre, checkNoted, checkResmax
+from appion.ctfestimation.retrieve.plausible import checkCentre, checkResmax
 from appion.ctfestimation.retrieve.search import calcGctffindSearch, calcSearch
 from appion.ctfestimation.retrieve.selection import chooseShortName
 
@@ -141,34 +141,6 @@ def constructTask(image_id: int, rows: Rows, context: ParamsContext) -> CTFTask:
         astig=options.astig,
     )
     return CTFTask(origin, params)
-
-
-def calcImagePixelSize(image: Any, rows: Rows) -> float:
-    """Return the pixel size (Å) of an image: the calibration that held when it was taken, times the binning.
-
-    The camera row of an aligned image holds a rounded binning; where that matters, the size noted with its drift is.
-    """
-    camera, scope = getRow(rows.cameras, image, "camera"), getRow(rows.scopes, image, "scope")
-    setting = scope.magnification, sinedon.refId(scope, "tem") or 0, sinedon.refId(camera, "ccdcamera") or 0
-    calibration = selectPixelSize(rows.calibrations.get(setting, ()), image.def_timestamp)
-    if calibration is None:
-        raise ConfigurationFailure(
-            f"no pixel size is calibrated for magnification {scope.magnification} (microscope {setting[1]}, camera "
-            f"{setting[2]})", "calibrate it in Leginon"
-        )  # fmt: skip
-    binning = readPair(camera, "binning")[0]
-    checkCalibration(rows.calibrations[setting], calibration, binning)
-    noted = rows.pixelsizes.get(image.def_id)
-    if noted is not None:
-        checkNoted(image, noted)
-    if noted is not None and isFractional(noted / calcPixelSize(calibration, 1)):
-        return noted
-    return calcPixelSize(calibration, binning)
-
-
-def isFractional(binning: float) -> bool:
-    """Return whether a binning is not a whole number, which is all that a camera row can hold."""
-    return abs(binning - round(binning)) > 0.01
 
 
 def findSource(image: Any, rows: Rows, ddstackid: int) -> Any:

@@ -1,4 +1,4 @@
-"""Looking at what only CTF estimation reads of rows: the lens, defocus, earlier results, pixel sizes of aligned images.
+"""Looking at what only CTF estimation reads of rows: the lens, defocus, earlier results.
 
 Raises ConfigurationFailure, as all of :mod:`appion.base.retrieve.plausible`, which has the rest.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from appion.base.calc.limits import AMPLITUDE_CONTRAST, CS, DEFOCUS, PIXEL_SIZE, RESOLUTION, checkValue
+from appion.base.calc.limits import AMPLITUDE_CONTRAST, CS, DEFOCUS, RESOLUTION, checkValue
 from appion.base.retrieve.plausible import checkColumn
 from appion.ctfestimation.records import CTFOptions
 from appion.ctfestimation.retrieve.best import EarlierCTF
@@ -39,8 +39,3 @@ def checkResmax(resmax: float, best: EarlierCTF | None) -> None:
     """Look at the limit of the fit (Å), which may follow from the resolutions of an earlier result."""
     name = "--resmax" if best is None else f"ApCtfData row {best.def_id}: resmax by its resolutions"
     checkValue(RESOLUTION, resmax, name, holder="fit")
-
-
-def checkNoted(image: Any, pixelsize: float) -> None:
-    """Look at the pixel size (Å) that motion correction noted for an aligned image."""
-    checkValue(PIXEL_SIZE, pixelsize, f"ApDDAlignStatsData of image {image.def_id}: apix", holder="column")

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from appion.base.retrieve.movies import readMovieHeader
-from appion.base.retrieve.settled import checkSettled
+from appion.base.retrieve.picture import checkComplete
 from appion.ctfestimation.records import CTFTask
 
 
@@ -16,5 +15,4 @@ def checkReady(task: CTFTask, settle: float) -> None:
         InfrastructureFailure: the disk does not answer.
     """
     for path in dict.fromkeys((task.params.micrograph, task.params.input)):
-        checkSettled(path, settle)
-        readMovieHeader(path)
+        checkComplete(path, settle)

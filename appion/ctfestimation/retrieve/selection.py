@@ -8,12 +8,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from appion.base.records.ids import Ids
 from appion.base.retrieve.images import constructSelection
+from appion.base.retrieve.relatives import readRelatives
 from appion.base.retrieve.session import Session
 from appion.base.step import Candidate
 from appion.ctfestimation.calc.internal.shortname import constructShortName
 from appion.ctfestimation.retrieve.best import calcConfidenceScore, readBestCTFs
 from appion.ctfestimation.retrieve.owners import Owners
-from appion.ctfestimation.retrieve.relatives import readRelatives
 
 log = logging.getLogger(__name__)
 

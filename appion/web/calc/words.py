@@ -10,15 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from appion.base.calc.numbers import LAST, formatNumber
-from appion.base.records.series import COLUMNS, HEADLINE, Column
-
-#: What is better low, and what is better high, of the numbers that have a better.
-LOW, HIGH = "low", "high"
-BETTER = {
-    "drift": LOW, "drift_early": LOW, "drift_late": LOW, "drift_jump": LOW, "ctf_resolution": LOW,
-    "resolution_80": LOW, "resolution_50": LOW, "astigmatism": LOW, "ice_ring": LOW, "seconds_to_result": LOW,
-    "confidence": HIGH, "score": HIGH,
-}  # fmt: skip
+from appion.base.records.series import BETTER, COLUMNS, HEADLINE, STEPS
+from appion.base.records.steps import HIGH, LOW, Column
 
 #: By how much the last have to differ from all before it is worth a word.
 RATIO = 1.5
@@ -42,11 +35,16 @@ FURTHER = (
 
 
 def describeColumns(limits: Mapping[str, float]) -> list[dict[str, Any]]:
-    """Return name, words, unit, digits, what is better, and the limit to begin with, of every column of a page."""
+    """Return name, words, unit, digits, what is better, and the limit to begin with, of every column of a page.
+
+    `step` is the name of the step of another package that a column is of, else None.
+    """
+    owners = {column.name: step.name for step in STEPS for column in step.columns}
     shown = [*(column for name, column in COLUMNS.items() if name != "image"), *FURTHER]
     return [
         {"name": column.name, "words": column.words, "unit": column.unit, "digits": column.digits,
-         "better": BETTER.get(column.name), "threshold": limits.get(column.name)}
+         "better": BETTER.get(column.name), "threshold": limits.get(column.name),
+         "step": owners.get(column.name)}
         for column in shown
     ]  # fmt: skip
 

@@ -16,12 +16,13 @@ from django.db.utils import Error as DatabaseError
 
 import sinedon
 from appion.base.config import setting
+from appion.base.records import series
 from appion.base.records.series import COLUMNS
 from appion.base.retrieve.verdict import describeWorkers
 from appion.web.calc.words import countGood
 from appion.web.retrieve.condition import VERDICTS, State, readState
 from appion.web.retrieve.results import Results
-from appion.web.retrieve.sessions import CTF, MOTION, Run, listDatabases, selectRuns
+from appion.web.retrieve.sessions import CTF, MOTION, WORDS, Run, listDatabases, selectRuns
 from sinedon.models import appiondata, leginondata
 
 logger = logging.getLogger(__name__)
@@ -36,7 +37,7 @@ LISTED, FRESH = 15.0, 2.0
 STEPS, STEP = 12, 300
 
 #: What the trend is of.
-TREND = {MOTION: "drift", CTF: "ctf_resolution"}
+TREND = {MOTION: "drift", CTF: "ctf_resolution", **{step.name: step.columns[0].name for step in series.STEPS}}
 
 #: Status of a job that runs, or waits to.
 ALIVE = ("R", "Q")
@@ -93,7 +94,7 @@ def forgetFacility() -> None:
 
 
 def listRuns() -> None:
-    """Read which runs may be alive: five queries for each Appion database."""
+    """Read which runs may be alive: five queries for each Appion database, six with steps of other packages."""
     runs, problems = [], []
     for name in sorted(set(listDatabases().values())):
         try:
@@ -153,13 +154,14 @@ def describeRun(run: Run) -> dict[str, Any] | None:
     name, microscope = _known.sessions.get(run.session_id, ("", ""))
     return {
         "verdict": state.verdict, "words": state.words, "trouble": list(state.trouble), "session": name,
-        "microscope": microscope, "kind": run.kind, "run": run.name, "id": run.def_id,
+        "microscope": microscope, "kind": run.kind, "kind_words": WORDS[run.kind], "run": run.name, "id": run.def_id,
         "taken": status.get("total"), "corrected": done if run.kind == MOTION else None,
         "ctf": done if run.kind == CTF else None, "set_aside": counts.get("set aside"),
         "behind_minutes": round(status["behind"]["minutes"], 1) if state.running and status.get("behind") else None,
         "per_hour": status.get("rate_per_hour") if state.running else None,
         "good": round(100 * good / known) if known else None,
         "trend": calcTrend(results, TREND[run.kind]), "trend_of": TREND[run.kind],
+        "trend_words": COLUMNS[TREND[run.kind]].words, "trend_unit": COLUMNS[TREND[run.kind]].unit,
         "disk": describeDisk(run.folder), "workers": describeWorkers(status["workers"]).partition(": ")[2]
         if state.running and "workers" in status else "", "waits": describeWaits(state),
         "heartbeat": status.get("heartbeat"),

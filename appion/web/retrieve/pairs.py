@@ -60,7 +60,7 @@ class Pairs:
 
 def listResults(view: View, exposure: int) -> list[int]:
     """Return the aligned images of an exposure, those of the motion run that is shown, else of any: one query."""
-    run = view.motion or view.ctf
+    run = next(iter(view.shown), None)
     if run is None:
         return []
     rows = appiondata.ApDDAlignImagePairData.objects.using(run.alias).filter(source_id=exposure).order_by("def_id")

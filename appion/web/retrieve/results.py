@@ -17,8 +17,10 @@ from appion.web.retrieve.sessions import CTF, MOTION, Run
 #: The fields of a line that are kept, by the kind of the run. How an exposure was taken tell Leginon's own rows.
 COLUMNS = {
     kind: ("stored", "seconds_to_result", *(column.name for column in columns))
-    for kind, columns in ((MOTION, series.MOTION), (CTF, series.CTF))
-}
+    for kind, columns in (
+        (MOTION, series.MOTION), (CTF, series.CTF), *((step.name, step.columns) for step in series.STEPS)
+    )
+}  # fmt: skip
 
 #: So many results are kept in memory, of the runs that were asked for last.
 KEPT = 100_000
@@ -66,7 +68,8 @@ class Results:
                     self._readLines()
             except OSError as error:
                 self.problem = f"{self.run.folder} cannot be read: {error.strerror or error}"
-            if not self.index or self._series is None or not self._rows_read:
+            has_rows = self.run.kind in (MOTION, CTF)
+            if has_rows and (not self.index or self._series is None or not self._rows_read):
                 self._readRows()
 
     def _readLines(self) -> None:
@@ -126,6 +129,14 @@ def forgetResults() -> None:
     """Forget all that is kept."""
     with _lock:
         _kept.clear()
+
+
+def pick(results: Results | None, name: str, of: list[int], rows: Sequence[int]) -> list[Any]:
+    """Return the values of a column of results for these rows, None where there is no result."""
+    if results is None:
+        return [None] * len(rows)
+    column = [*results.columns[name], None]
+    return [column[of[row]] for row in rows]
 
 
 def hasSeries(rundir: str) -> bool:

@@ -8,7 +8,7 @@ from appion.base.config import setting
 from appion.base.records.series import HEADLINE
 from appion.web.calc.words import describeGood, describeTrend
 from appion.web.retrieve.condition import State, readState
-from appion.web.retrieve.sessions import MOTION, Run
+from appion.web.retrieve.sessions import WORDS, Run
 from appion.web.retrieve.table import Table
 
 #: Of several runs' verdicts the first of these is the session's.
@@ -17,7 +17,7 @@ WORST = ("trouble", "ok", "stopped")
 
 def summarize(table: Table) -> dict[str, Any]:
     """Return verdict, sentences, counts, how far behind and how fast, and what is the trouble."""
-    runs = [run for run in (table.view.motion, table.view.ctf) if run]
+    runs = table.view.shown
     states = [readState(run.folder) for run in runs]
     limits = setting("web.limits")
     columns = table.pickResults({*HEADLINE, *limits})
@@ -41,4 +41,4 @@ def calcBehind(state: State) -> float:
 
 
 def describeRun(run: Run) -> str:
-    return f"{'motion correction' if run.kind == MOTION else 'CTF'} ({run.name})"
+    return f"{WORDS[run.kind]} ({run.name})"

@@ -6,19 +6,19 @@ import os
 import secrets
 import threading
 import time
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any
 
 from appion.base.records.runfolder import thumbnailPath
-from appion.base.records.series import CTF, MOTION
+from appion.base.records.series import CTF, MOTION, STEPS
 from appion.web.retrieve import exposures
 from appion.web.retrieve.failed import Failed
 from appion.web.retrieve.hidden import Hidden
 from appion.web.retrieve.pairs import Pairs
 from appion.web.retrieve.pictures import findThumbnail
 from appion.web.retrieve.places import Places, listSquares
-from appion.web.retrieve.results import Results, findResults
+from appion.web.retrieve.results import Results, findResults, pick
 from appion.web.retrieve.sessions import View
 
 #: Seconds for which one look at databases and folders does for everybody.
@@ -32,15 +32,15 @@ WAITING, CORRECTED, DONE, FAILED = "waiting", "corrected", "done", "failed"
 MOTION_COLUMNS = tuple(column.name for column in MOTION)
 CTF_COLUMNS = tuple(column.name for column in CTF if column.name != "spectrum")
 COLUMNS = (*exposures.COLUMNS, "square", "hole", "stored", "ctf_stored", "seconds_to_result", *MOTION_COLUMNS,
-           *CTF_COLUMNS, "thumb", "spectrum", "hidden")  # fmt: skip
+           *CTF_COLUMNS, *(column.name for step in STEPS for column in step.columns), "thumb", "spectrum", "hidden")
 
 
 class Table:
-    """The exposures of a motion run and a CTF run. One thread at a time updates it.
+    """The exposures of a motion run, a CTF run and those of further steps. One thread at a time updates it.
 
     Attributes:
         rows: exposure -> row. base: columns of what Leginon's rows tell. spots: where each is a target.
-        motion, ctf: results; of_motion, of_ctf: their rows by row, or -1.
+        motion, ctf: results; of_motion, of_ctf: their rows by row, or -1. further: both by the name of the step.
         version: of the last change; changed: by row, in which version it last changed.
     """
 
@@ -53,7 +53,7 @@ class Table:
     def _clear(self) -> None:
         """Forget all that was read; the next who ask get everything."""
         view = self.view
-        alias = next((run.alias for run in (view.motion, view.ctf) if run), "")
+        alias = next((run.alias for run in view.shown), "")
         self.token = secrets.token_hex(4)
         self.base: dict[str, list[Any]] = {name: [] for name in exposures.COLUMNS}
         self.rows: dict[int, int] = {}
@@ -66,14 +66,19 @@ class Table:
         self.failures: dict[int, tuple[str, bool]] = {}
         self.version = 0
         self.motion, self.ctf = (findResults(run) if run else None for run in (view.motion, view.ctf))
-        self.failed = [Failed(run.folder) for run in (view.motion, view.ctf) if run]
+        self.further: dict[str, tuple[Results, list[int]]] = {run.kind: (findResults(run), []) for run in view.further}
+        self.joined = [
+            (results, of) for results, of in
+            ((self.motion, self.of_motion), (self.ctf, self.of_ctf), *self.further.values()) if results
+        ]  # fmt: skip
+        self.failed = [Failed(run.folder) for run in view.shown]
         self.pairs = Pairs(alias, view.motion.def_id if view.motion else None)
         self.places, self.hidden = Places(), Hidden()
         self._generations = self._listGenerations()
-        self._used = [0, 0]
+        self._used = [0] * len(self.joined)
 
     def _listGenerations(self) -> list[int]:
-        return [results.generation for results in (self.motion, self.ctf) if results]
+        return [results.generation for results, _ in self.joined]
 
     def update(self) -> None:
         """Read what is new in databases and run folders, unless somebody just did: a few queries."""
@@ -96,9 +101,8 @@ class Table:
         self._looked = float("-inf")
 
     def _readResults(self) -> None:
-        for results in (self.motion, self.ctf):
-            if results:
-                results.update()
+        for results, _ in self.joined:
+            results.update()
 
     def _readNews(self) -> None:
         self.version += 1
@@ -107,7 +111,8 @@ class Table:
             after = next(reversed(self.rows), 0)
             self._add(exposures.readExposures(self.view.session, self.view.motion.preset, after))
         touched = set(self.pairs.update())
-        touched |= self._join(self.motion, self.of_motion, 0) | self._join(self.ctf, self.of_ctf, 1)
+        for which in range(len(self.joined)):
+            touched |= self._join(which)
         touched |= self._readFailures()
         if self.rows:
             touched |= {self.pairs.findExposure(image) for image in self.hidden.update(self._findLimits())}
@@ -139,18 +144,17 @@ class Table:
             for column, value in zip(self.base.values(), values, strict=True):
                 column.append(value)
             self.spots.append(spot)
-            self.of_motion.append(-1)
-            self.of_ctf.append(-1)
+            for of in (self.of_motion, self.of_ctf, *(of for _, of in self.further.values())):
+                of.append(-1)
             self.thumbs.append(0)
             self.changed.append(self.version)
 
-    def _join(self, results: Results | None, of: list[int], which: int) -> set[int]:
+    def _join(self, which: int) -> set[int]:
         """Find the exposures of new results, and return them; what was not selected by its preset is added."""
-        if results is None:
-            return set()
+        results, of = self.joined[which]
         news = results.news[self._used[which] :]
         images = results.images
-        if news and results is self.ctf:
+        if news and results is not self.motion:
             self.pairs.find(images[row] for row in news if images[row] not in self.rows)  # of another motion run
         sources = {row: self.pairs.findExposure(images[row]) for row in news}
         self._add(exposures.readImages(image for image in sources.values() if image not in self.rows))
@@ -214,6 +218,9 @@ class Table:
         columns["seconds_to_result"] = [first if first is not None else second for first, second in both]
         columns |= {name: pick(self.motion, name, self.of_motion, rows) for name in MOTION_COLUMNS}
         columns |= {name: pick(self.ctf, name, self.of_ctf, rows) for name in CTF_COLUMNS}
+        for step in STEPS:
+            found, of = self.further.get(step.name, (None, []))
+            columns |= {column.name: pick(found, column.name, of, rows) for column in step.columns}
         columns["thumb"] = [self.thumbs[row] for row in rows]
         columns["spectrum"] = [int(bool(name)) for name in pick(self.ctf, "spectrum", self.of_ctf, rows)]
         columns["hidden"] = [int(self.isHidden(self.base["id"][row])) for row in rows]
@@ -248,17 +255,20 @@ class Table:
         return any(one in self.hidden.images for one in (image, *self.pairs.results.get(image, ())))
 
     def _findState(self, row: int, failure: tuple[str, bool] | None) -> str:
-        done = self.of_ctf[row] >= 0 if self.ctf else self.of_motion[row] >= 0
+        if self.ctf or self.motion:
+            done = self.of_ctf[row] >= 0 if self.ctf else self.of_motion[row] >= 0
+        else:
+            done = all(of[row] >= 0 for _, of in self.joined)
         if done:
-            return DONE if self.ctf else CORRECTED
+            return CORRECTED if self.motion and not self.ctf else DONE
         if failure and failure[1]:
             return FAILED
         return CORRECTED if self.of_motion[row] >= 0 else WAITING
 
     def listProblems(self) -> list[str]:
         """Return what could not be read at the last look, a line each."""
-        found = [one.problem for one in (self.motion, self.ctf, *self.failed) if one is not None and one.problem]
-        return list(dict.fromkeys(found))
+        found = [*(results.problem for results, _ in self.joined), *(failed.problem for failed in self.failed)]
+        return list(dict.fromkeys(filter(None, found)))
 
     def count(self) -> dict[str, int]:
         """Return how many exposures there are and how far they are."""
@@ -274,9 +284,11 @@ class Table:
         """Return columns of results in the order of the exposures, of those among the names that there are."""
         with self.lock:
             found: dict[str, list[Any]] = {}
-            for results, of in ((self.motion, self.of_motion), (self.ctf, self.of_ctf)):
-                if results:
-                    found |= {name: pick(results, name, of, self.order) for name in results.columns if name in names}
+            for results, of in self.joined:
+                new = [name for name in results.columns if name in names]
+                if results.run.kind in self.further:  # the time to a result is that of the steps before
+                    new = [name for name in new if name not in found]
+                found |= {name: pick(results, name, of, self.order) for name in new}
             return found
 
 
@@ -286,11 +298,3 @@ def listFiles(folder: Path) -> set[str]:
         return set(os.listdir(folder))
     except OSError:
         return set()
-
-
-def pick(results: Results | None, name: str, of: list[int], rows: Sequence[int]) -> list[Any]:
-    """Return the values of a column of results for these rows, None where there is no result."""
-    if results is None:
-        return [None] * len(rows)
-    column = [*results.columns[name], None]
-    return [column[of[row]] for row in rows]

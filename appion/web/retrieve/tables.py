@@ -19,7 +19,7 @@ _lock = threading.Lock()
 
 def findTable(view: View) -> Table:
     """Return the table of what a page shows, updated; it is kept for those who ask next."""
-    key = (view.session.def_id, view.motion, view.ctf)
+    key = (view.session.def_id, view.shown)
     with _lock:
         if key not in _tables:
             _tables[key] = Table(view)
@@ -35,7 +35,7 @@ def findTable(view: View) -> Table:
 def expireTable(view: View) -> None:
     """Have the next who asks for what a page shows look anew: something was just changed."""
     with _lock:
-        table = _tables.get((view.session.def_id, view.motion, view.ctf))
+        table = _tables.get((view.session.def_id, view.shown))
     if table is not None:
         table.expire()
 

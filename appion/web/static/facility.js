@@ -2,8 +2,7 @@
 
 const EVERY = 5000; // milliseconds
 const WORDS = { ok: "well", trouble: "trouble", stopped: "not running" };
-const KINDS = { motion: "motion correction", ctf: "CTF" };
-const TRENDS = { drift: ["drift", "Å"], ctf_resolution: ["resolution", "Å"] };
+const SHORT = { ctf_resolution: "resolution" };
 const SVG = "http://www.w3.org/2000/svg";
 
 const table = document.getElementById("runs");
@@ -22,13 +21,13 @@ function addCell(row, text) {
   return add(row, "td", text ?? "–", "number");
 }
 
-function drawTrend(cell, values, of) {
+function drawTrend(cell, { trend: values, trend_of: of, trend_words: long, trend_unit: unit }) {
   const known = values.filter((value) => value !== null);
   if (!known.length) {
     cell.textContent = "–";
     return;
   }
-  const [words, unit] = TRENDS[of] ?? [of, ""];
+  const words = SHORT[of] ?? long;
   const low = Math.min(...known);
   const range = Math.max(...known) - low || 1;
   const svg = document.createElementNS(SVG, "svg");
@@ -68,12 +67,12 @@ function drawRow(run) {
     session.textContent = run.session;
   }
   add(session, "div", run.microscope, "quiet small");
-  add(row, "td", `${KINDS[run.kind]}, ${run.run}`);
+  add(row, "td", `${run.kind_words}, ${run.run}`);
   for (const name of ["taken", "corrected", "ctf", "set_aside"]) addCell(row, run[name]);
   addCell(row, run.behind_minutes === null ? null : Math.round(run.behind_minutes));
   addCell(row, run.per_hour === null ? null : Math.round(run.per_hour));
   addCell(row, run.good);
-  drawTrend(add(row, "td"), run.trend, run.trend_of);
+  drawTrend(add(row, "td"), run);
   const workers = add(row, "td", run.workers);
   add(workers, "div", run.disk, "quiet small");
   const waits = add(row, "td");

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from django.http import Http404, HttpRequest
 
-from appion.web.retrieve.sessions import View, readSession, readView
+from appion.web.retrieve.sessions import KINDS, View, readSession, readView
 
 #: The words behind the ? that are ids.
-IDS = ("project", "motion", "ctf")
+IDS = ("project", *KINDS)
 
 #: Digits of an id.
 DIGITS = 18

@@ -59,7 +59,7 @@ def retry(view: View, exposure: int, visitor: str) -> None:
     """Have what failed of the exposure tried again."""
     images: list[Any] = [exposure, *listResults(view, exposure)]
     tried = False
-    for run in filter(None, (view.motion, view.ctf)):
+    for run in view.shown:
         failed = Failed(run.folder)
         failed.update()
         for image in images:

@@ -12,7 +12,8 @@ from django.views.decorators.http import require_safe
 
 from appion.base.calc.plain import makePlain
 from appion.base.failures import ConfigurationFailure
-from appion.base.records.series import CTF, MOTION, TAKEN, Column
+from appion.base.records.series import CTF, MOTION, STEPS, TAKEN
+from appion.base.records.steps import Column
 from appion.base.retrieve.session import Session
 from appion.base.retrieve.story import (
     describeAttempt,
@@ -26,7 +27,8 @@ from appion.web.calc.words import FURTHER
 from appion.web.retrieve.condition import readState
 from appion.web.retrieve.pairs import listResults
 from appion.web.retrieve.pictures import findDriftPlot, findMicrograph
-from appion.web.retrieve.sessions import Run, View
+from appion.web.retrieve.sessions import MOTION as MOTION_RUN
+from appion.web.retrieve.sessions import WORDS, Run, View
 from appion.web.retrieve.tables import findTable
 from appion.web.views.asked import findView
 from appion.web.views.pictures import listGraphs
@@ -37,7 +39,8 @@ LEFT_OUT = frozenset({"id", "image", "name", "spectrum", "thumb", "hidden"})
 #: Columns that are times.
 TIMES = frozenset({"exposed", "stored", "ctf_stored"})
 
-GROUPS = (("How it was taken", (*TAKEN, *FURTHER)), ("Motion", MOTION), ("CTF", CTF))
+GROUPS = (("How it was taken", (*TAKEN, *FURTHER)), ("Motion", MOTION), ("CTF", CTF),
+          *((step.words.capitalize(), step.columns) for step in STEPS))  # fmt: skip
 
 
 @require_safe
@@ -54,7 +57,7 @@ def showExposure(request: HttpRequest, name: str, exposure: int) -> HttpResponse
         "has_drift": bool(view.motion and findDriftPlot(view.motion, row["name"])),
         "graphs": listGraphs(view, exposure),
         "groups": [(title, list(describeNumbers(row, columns))) for title, columns in GROUPS],
-        "live": any(run and readState(run.folder).running for run in (view.motion, view.ctf)),
+        "live": any(run and readState(run.folder).running for run in view.shown),
         "stories": list(describeRuns(view, exposure, row["name"], results)),
     })  # fmt: skip
 
@@ -86,9 +89,12 @@ def describeNumbers(row: dict[str, Any], columns: tuple[Column, ...]) -> Iterato
 
 def describeRuns(view: View, exposure: int, name: str, results: list[int]) -> Iterator[dict[str, Any]]:
     """Yield what the run folders tell, as `appion explain` does: events, failure, record and files of each run."""
-    for run, title, images in ((view.motion, "Motion correction", [exposure]), (view.ctf, "CTF", [exposure, *results])):
-        if run is not None and run.folder:
-            yield {"title": f"{title} ({run.name})", "folder": run.folder, "parts": describeStory(run, images, name)}
+    for run in view.shown:
+        if run.folder:
+            images = [exposure] if run.kind == MOTION_RUN else [exposure, *results]
+            words = WORDS[run.kind]
+            parts = describeStory(run, images, name)
+            yield {"title": f"{words[0].upper()}{words[1:]} ({run.name})", "folder": run.folder, "parts": parts}
 
 
 def describeStory(run: Run, images: list[int], name: str) -> list[tuple[str, list[str]]]:

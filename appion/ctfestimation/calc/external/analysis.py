@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from appion.base.failures import InfrastructureFailure
 from appion.base.programs.follow import tryFolder
 from appion.base.programs.output import readText
+from appion.base.retrieve.picture import readMicrograph
 from appion.base.store.files import moveFile
 from appion.ctfestimation.calc import internal  # imports what is asked of it, when it is
 from appion.ctfestimation.calc.external.estimate import Estimate
-from appion.ctfestimation.calc.external.micrograph import readMicrograph
 from appion.ctfestimation.calc.external.parse import parseAverages
 from appion.ctfestimation.calc.external.star import parseLocalStar
 from appion.ctfestimation.calc.internal.convention import convertContrast, findImplausible

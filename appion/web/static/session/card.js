@@ -2,7 +2,7 @@
 
 import { findExposure, locate, locateExposure } from "./data.js";
 import { find, make, write } from "./dom.js";
-import { formatTime, formatValue } from "./format.js";
+import { formatTime, formatValue, listFurther } from "./format.js";
 import { GRADES } from "./judge.js";
 import { state } from "./state.js";
 
@@ -37,7 +37,8 @@ export function drawCard(columns) {
     image.addEventListener("error", () => image.remove());
     return image;
   }));
-  find("card-numbers").replaceChildren(...SHOWN.filter((name) => columns.has(name) && typeof one[name] === "number")
+  const all = [...SHOWN, ...listFurther(columns)];
+  find("card-numbers").replaceChildren(...all.filter((name) => columns.has(name) && typeof one[name] === "number")
     .flatMap((name) => [
       make("dt", {}, columns.get(name).words),
       make("dd", { class: one.beyond.includes(name) ? "beyond" : "" }, formatValue(columns.get(name), one[name])),

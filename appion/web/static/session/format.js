@@ -8,6 +8,9 @@ export function prepareColumns(list) {
     ? { ...column, scale: 1e-4, unit: "µm", digits: 2 } : { ...column, scale: 1 }]));
 }
 
+/** Return the names of the columns of steps that other packages bring, which are shown behind all others. */
+export const listFurther = (columns) => [...columns.values()].filter(({ step }) => step).map(({ name }) => name);
+
 /** Return a value with the digits of its column, and its unit; "–" for what is not known. */
 export function formatValue(column, value, withUnit = true) {
   if (value === null || value === undefined) return "–";

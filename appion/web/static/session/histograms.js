@@ -2,7 +2,7 @@
 
 import { CONFIG, constructAxis, constructLayout, loadPlotly, MANY, onTheme, readColours } from "./charts.js";
 import { find, make } from "./dom.js";
-import { calcQuantile, formatValue, nameColumn, sortValues } from "./format.js";
+import { calcQuantile, formatValue, listFurther, nameColumn, sortValues } from "./format.js";
 import { state } from "./state.js";
 
 const SHOWN = ["drift", "ctf_resolution", "confidence", "defocus", "astigmatism", "ice_ring"];
@@ -18,7 +18,9 @@ export async function prepareHistograms(columns, onSelect) {
     last = brushed;
     if (!seen) return;
     const colours = readColours();
-    for (const name of SHOWN) await drawHistogram(Plotly, box, columns.get(name), brushed, colours);
+    for (const name of [...SHOWN, ...listFurther(columns)]) {
+      await drawHistogram(Plotly, box, columns.get(name), brushed, colours);
+    }
     await drawVectors(Plotly, columns, brushed, colours, onSelect);
   };
   onTheme(() => last && draw(last));

@@ -2,7 +2,7 @@
 
 import { locate } from "./data.js";
 import { find, make } from "./dom.js";
-import { formatTime, formatValue } from "./format.js";
+import { formatTime, formatValue, listFurther } from "./format.js";
 import { GRADES } from "./judge.js";
 
 const SHOWN = ["drift", "drift_early", "drift_late", "ctf_resolution", "confidence", "defocus", "defocus_nominal",
@@ -18,12 +18,12 @@ export function prepareHover(known) {
 /** Show the card of an exposure beside the pointer. */
 export function showHover(exposure, event) {
   if (!exposure || !event) return;
-  const card = find("hover");
+  const card = find("hover"), all = [...SHOWN, ...listFurther(columns)];
   card.replaceChildren(
     ...(exposure.thumb ? [make("img", { src: locate(`thumb/${exposure.id}.jpg`), alt: "", width: 160 })] : []),
     make("strong", {}, exposure.name),
     make("span", { class: "quiet" }, `${formatTime(exposure.exposed)}, ${GRADES[exposure.grade]}`),
-    make("dl", {}, ...SHOWN.filter((name) => columns.has(name) && typeof exposure[name] === "number").flatMap((name) =>
+    make("dl", {}, ...all.filter((name) => columns.has(name) && typeof exposure[name] === "number").flatMap((name) =>
       [make("dt", {}, columns.get(name).words),
        make("dd", { class: exposure.beyond.includes(name) ? "beyond" : "" },
          formatValue(columns.get(name), exposure[name]))])),

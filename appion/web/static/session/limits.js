@@ -2,7 +2,7 @@
 
 import { exposures } from "./data.js";
 import { find, make, write } from "./dom.js";
-import { formatLimit, formatShare } from "./format.js";
+import { formatLimit, formatShare, listFurther } from "./format.js";
 import { countPassing, listBrushed } from "./judge.js";
 import { changeLimit, resetLimits, state } from "./state.js";
 
@@ -20,12 +20,13 @@ export function prepareLimits() {
 export function drawLimits(columns) {
   const body = find("limits");
   const brushed = listBrushed();
-  for (const name of ORDER) {
+  const order = [...ORDER, ...listFurther(columns)];
+  for (const name of order) {
     const column = columns.get(name);
     if (!column?.better) continue;
     if (!rows.has(name) && exposures.some((one) => typeof one[name] === "number")) {
       rows.set(name, constructRow(column));
-      const later = ORDER.slice(ORDER.indexOf(name) + 1).find((one) => rows.has(one));
+      const later = order.slice(order.indexOf(name) + 1).find((one) => rows.has(one));
       body.insertBefore(rows.get(name), later ? rows.get(later) : null);
     }
     if (rows.has(name)) fillRow(rows.get(name), column, brushed);

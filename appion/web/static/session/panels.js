@@ -1,7 +1,7 @@
 // What the trends show: one panel below the other for each number, all over the same time.
 
 import { exposures } from "./data.js";
-import { calcQuantile, sortValues } from "./format.js";
+import { calcQuantile, listFurther, sortValues } from "./format.js";
 import { state } from "./state.js";
 
 /** Columns of the panels; `beside` is drawn as a line behind the points. */
@@ -18,7 +18,8 @@ export const WORDS = 24;
 
 /** Return the panels whose numbers are known of any exposure, with their column, range and place in pixels. */
 export function listPanels(columns) {
-  const known = PANELS.filter(({ name }) => columns.has(name) && exposures.some((one) => typeof one[name] === "number"));
+  const all = [...PANELS, ...listFurther(columns).map((name) => ({ name }))];
+  const known = all.filter(({ name }) => columns.has(name) && exposures.some((one) => typeof one[name] === "number"));
   const total = known.length * (HEIGHT + WORDS);
   return known.map((panel, place) => {
     const top = place * (HEIGHT + WORDS) + WORDS;

@@ -2,7 +2,7 @@
 
 import { locateExposure } from "./data.js";
 import { afterRest, find, make, write } from "./dom.js";
-import { formatTime, formatValue } from "./format.js";
+import { formatTime, formatValue, listFurther } from "./format.js";
 import { GRADES } from "./judge.js";
 import { change, state } from "./state.js";
 
@@ -12,14 +12,15 @@ const NAMES = ["name", "exposed", "grade", "drift", "ctf_resolution", "confidenc
 const OWN = { name: ["exposure", ""], exposed: ["time", ""], grade: ["is", ""], ctf_resolution: ["fit to", "Å"],
   defocus_error: ["defocus error", "µm"], seconds_to_result: ["to result", "s"] };
 
-let page = 0, sorted = [], columns = new Map(), again = () => {};
+let names = NAMES, page = 0, sorted = [], columns = new Map(), again = () => {};
 
 /** Prepare head, filter and buttons; `redraw` draws the table anew. */
 export function prepareTable(known, redraw) {
   columns = known;
+  names = [...NAMES, ...listFurther(columns)];
   again = redraw;
   const head = find("table-head");
-  head.replaceChildren(...NAMES.filter((name) => name in OWN || columns.has(name)).map((name) => {
+  head.replaceChildren(...names.filter((name) => name in OWN || columns.has(name)).map((name) => {
     const [words, unit] = OWN[name] ?? [columns.get(name).words, columns.get(name).unit];
     const button = make("button", { type: "button" }, unit ? `${words} (${unit})` : words);
     button.addEventListener("click", () => {
@@ -63,7 +64,7 @@ export function listSorted() {
 /** Show the page of these exposures that is chosen. */
 export function drawTable(shown) {
   const down = state.sort.startsWith("-"), name = state.sort.replace(/^-/, "");
-  const known = NAMES.includes(name) ? name : "exposed";
+  const known = names.includes(name) ? name : "exposed";
   sorted = shown.slice().sort((one, other) => compare(one[known], other[known], down) || one.id - other.id);
   page = Math.max(0, Math.min(page, Math.ceil(sorted.length / PAGE) - 1));
   for (const cell of find("table-head").children) {
