@@ -72,7 +72,7 @@ class Keeping:
     Attributes:
         host, pid: of the keeper. started, heartbeat: seconds since the epoch; it is written every few seconds.
         runs: worst first is the reader's business. skipped: sessions for which nothing is started.
-        ended: why the keeper ended; empty while it works.
+        ended: why the keeper ended; empty while it works. trouble: what keeps it from its work, a line each.
     """
 
     host: str
@@ -82,3 +82,4 @@ class Keeping:
     runs: tuple[KeptRun, ...] = ()
     skipped: tuple[NotStarted, ...] = ()
     ended: str = ""
+    trouble: tuple[str, ...] = ()
