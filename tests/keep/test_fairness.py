@@ -68,7 +68,7 @@ def test_nobody_starves_and_no_limit_is_passed(made):
 @settings(max_examples=150, deadline=None)
 @given(drawClaims())
 def test_live_comes_before_backlog_and_who_shall_hurry_before_all(made):
-    """Before anybody has waited for a turn: who gets no place finds none that his lesser has and that would do for him."""
+    """Before anybody has waited for a turn: who gets no place would find none if all that count less had gone."""
     limits, claims = made
     for step in range(4):
         claims, decision = takeTurn(claims, limits, step * 10.0)
@@ -85,7 +85,7 @@ def test_live_comes_before_backlog_and_who_shall_hurry_before_all(made):
 @settings(max_examples=100, deadline=None)
 @given(drawClaims())
 def test_what_is_decided_lasts(made):
-    """Nobody is started to be stopped again at once: without news nothing changes until somebody has waited for a turn."""
+    """Nobody is started to be stopped at once: without news nothing changes until somebody has waited for a turn."""
     limits, claims = made
     for step in range(4):
         claims, _ = takeTurn(claims, limits, step * 0.5)
