@@ -79,14 +79,14 @@ def findProcess(run: OwnRun) -> int | None:
     Whoever was killed between starting it and noting its number finds it so.
     """
     needle = f"\0{exitPath(run.rundir)}\0{run.token}\0".encode()
-    for entry in os.scandir("/proc"):
-        if entry.name.isdigit():
+    for name in os.listdir("/proc"):
+        if name.isdigit():
             try:
-                words = Path(entry.path, "cmdline").read_bytes()
+                words = Path("/proc", name, "cmdline").read_bytes()
             except OSError:
                 continue
-            if needle in words and not isZombie(int(entry.name)):
-                return int(entry.name)
+            if needle in words and not isZombie(int(name)):
+                return int(name)
     return None
 
 

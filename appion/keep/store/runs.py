@@ -126,6 +126,6 @@ def removeWishes(place: Path, sessions: Iterable[str]) -> None:
 def listWishes(place: Path) -> set[str]:
     """Return the sessions that are named in a folder of wishes."""
     try:
-        return {unquote(entry.name) for entry in os.scandir(place) if not entry.name.startswith(".")}
+        return {unquote(name) for name in os.listdir(place) if not name.startswith(".")}
     except FileNotFoundError:
         return set()
