@@ -40,7 +40,8 @@ def listClaims(keeper: Keeper, now: float) -> Iterator[Claim]:
         if not run.holds and not (want and due):
             continue
         live = bool(want and not want.session.finished and now - want.preset.seen < setting("keep.live"))
-        since = run.began if run.holds else max(run.since, run.next_try or 0.0)
+        since = max(run.since, run.next_try or 0.0)
+        since = now if run.state == "starting" else since  # its turn begins when it works
         yield Claim(key, run.gpus, run.profile, live, run.session in keeper.preferred, run.priority, run.holds, since,
                     run.granted, run.stopping)  # fmt: skip
 

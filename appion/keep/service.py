@@ -85,6 +85,7 @@ def takeTurn(keeper: Keeper, clock: Clock) -> None:
         lookAtRuns(keeper)
         tryConsider(keeper)
         placeRuns(keeper)
+        sinedon.closeConnections(keep="leginondata")  # by which it asks whether there is anything new
     except Exception as error:
         away = sinedon.isDatabaseAway(error) or isinstance(error, (sinedon.errors.SinedonError, Failure, OSError))
         if not away and sinedon.findRefusal(error) is None:

@@ -12,6 +12,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -62,23 +63,20 @@ class Ground:
 
     # -- what happens ----------------------------------------------------------------------------------------------
 
-    def addSession(self, name: str, preset: str, images: int = 2, movies: bool = True, **fields: Any) -> MadeSession:
-        """Leginon begins a session and takes exposures."""
+    def addSession(self, name: str, preset: str, days: float = 0, **fields: Any) -> MadeSession:
+        """Leginon begins a session and takes two exposures, so many days ago."""
         self.made[name] = makeSession(
             images=0, nframes=FRAMES, root=self.folder, dimension=(SIDE, SIDE), binning=1, movie_format="mrc",
             name=name, preset=preset, **{"norm": False, **fields},
         )  # fmt: skip
-        if images:
-            self.expose(name, images, movies)
+        self.expose(name, 2, days)
         return self.made[name]
 
-    def expose(self, name: str, number: int, movies: bool = True) -> None:
+    def expose(self, name: str, number: int, days: float = 0) -> None:
         """Leginon takes so many exposures."""
-        before = self.made[name]
-        made = self.made[name] = addImages(before, number, datetime.datetime.now())
-        if movies:
-            new = MadeSession(**{**vars(made), "filenames": made.filenames[len(before.filenames) :]})
-            writeMovies(new)
+        before, start = self.made[name], datetime.datetime.now() - datetime.timedelta(days=days)
+        made = self.made[name] = addImages(before, number, start)
+        writeMovies(replace(made, filenames=made.filenames[len(before.filenames) :]))
 
     def breakGain(self, name: str) -> None:
         """The gain reference is that of another camera."""
@@ -106,8 +104,9 @@ class Ground:
     def kill(self) -> None:
         """Kill the keeper; it can do nothing about it."""
         assert self.keeper is not None
-        self.keeper.kill()
-        self.keeper.wait()
+        keeper, self.keeper = self.keeper, None
+        keeper.kill()
+        keeper.wait()
 
     def appion(self, *words: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run([sys.executable, "-m", "appion.cli", *words], env=self.env, capture_output=True,
@@ -121,10 +120,10 @@ class Ground:
 
     def close(self) -> None:
         """End all that may still be there, whatever became of the test."""
-        for process in (self.keeper, getattr(self, "hand", None)):
-            if process is not None:
-                process.kill()
-                process.wait()
+        processes, self.keeper = (self.keeper, getattr(self, "hand", None)), None
+        for process in filter(None, processes):
+            process.kill()
+            process.wait()
         self.waitFor(lambda: self.killDaemons() or not self.findDaemons(), "the end of all daemons")
 
     # -- what is there ---------------------------------------------------------------------------------------------
@@ -157,6 +156,7 @@ class Ground:
     def waitFor(self, condition: Callable[[], Any], what: str, timeout: float = 600) -> Any:
         deadline = time.monotonic() + timeout
         while not (answer := condition()):
+            assert self.keeper is None or self.keeper.poll() is None, self.describe()
             wrong = {name for name, state in self.readStates().items() if state == "refused"} - self.broken
             if wrong or time.monotonic() > deadline:
                 raise AssertionError(f"{what}: not within {timeout:g} s\n{self.describe()}")

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
+from appion.base.records.keeping import keeperEventsPath
 from sinedon.models import appiondata
 from tests.faults.keepground import LINE, Ground
 
@@ -84,3 +87,57 @@ def checkStates(ground):
     assert refused.next_try is None
     assert ground.readRun("26nov27e").rundir == str(ground.findFolder("26nov27e") / "ddstack1")
     assert ground.read().trouble == []
+
+
+@pytest.mark.usefixtures("mariadatabase")
+def test_P21_five_daemons_share_two_places(makeGround):
+    """Live sessions take the places of backlog, who shall hurry that of a live one; in the end all is done."""
+    ground = makeGround([PROFILES[0]], keep={"runs": 2})
+    old, new = ["26nov26a", "26nov26b", "26nov26c"], ["26nov27d", "26nov27e"]
+    for name in old:
+        ground.addSession(name, "enn", days=1)
+    ground.start()
+    ground.waitFor(lambda: list(ground.readStates().values()).count("running") == 2, "two places taken")
+    for name in new:
+        ground.addSession(name, "enn")
+    ground.waitFor(lambda: {ground.readStates().get(name) for name in new} == {"running"}, "live before backlog")
+    assert {ground.readStates()[name] for name in old} == {"waiting"}
+    assert ground.appion("keep", "--prefer", old[2]).returncode == 0
+    ground.waitFor(lambda: ground.readStates()[old[2]] == "running", "who shall hurry before live")
+    for name in ground.made:
+        ground.declareFinished(name)
+    ground.waitFor(lambda: set(ground.readStates().values()) == {"ended"}, "the end of all")
+    for name in ground.made:
+        ground.checkStoredOnce(name)
+        ground.checkNeverTwice(name)
+    holding = set()
+    for event in map(json.loads, keeperEventsPath(ground.state).read_text().splitlines()):
+        change = holding.add if event["what"] in ("starting", "running") else holding.discard
+        change(event["session"])
+        assert len(holding) <= 2
+
+
+@pytest.mark.usefixtures("mariadatabase")
+def test_P21_daemons_as_jobs_of_the_web_pages_kind(makeGround, slurmcluster):
+    """By runJob.py: killed while the jobs are submitted, the keeper finds them again, and there is one for each."""
+    line = f"{LINE} --ppn=1 --mem=1 --walltime=2"
+    ground = makeGround([PROFILES[0] | {"commands": [line], "start": "runjob"}])
+    names = ["26nov27a", "26nov27b"]
+    for name in names:
+        ground.addSession(name, "enn")
+    ground.start()
+    ground.waitFor(lambda: ground.readStates() == dict.fromkeys(names, "starting"), "two starts")
+    ground.kill()
+    ground.start()
+    for name in names:
+        ground.waitFor(lambda name=name: ground.countStored(name) == 2, f"results of {name}")
+    ground.waitFor(lambda: ground.readStates() == dict.fromkeys(names, "running"), "two that run")
+    assert len(slurmcluster.listJobs()) == 2
+    for name in names:
+        ground.checkStoredOnce(name)
+        ground.checkNeverTwice(name)
+        assert ground.readRun(name).starts == 1
+    numbers = appiondata.ApAppionJobData.objects.values_list("clusterjobid", "status")
+    assert {(job, "R") for job in slurmcluster.listJobs()} == set(numbers)
+    slurmcluster.cancelJobs()
+    ground.waitFor(lambda: ground.readRun(names[0]).state != "running", "the end of a job to be seen")
