@@ -12,12 +12,14 @@ from appion.base.cli.screen import show
 from appion.base.config import checkSettings, setting
 from appion.base.failures import ConfigurationFailure
 from appion.base.records.keeping import preferredFolder
+from appion.base.retrieve.keeping import readKeeping
 from appion.keep.calc.matching import findMismatch
 from appion.keep.keeper import Keeper, constructKeeper, findFolder
 from appion.keep.records import OwnRun, Session, againFolder
 from appion.keep.service import runService
 from appion.keep.store.runs import addWish, removeWishes
 from appion.keep.wanting import considerWants
+from sinedon.config import readConfig
 
 
 def showKeep(args: argparse.Namespace) -> int:
@@ -25,6 +27,9 @@ def showKeep(args: argparse.Namespace) -> int:
     checkSettings()
     folder = findFolder()
     if args.prefer or args.no_prefer or args.again:
+        if readKeeping(folder) is None:
+            raise ConfigurationFailure(f"no keeper ever worked in {folder}", "set keep.folder in appion.yaml, so that"
+                                       " everybody finds the same one")  # fmt: skip
         if args.prefer:
             addWish(preferredFolder(folder), args.prefer)
             show(f"{args.prefer} comes before all others, until: appion keep --no-prefer {shlex.quote(args.prefer)}")
@@ -40,8 +45,9 @@ def showKeep(args: argparse.Namespace) -> int:
                                    " all, commands: ['motioncor2.py --align --doseweight']}")  # fmt: skip
     setupLogging(None)
     try:
-        sinedon.setup()
+        readConfig()  # what is wrong there does not mend itself, but a server that is away comes back
         if args.dry_run:
+            sinedon.setup()
             keeper = constructKeeper(folder, save=False)
             show(*describePlan(keeper))
             return 0

@@ -31,7 +31,8 @@ class Keeper:
         wants: what profiles ask for, by key. begun: keys of wants of which a movie was complete.
         aliens, skipped: what others run, and what is not started. others: what databases say of runs, when (monotonic).
         trouble: what keeps it from its work. started: when (Unix time). preferred: sessions that shall hurry.
-        save: whether anything is written at all.
+        save: whether anything is written at all. connected: whether the databases were reached once.
+        waits: of wants without a complete movie since when, until when that is believed (monotonic), and why.
     """
 
     folder: Path
@@ -50,6 +51,8 @@ class Keeper:
     started: float = field(default_factory=time.time)
     preferred: set[str] = field(default_factory=set)
     save: bool = True
+    connected: bool = False
+    waits: dict[str, tuple[float, float, str]] = field(default_factory=dict)
 
 
 def findFolder() -> Path:
@@ -133,5 +136,5 @@ def listKept(keeper: Keeper) -> tuple[KeptRun, ...]:
     """Return the keeper's runs that matter now, and those of others that it leaves alone."""
     shown = [run for run in keeper.runs.values() if run.key in keeper.wants or run.holds]
     own = [KeptRun(run.rundir, run.session, run.profile, run.program, run.runname, run.state, run.reason, run.since,
-                   run.next_try, run.pid if run.holds else None, run.starts) for run in shown]  # fmt: skip
+                   run.next_try, run.daemon if run.holds else None, run.starts) for run in shown]  # fmt: skip
     return (*own, *keeper.aliens.values())

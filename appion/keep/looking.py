@@ -8,10 +8,19 @@ from typing import Any
 
 from appion.base.config import setting
 from appion.base.failures import Failure
+from appion.base.records.process import readStartTime
 from appion.keep.calc.fairness import calcDelay
 from appion.keep.keeper import Keeper, changeState
 from appion.keep.records import RUNJOB, OwnRun
-from appion.keep.retrieve.condition import Look, findProcess, lookAt, readEnding, readJob, readLastWords
+from appion.keep.retrieve.condition import (
+    Look,
+    findProcess,
+    hasSaidGoodbye,
+    lookAt,
+    readEnding,
+    readJob,
+    readLastWords,
+)
 
 #: Seconds after which a daemon that dies has not died at its start.
 CALM = 600.0
@@ -38,8 +47,8 @@ def noteLook(keeper: Keeper, run: OwnRun, look: Look) -> None:
     if look.holder is not None:
         if run.state != "running":
             pid = look.holder.get("pid") if look.holder.get("host") == os.uname().nodename else None
-            changeState(keeper, run, "running", pid=pid, pid_started=look.holder.get("started") if pid else None,
-                        next_try=None, job=readJob(run) if run.start == RUNJOB else "")  # fmt: skip
+            job = readJob(run) if run.start == RUNJOB else ""
+            changeState(keeper, run, "running", daemon=pid, next_try=None, job=job)
         return
     if not run.holds:
         return
@@ -57,14 +66,16 @@ def noteStarting(keeper: Keeper, run: OwnRun) -> None:
     if job and run.job != job:
         changeState(keeper, run, "starting", f"job {job}", job=job)
     elif run.pid is None and (pid := findProcess(run)):
-        run.pid = pid
+        run.pid, run.pid_started = pid, readStartTime(pid)
 
 
 def noteEnd(keeper: Keeper, run: OwnRun, code: int | None) -> None:
     """Decide what follows from the end of a daemon; `code` None: it died without a word."""
+    if code is None and hasSaidGoodbye(run):
+        code = 0  # a person had started it
     ran = time.time() - run.began if run.state == "running" else 0.0
     fails = 0 if ran > CALM else run.fails
-    more: dict[str, Any] = dict.fromkeys(("next_try", "pid", "pid_started"))
+    more: dict[str, Any] = dict.fromkeys(("next_try", "pid", "pid_started", "daemon"))
     more |= {"stopping": False, "granted": False, "job": ""}
     want = keeper.wants.get(run.key)
     if code == 2:

@@ -65,8 +65,9 @@ def startKept(keeper: Keeper, run: OwnRun, granted: bool) -> None:
             return
         run.gpuids = dealt
         words = fillWords(words, {"gpuids": ",".join(map(str, dealt))})
-    changeState(keeper, run, "starting", starts=run.starts + 1, began=time.time(), pid=None, pid_started=None, job="",
-                granted=granted, next_try=None, boot=readBoot())  # fmt: skip
+    fresh = dict.fromkeys(("pid", "pid_started", "daemon", "next_try"))
+    changeState(keeper, run, "starting", starts=run.starts + 1, began=time.time(), job="", granted=granted,
+                boot=readBoot(), **fresh)  # fmt: skip
     try:
         startRun(run, words)
     except Failure as failure:

@@ -154,6 +154,7 @@ class OwnRun:
         fails: starts in a row after which it died. began: when it was started last. granted: it has a turn.
         stopping: it was told to end, to make room. newest: id of the newest exposure when it ended.
         pid, pid_started: of the process that the keeper started, in clock ticks since boot. job: of the scheduler.
+        daemon: the process that holds the lock, if it is of this host.
         told: whether people were told that it is refused. final: a person ended it, for good.
         boot: of the host when it was started last.
     """
@@ -185,6 +186,7 @@ class OwnRun:
     newest: int = 0
     pid: int | None = None
     pid_started: int | None = None
+    daemon: int | None = None
     job: str = ""
     told: bool = True
     final: bool = False

@@ -27,6 +27,9 @@ logger = logging.getLogger(__name__)
 #: Longest time between two turns, in seconds, and between two while something begins or ends.
 TURN, BUSY = 5.0, 1.0
 
+#: Seconds in which what is started begins, unless it is a job that waits.
+SOON = 60.0
+
 #: For a share of the time that nothing came the database is not asked again.
 SLOWNESS = 60.0
 
@@ -67,12 +70,17 @@ def runService(folder: Path, once: bool = False) -> int:
             teller.tell()
             if once:
                 break
-            busy = any(run.state == "starting" or run.stopping for run in keeper.runs.values())
-            stop.wait(min(BUSY if busy else TURN, setting("poll")))
+            stop.wait(min(BUSY if isBusy(keeper) else TURN, setting("poll")))
         saveState(keeper, "one turn was asked for" if once else "stopped")
     finally:
         os.close(lock)
     return 0
+
+
+def isBusy(keeper: Keeper) -> bool:
+    """Whether something begins or ends at this moment."""
+    soon = time.time() - SOON
+    return any(run.stopping or (run.state == "starting" and run.began > soon) for run in keeper.runs.values())
 
 
 def takeTurn(keeper: Keeper, clock: Clock) -> None:
@@ -102,6 +110,9 @@ def askDatabase(keeper: Keeper, clock: Clock) -> None:
     """Ask what is new if it is time to."""
     if not clock.isDue():
         return
+    if not keeper.connected:
+        sinedon.setup()
+        keeper.connected = True
     afresh = time.monotonic() - clock.afresh >= setting("full_poll")
     clock.asked = time.monotonic()  # also of a question that fails
     clock.note(keeper.watch.update(afresh), afresh)

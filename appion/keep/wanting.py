@@ -81,8 +81,7 @@ def considerWant(keeper: Keeper, want: Want, names: dict[int, str]) -> None:
         NotYet: neither.
     """
     if want.key not in keeper.begun:
-        first = [names[one] for one in dict.fromkeys((want.preset.first, want.preset.last)) if names.get(one)]
-        if reason := explainIncomplete(want, first):
+        if reason := explainWait(keeper, want, names):
             raise NotYet(f"no movie of preset {want.preset.name} is complete yet: {reason}")
         keeper.begun.add(want.key)
     run = constructRun(want, readOthers(keeper), keeper.runs.values())
@@ -92,6 +91,20 @@ def considerWant(keeper: Keeper, want: Want, names: dict[int, str]) -> None:
     keeper.aliens.pop(want.key, None)
     keeper.runs[want.key] = run
     changeState(keeper, run, "waiting", "it is about to be started")
+
+
+def explainWait(keeper: Keeper, want: Want, names: dict[int, str]) -> str:
+    """Return why there is no complete movie yet, as of now or a moment ago: ever more rarely where none comes."""
+    now = time.monotonic()
+    since, until, reason = keeper.waits.get(want.key, (now, now, ""))
+    if now < until:
+        return reason
+    first = [names[one] for one in dict.fromkeys((want.preset.first, want.preset.last)) if names.get(one)]
+    reason = explainIncomplete(want, first)
+    keeper.waits[want.key] = since, now + min(BELIEVED, (now - since) / 10), reason
+    if not reason:
+        del keeper.waits[want.key]
+    return reason
 
 
 def noteAlien(keeper: Keeper, want: Want, other: FoundRun) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import time
@@ -13,6 +14,8 @@ import pytest
 
 import sinedon
 from appion.base.records.keeping import preferredFolder
+from appion.base.records.runfolder import statusPath
+from appion.base.retrieve.alarms import readAlarms
 from appion.base.retrieve.keeping import readKeeping
 from appion.base.store.lock import acquireLock
 from appion.cli import main
@@ -21,6 +24,7 @@ from appion.keep import placing
 from appion.keep.programs import start
 from appion.keep.service import Clock, takeTurn
 from appion.keep.store.runs import listWishes
+from appion.keep.telling import Teller
 from sinedon.models import appiondata, leginondata
 from tests.services.sessions import addImages
 
@@ -72,7 +76,7 @@ def test_a_daemon_that_dies_is_started_again_later_and_later(house):
     for starts in range(1, 4):
         house.turnUntil(lambda starts=starts: house.keeper and house.count()["locked 26nov27a"] == starts)
         house.turnUntil(lambda: house.states() == {"26nov27a": "running"})
-        os.kill(house.run("26nov27a").pid, signal.SIGKILL)
+        os.kill(house.run("26nov27a").daemon, signal.SIGKILL)
         house.turnUntil(lambda: house.states() == {"26nov27a": "backing off"})
         run = house.run("26nov27a")
         assert (run.starts, run.fails) == (starts, starts)
@@ -99,18 +103,63 @@ def test_what_a_person_has_to_mend_is_told_and_waits_until_somebody_asks(house):
     assert house.count()["locked 26nov27a"] == 2
 
 
-def test_a_run_that_ended_well_begins_again_only_with_new_exposures(house):
+@pytest.mark.parametrize(("ending", "again"), [("nothing to do for 180 min", 1), ("stopped, as its job was ended", 0)])
+def test_a_run_that_ended_well_begins_again_with_new_exposures_unless_a_person_ended_it(house, ending, again):
     made = house.addSession("26nov27a")
     house.turnUntil(lambda: house.keeper and house.states() == {"26nov27a": "running"})
     end = house.folder / "appion/26nov27a/ddstack/ddstack1/end"
+    statusPath(end.parent).write_text(json.dumps({"state": "ended", "ended": ending, "heartbeat": time.time()}))
     end.write_text("0")
     house.turnUntil(lambda: house.states() == {"26nov27a": "ended"})
     end.unlink()
     house.turn()
     assert house.states() == {"26nov27a": "ended"}
     addImages(made, 1, datetime.now())
+    house.turnUntil(lambda: house.states() == {"26nov27a": "running" if again else "ended"})
+    house.turn()
+    assert house.run("26nov27a").reason == ("" if again else ending)
+    assert house.count()["locked 26nov27a"] == 1 + again
+
+
+def test_people_are_told_once_of_what_they_have_to_mend(house):
+    """Who cannot be told is told later; nobody is told again by the next keeper."""
+    house.addSession("26nov27a")
+    house.turnUntil(lambda: house.keeper and house.states() == {"26nov27a": "running"})
+    (house.folder / "appion/26nov27a/ddstack/ddstack1/end").write_text("2")
+    house.turnUntil(lambda: house.states() == {"26nov27a": "refused"})
+    told = house.folder / "told"
+    receivers = [{"command": ["/bin/sh", "-c", f"cat >> {told}"]}, {"name": "deaf", "command": ["/bin/false"]}]
+    with dask.config.set({"appion.alarms.receivers": receivers}):
+        teller = Teller(house.keeper)
+        for _ in range(2):
+            teller.due.clear()
+            teller.tell()
+            teller.thread.join()
+        assert not house.run("26nov27a").told
+    with dask.config.set({"appion.alarms.receivers": receivers[:1]}):
+        teller.alarms = readAlarms()
+        teller.tell()
+        Teller(house.begin()).tell()
+    message = json.loads(told.read_text())
+    assert message["text"] == "motioncor2.py does not start, somebody has to mend this: something is to be mended"
+    assert (message["session"], message["run"]) == ("26nov27a", house.run("26nov27a").rundir)
+
+
+def test_a_database_that_is_away_is_waited_for(house, monkeypatch):
+    """Daemons are looked after meanwhile, and what is the matter is said."""
+    house.addSession("26nov27a")
+    house.turnUntil(lambda: house.keeper and house.states() == {"26nov27a": "running"})
+    with monkeypatch.context() as patch:
+        patch.setattr(house.keeper.watch, "update", failToConnect)
+        os.kill(house.run("26nov27a").daemon, signal.SIGKILL)
+        house.turnUntil(lambda: house.states() == {"26nov27a": "backing off"})
+        assert readKeeping(house.keeper.folder).trouble == ["the server is away"]
     house.turnUntil(lambda: house.states() == {"26nov27a": "running"})
-    assert house.count()["locked 26nov27a"] == 2
+    assert readKeeping(house.keeper.folder).trouble == []
+
+
+def failToConnect(_afresh):
+    raise sinedon.errors.ConnectionFailure("the server is away")
 
 
 def test_it_begins_with_the_first_complete_movie(house):

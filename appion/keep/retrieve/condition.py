@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import subprocess
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from appion.base.config import setting
 from appion.base.failures import ConfigurationFailure
 from appion.base.records.process import readStartTime
 from appion.base.retrieve.lock import readLockHolder
@@ -20,6 +22,10 @@ TAIL, LONGEST = 4096, 300
 
 #: Seconds for Slurm to say how a job is.
 PATIENCE = 20.0
+
+#: What was said of jobs, and when (monotonic seconds); of no more than so many.
+_answers: dict[str, tuple[float, bool | None]] = {}
+MANY = 1000
 
 #: States of a job that may still begin, or works.
 ALIVE = ("PENDING", "CONFIGURING", "RUNNING", "COMPLETING", "SUSPENDED", "REQUEUED", "RESIZING", "STAGE_OUT")
@@ -102,7 +108,17 @@ def readJob(run: OwnRun) -> str:
 
 
 def isJobThere(job: str) -> bool | None:
-    """Whether a job waits or runs; None if Slurm does not say."""
+    """Whether a job waits or runs, as Slurm said now or a moment ago; None if it does not say."""
+    asked, answer = _answers.get(job, (float("-inf"), None))
+    if time.monotonic() - asked > setting("jobs.poll"):
+        if len(_answers) > MANY:
+            _answers.clear()
+        answer = askForJob(job)
+        _answers[job] = time.monotonic(), answer
+    return answer
+
+
+def askForJob(job: str) -> bool | None:
     command = ["squeue", "--noheader", "--states=all", "--format=%T", f"--jobs={job}"]
     try:
         done = subprocess.run(command, env=constructSubmitEnvironment(), stdin=subprocess.DEVNULL, capture_output=True,
@@ -125,6 +141,15 @@ def readLastWords(run: OwnRun) -> str:
     said = [line.strip() for line in lines if line.strip()]
     errors = [line for line in said if line.startswith("error: ")]
     return (errors or said or [""])[-1].removeprefix("error: ")[:LONGEST]
+
+
+def hasSaidGoodbye(run: OwnRun) -> bool:
+    """Whether a daemon has ended in good order since the keeper saw it run, although nobody noted an exit code."""
+    try:
+        status = readStatus(run.rundir)
+        return run.state == "running" and status["state"] == "ended" and status["heartbeat"] >= run.since
+    except (ConfigurationFailure, KeyError, TypeError):
+        return False
 
 
 def readEnding(run: OwnRun) -> str:

@@ -43,16 +43,17 @@ class Watch:
             return False
         first = not self.newest
         newest = leginondata.AcquisitionImageData.objects.aggregate(newest=Max("def_id"))["newest"] or 0
-        self.asked = [
+        asked = [
             Totals(leginondata.AcquisitionImageData, {"def_id": (max(0, newest - OVERLAP), None)}),
             Totals(leginondata.SessionDoneLog, {}, "done", ((1, 1),)),
             Totals(projectdata.projectexperiments, {}),
         ]
-        self.heard = readTotals(self.asked)
+        heard = readTotals(asked)  # before the rows are read: what comes meanwhile is news the next time
         self.readGroups(first)
         self.newest = newest
         self.dropOld()
         self.sessions = self.constructSessions()
+        self.asked, self.heard = asked, heard
         return True
 
     def readGroups(self, first: bool) -> None:
