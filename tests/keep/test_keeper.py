@@ -13,6 +13,7 @@ import dask.config
 import pytest
 
 import sinedon
+from appion.base.failures import ConfigurationFailure
 from appion.base.records.keeping import preferredFolder
 from appion.base.records.runfolder import statusPath
 from appion.base.retrieve.alarms import readAlarms
@@ -212,6 +213,22 @@ def test_a_dry_run_says_what_would_be_and_why_not_and_writes_nothing(house, caps
     assert "26nov17c" not in said
     assert not (house.folder / "keeper").exists()
     assert house.count() == {}
+
+
+def test_who_may_write_wishes_may_not_write_what_is_executed(house):
+    before = os.umask(0o002)
+    try:
+        house.addSession("26nov27a")
+        house.turn()
+    finally:
+        os.umask(before)
+    folder = house.keeper.folder
+    modes = {name: (folder / name).stat().st_mode & 0o777 for name in (".", "runs", "preferred", "again")}
+    assert modes == {".": 0o755, "runs": 0o700, "preferred": 0o775, "again": 0o775}
+    (path,) = (folder / "runs").iterdir()
+    path.write_text(path.read_text().replace("motioncor2.py", "evil.py"))
+    with pytest.raises(ConfigurationFailure, match=r"program 'evil\.py' is none that is kept"):
+        house.begin()
 
 
 def test_a_session_that_shall_hurry_takes_the_place_of_another(house):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import stat
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
@@ -17,7 +18,7 @@ from appion.base.failures import ConfigurationFailure
 from appion.base.records.keeping import Keeping, keeperEventsPath, keepingPath, preferredFolder
 from appion.base.records.lockfile import encodeHolder, openLock, readHolder, tryLock
 from appion.base.store.files import appendLines, writeAtomically
-from appion.keep.records import OwnRun, againFolder, runsFolder
+from appion.keep.records import PROGRAMS, OwnRun, againFolder, runsFolder
 
 #: Seconds for which a run is remembered to which nothing happens.
 REMEMBERED = 400 * 86400.0
@@ -53,6 +54,8 @@ def loadRuns(folder: Path) -> dict[str, OwnRun]:
     for path in sorted(runsFolder(folder).glob("*.json")):
         try:
             run = OwnRun(**json.loads(path.read_bytes()))
+            if run.program not in PROGRAMS:
+                raise ValueError(f"program {run.program!r} is none that is kept")
         except (OSError, ValueError, TypeError) as error:
             raise ConfigurationFailure(f"{path} cannot be read: {error}", "look at the disk; move it away if its run is"
                                        " not to be kept") from error  # fmt: skip
@@ -69,6 +72,9 @@ def openFolder(folder: Path) -> Path:
     try:
         for one in (folder, runsFolder(folder), preferredFolder(folder), againFolder(folder)):
             one.mkdir(parents=True, exist_ok=True)
+        for one, mode in ((folder, 0o755), (runsFolder(folder), 0o700)):  # what stands in there is executed
+            if stat.S_IMODE(one.stat().st_mode) & ~mode:
+                one.chmod(mode)
         for path in runsFolder(folder).glob("*.json"):
             if time.time() - path.stat().st_mtime > REMEMBERED:
                 path.unlink(missing_ok=True)
