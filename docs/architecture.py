@@ -281,7 +281,7 @@ def drawBox(box: Box) -> Iterator[str]:
 
 def wrapNote(note: str, width: float) -> list[str]:
     """Return the lines of a note that is to be `width` pixels wide."""
-    return [line for part in note.splitlines() for line in textwrap.wrap(part, int(width / 6.1))]
+    return [line for part in note.splitlines() for line in textwrap.wrap(part, int(width / 6.3))]
 
 
 def drawFrames(top: float) -> Iterator[str]:

@@ -23,15 +23,17 @@ PREFIX = "DASK_APPION__"
 NULLABLE: dict[str, type] = {
     "dashboard": str, "motioncorrection.executable": str, "motioncorrection.undo_eer_flip": bool,
     "ctffind.executable": str, "gctf.executable": str, "gctffind.executable": str,
+    "keep.folder": str, "keep.gpuids": list,
     "alarms.address": str, "runjob.template": str, "runjob.wrapper": str, "web.proxy": str, "web.cache": str,
     **dict.fromkeys(("kubernetes.context", "kubernetes.namespace", "kubernetes.image", "kubernetes.service_account",
                      "kubernetes.address"), str),
 }  # fmt: skip
 
 #: Settings with tables or lists in somebody else's words, or checked elsewhere, in which anything may stand.
-OPEN = frozenset(("alarms.rules", "alarms.receivers", "web.hosts", "web.limits", *(f"kubernetes.{name}" for name in (
-    "pull_secrets", "limits", "volumes", "mounts", "node_selector", "tolerations", "env", "pod"
-))))  # fmt: skip
+OPEN = frozenset(("alarms.rules", "alarms.receivers", "keep.profiles", "web.hosts", "web.limits", *(
+    f"kubernetes.{name}"
+    for name in ("pull_secrets", "limits", "volumes", "mounts", "node_selector", "tolerations", "env", "pod")
+)))  # fmt: skip
 
 #: Settings in which something secret may stand: no text ever shows their value.
 SECRET = frozenset(("alarms.receivers",))

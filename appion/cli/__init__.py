@@ -48,6 +48,8 @@ def constructParser() -> argparse.ArgumentParser:
     addReportOptions(commands.add_parser("report", help=text, description=text))
     text = "Pages that show how every run is doing while it goes on; the settings are those of the section `web`."
     addWebOptions(commands.add_parser("web", help=text, description=text))
+    text = "Start the daemons of every session by itself, as the profiles in the settings say."
+    addKeepOptions(commands.add_parser("keep", help=text, description=text))
     text = "A simulated microscope: to try it with, or to rehearse on a site's own ground."
     commands.add_parser("demo", help=text, add_help=False)
     return parser
@@ -69,6 +71,17 @@ def addWebOptions(parser: argparse.ArgumentParser) -> None:
     """The options of `appion web`."""
     parser.add_argument("--port", type=int, metavar="N", help="where it listens; 0: any free port (default: 8000)")
     parser.add_argument("--address", metavar="ADDRESS", help="at which address of this machine (default: 127.0.0.1)")
+
+
+def addKeepOptions(parser: argparse.ArgumentParser) -> None:
+    """The options of `appion keep`."""
+    group = parser.add_mutually_exclusive_group()
+    group.add_argument("--dry-run", action="store_true", help="say for the sessions of the last week what would be"
+                       " started, and why not; start and write nothing")  # fmt: skip
+    group.add_argument("--once", action="store_true", help="one turn, then end; what was started goes on")
+    group.add_argument("--prefer", metavar="SESSION", help="this session comes before all others from now on")
+    group.add_argument("--no-prefer", metavar="SESSION", help="it is like all others again")
+    group.add_argument("--again", metavar="SESSION", help="start its runs that were refused, have ended or died again")
 
 
 @bearWithReader
@@ -126,6 +139,10 @@ def dispatch(args: argparse.Namespace) -> int:
         from appion.cli.doctor import showDoctor
 
         return showDoctor(args)
+    if args.command == "keep":
+        from appion.cli.keep import showKeep
+
+        return showKeep(args)
     if args.command == "web":
         from appion.web.serve import serve
 

@@ -1,0 +1,1 @@
+"""The keeper: starts the daemons of every session by itself, and looks after them."""

@@ -1,0 +1,1 @@
+"""What the keeper decides, as pure functions."""

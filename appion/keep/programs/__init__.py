@@ -1,0 +1,1 @@
+"""Starting and ending daemons, and telling people."""

@@ -1,0 +1,1 @@
+"""What the keeper reads: sessions, runs of others, locks and processes."""

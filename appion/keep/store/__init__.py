@@ -1,0 +1,1 @@
+"""What the keeper writes, in its own folder."""

@@ -1,0 +1,277 @@
+"""The keeper in this process: what it starts, leaves alone, starts again and does not, and what that costs."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import time
+from datetime import datetime, timedelta
+
+import dask.config
+import pytest
+
+import sinedon
+from appion.base.failures import ConfigurationFailure
+from appion.base.records.keeping import preferredFolder
+from appion.base.records.runfolder import statusPath
+from appion.base.retrieve.alarms import readAlarms
+from appion.base.retrieve.keeping import readKeeping
+from appion.base.store.lock import acquireLock
+from appion.cli import main
+from appion.keep import keeper as keepers
+from appion.keep import placing
+from appion.keep.programs import start
+from appion.keep.service import Clock, takeTurn
+from appion.keep.store.runs import listWishes
+from appion.keep.telling import Teller
+from sinedon.models import appiondata, leginondata
+from tests.services.sessions import addImages
+
+
+class Killed(BaseException):
+    """The keeper is no more."""
+
+
+@pytest.fixture
+def killAt(monkeypatch):
+    """A function after which the keeper dies at the n-th step of what it does: before or after each write and start."""
+    steps = []
+
+    def step(number):
+        steps.append(1)
+        if len(steps) == number:
+            raise Killed
+
+    def arrange(number):
+        for module, name in ((keepers, "saveRun"), (placing, "saveRun"), (start, "createRundir"), (start, "spawn")):
+            real = getattr(module, name)
+
+            def act(*arguments, real=real):
+                step(number)
+                result = real(*arguments)
+                step(number)
+                return result
+
+            monkeypatch.setattr(module, name, act)
+
+    return arrange
+
+
+@pytest.mark.parametrize("number", range(1, 13))
+def test_killed_at_any_step_it_starts_nothing_twice(house, killAt, number):
+    """Its successor knows what is on the disk, and finds what runs by its lock, and what begins by its words."""
+    house.addSession("26nov27a")
+    killAt(number)
+    with contextlib.suppress(Killed):
+        house.turnUntil(lambda: house.keeper and house.states() == {"26nov27a": "running"})
+    house.begin()
+    house.turnUntil(lambda: house.states() == {"26nov27a": "running"})
+    assert house.count() == {"start 26nov27a": 1, "locked 26nov27a": 1}
+    assert [path.name for path in (house.folder / "appion/26nov27a/ddstack").iterdir()] == ["ddstack1"]
+
+
+def test_a_daemon_that_dies_is_started_again_later_and_later(house):
+    house.addSession("26nov27a")
+    for starts in range(1, 4):
+        house.turnUntil(lambda starts=starts: house.keeper and house.count()["locked 26nov27a"] == starts)
+        house.turnUntil(lambda: house.states() == {"26nov27a": "running"})
+        os.kill(house.run("26nov27a").daemon, signal.SIGKILL)
+        house.turnUntil(lambda: house.states() == {"26nov27a": "backing off"})
+        run = house.run("26nov27a")
+        assert (run.starts, run.fails) == (starts, starts)
+        assert run.next_try - run.since == pytest.approx(0.1 * 2 ** (starts - 1), abs=0.02)
+        assert "signal 9" in run.reason
+
+
+def test_what_a_person_has_to_mend_is_told_and_waits_until_somebody_asks(house):
+    house.addSession("26nov27a")
+    house.turnUntil(lambda: house.keeper and house.states() == {"26nov27a": "running"})
+    end = house.folder / "appion/26nov27a/ddstack/ddstack1/end"
+    end.write_text("2")
+    house.turnUntil(lambda: house.states() == {"26nov27a": "refused"})
+    assert house.run("26nov27a").reason == "something is to be mended"
+    end.unlink()
+    house.begin()
+    for _ in range(5):
+        house.turn()
+    assert house.count()["start 26nov27a"] == 1
+    (told,) = readKeeping(house.keeper.folder).runs
+    assert (told.state, told.reason, told.next_try) == ("refused", "something is to be mended", None)
+    assert main(["keep", "--again", "26nov27a"]) == 0
+    house.turnUntil(lambda: house.states() == {"26nov27a": "running"})
+    assert house.count()["locked 26nov27a"] == 2
+
+
+@pytest.mark.parametrize(("ending", "again"), [("nothing to do for 180 min", 1), ("stopped, as its job was ended", 0)])
+def test_a_run_that_ended_well_begins_again_with_new_exposures_unless_a_person_ended_it(house, ending, again):
+    made = house.addSession("26nov27a")
+    house.turnUntil(lambda: house.keeper and house.states() == {"26nov27a": "running"})
+    end = house.folder / "appion/26nov27a/ddstack/ddstack1/end"
+    statusPath(end.parent).write_text(json.dumps({"state": "ended", "ended": ending, "heartbeat": time.time()}))
+    end.write_text("0")
+    house.turnUntil(lambda: house.states() == {"26nov27a": "ended"})
+    end.unlink()
+    house.turn()
+    assert house.states() == {"26nov27a": "ended"}
+    addImages(made, 1, datetime.now())
+    house.turnUntil(lambda: house.states() == {"26nov27a": "running" if again else "ended"})
+    house.turn()
+    assert house.run("26nov27a").reason == ("" if again else ending)
+    assert house.count()["locked 26nov27a"] == 1 + again
+
+
+def test_people_are_told_once_of_what_they_have_to_mend(house):
+    """Who cannot be told is told later; nobody is told again by the next keeper."""
+    house.addSession("26nov27a")
+    house.turnUntil(lambda: house.keeper and house.states() == {"26nov27a": "running"})
+    (house.folder / "appion/26nov27a/ddstack/ddstack1/end").write_text("2")
+    house.turnUntil(lambda: house.states() == {"26nov27a": "refused"})
+    told = house.folder / "told"
+    receivers = [{"command": ["/bin/sh", "-c", f"cat >> {told}"]}, {"name": "deaf", "command": ["/bin/false"]}]
+    with dask.config.set({"appion.alarms.receivers": receivers}):
+        teller = Teller(house.keeper)
+        for _ in range(2):
+            teller.due.clear()
+            teller.tell()
+            teller.thread.join()
+        assert not house.run("26nov27a").told
+    with dask.config.set({"appion.alarms.receivers": receivers[:1]}):
+        teller.alarms = readAlarms()
+        teller.tell()
+        Teller(house.begin()).tell()
+    message = json.loads(told.read_text())
+    assert message["text"] == "motioncor2.py does not start, somebody has to mend this: something is to be mended"
+    assert (message["session"], message["run"]) == ("26nov27a", house.run("26nov27a").rundir)
+
+
+def test_a_database_that_is_away_is_waited_for(house, monkeypatch):
+    """Daemons are looked after meanwhile, and what is the matter is said."""
+    house.addSession("26nov27a")
+    house.turnUntil(lambda: house.keeper and house.states() == {"26nov27a": "running"})
+    with monkeypatch.context() as patch:
+        patch.setattr(house.keeper.watch, "update", failToConnect)
+        os.kill(house.run("26nov27a").daemon, signal.SIGKILL)
+        house.turnUntil(lambda: house.states() == {"26nov27a": "backing off"})
+        assert readKeeping(house.keeper.folder).trouble == ["the server is away"]
+    house.turnUntil(lambda: house.states() == {"26nov27a": "running"})
+    assert readKeeping(house.keeper.folder).trouble == []
+
+
+def failToConnect(_afresh):
+    raise sinedon.errors.ConnectionFailure("the server is away")
+
+
+def test_it_begins_with_the_first_complete_movie(house):
+    made = house.addSession("26nov27a")
+    movie = house.folder / f"frames/26nov27a/rawdata/{made.filenames[0]}.frames.mrc"
+    whole = movie.read_bytes()
+    movie.write_bytes(whole[:-100])
+    house.turn()
+    (skipped,) = readKeeping(house.keeper.folder).skipped
+    assert skipped.reason.startswith("no movie of preset enn is complete yet")
+    movie.write_bytes(whole)
+    house.turnUntil(lambda: house.states() == {"26nov27a": "running"})
+
+
+def test_it_leaves_alone_what_a_person_began_and_numbers_its_own_after_it(house):
+    """A run of the same preset is left alone; beside one of another preset its own gets the next number."""
+    mine, theirs = house.addSession("26nov27a"), house.addSession("26nov27b")
+    for made, preset in ((mine, "esn"), (theirs, "enn")):
+        path = sinedon.insertRow(appiondata.ApPathData, path=f"/data/{made.name}/ddstack4")
+        params = sinedon.insertRow(appiondata.ApDDStackParamsData, preset=preset, align=True, bin=1)
+        sinedon.insertRow(appiondata.ApDDStackRunData, runname="ddstack4", session=made.session_id, path=path,
+                          params=params)  # fmt: skip
+    house.turnUntil(lambda: house.keeper and house.states() == {"26nov27a": "running"})
+    assert house.run("26nov27a").runname == "ddstack5"
+    (alien,) = house.keeper.aliens.values()
+    assert (alien.session, alien.state, alien.rundir) == ("26nov27b", "alien", "/data/26nov27b/ddstack4")
+    assert house.count()["start 26nov27b"] == 0
+
+
+def test_a_name_that_is_no_value_is_not_given_to_a_command_line(house):
+    house.addSession("26nov27a; touch x")
+    house.turn()
+    (skipped,) = house.keeper.skipped.values()
+    assert "characters that no command line is given by itself" in skipped.reason
+    assert not house.keeper.runs
+
+
+def test_a_dry_run_says_what_would_be_and_why_not_and_writes_nothing(house, capsys):
+    house.addSession("26nov27a")
+    house.addSession("26nov27b", preset="fcn")
+    old = house.addSession("26nov17c")
+    long_ago = datetime.now() - timedelta(days=9)
+    leginondata.AcquisitionImageData.objects.filter(session_id=old.session_id).update(def_timestamp=long_ago)
+    profiles = [{"name": "all", "preset": "enn", "commands": ["motioncor2.py --align"]}]
+    with dask.config.set({"appion.keep.profiles": profiles}):
+        assert main(["keep", "--dry-run"]) == 0
+    said = capsys.readouterr().out
+    assert "would start: motioncor2.py --align --session=26nov27a --projectid=1 --preset=enn --runname=ddstack1" in said
+    assert "not started (profile all): preset fcn is none of enn" in said
+    assert "26nov17c" not in said
+    assert not (house.folder / "keeper").exists()
+    assert house.count() == {}
+
+
+def test_who_may_write_wishes_may_not_write_what_is_executed(house):
+    before = os.umask(0o002)
+    try:
+        house.addSession("26nov27a")
+        house.turn()
+    finally:
+        os.umask(before)
+    folder = house.keeper.folder
+    modes = {name: (folder / name).stat().st_mode & 0o777 for name in (".", "runs", "preferred", "again")}
+    assert modes == {".": 0o755, "runs": 0o700, "preferred": 0o775, "again": 0o775}
+    (path,) = (folder / "runs").iterdir()
+    path.write_text(path.read_text().replace("motioncor2.py", "evil.py"))
+    with pytest.raises(ConfigurationFailure, match=r"program 'evil\.py' is none that is kept"):
+        house.begin()
+
+
+def test_a_session_that_shall_hurry_takes_the_place_of_another(house):
+    house.addSession("26nov27a")
+    with dask.config.set({"appion.keep.runs": 1}):
+        house.turnUntil(lambda: house.keeper and house.states() == {"26nov27a": "running"})
+        house.addSession("26nov27b")
+        house.turnUntil(lambda: "26nov27b" in house.states())
+        house.turn()
+        assert house.states() == {"26nov27a": "running", "26nov27b": "waiting"}
+        assert house.run("26nov27b").reason == "1 runs at a time (keep.runs)"
+        assert main(["keep", "--prefer", "26nov27b"]) == 0
+        assert listWishes(preferredFolder(house.keeper.folder)) == {"26nov27b"}
+        house.turnUntil(lambda: house.states() == {"26nov27a": "waiting", "26nov27b": "running"})
+        assert main(["keep", "--no-prefer", "26nov27b"]) == 0
+        assert listWishes(preferredFolder(house.keeper.folder)) == set()
+
+
+def test_sessions_cost_no_queries_and_no_time(house, monkeypatch):
+    """Thirty sessions whose daemons run: one statement a turn while nothing comes, under 1 % of a processor."""
+    locks = []
+    monkeypatch.setattr(start, "spawn", lambda _command, run, *_: locks.append(acquireLock(run.rundir)))
+    monkeypatch.setattr(start, "notePid", lambda _run, _process: None)
+    counts = []
+    for number in (2, 30):
+        for index in range(len(house.made), number):
+            house.addSession(f"26nov27{index:02d}")
+        house.begin()
+        with sinedon.countQueries() as queries:
+            house.keeper.watch.update()
+        counts.append(queries.count)
+        house.turnUntil(lambda number=number: list(house.states().values()) == ["running"] * number)
+    assert counts[0] == counts[1]
+    clock = Clock()
+    takeTurn(house.keeper, clock)
+    with sinedon.countQueries() as queries:
+        clock.asked = float("-inf")
+        takeTurn(house.keeper, clock)
+    assert queries.count <= 2  # a database file is asked by itself: images, and projects
+    began = time.process_time()
+    for _ in range(20):
+        clock.asked = float("-inf")
+        takeTurn(house.keeper, clock)
+    assert (time.process_time() - began) / 20 < 0.01 * 5, "of the five seconds from one turn to the next"
+    for lock in locks:
+        lock.release()
