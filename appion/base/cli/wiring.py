@@ -90,7 +90,8 @@ def followCall(command: Command[J, R], call: Call) -> int:
             logMessages(messages)
             logMessages([(logging.WARNING, text) for text in warnings])
             log.info("%s", job.context.program)
-            trouble = workOn(command, job, rundir, lock, (*warnings, *checkRun(command, job)))
+            warnings = (*warnings, *checkRun(command, job), *command.listWarnings(job))
+            trouble = workOn(command, job, rundir, lock, warnings)
             if trouble:
                 log.error("%s", trouble)
     return 1 if trouble else 0

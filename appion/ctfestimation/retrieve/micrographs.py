@@ -43,12 +43,14 @@ class Rows:
         return next(filter(None, sources), image)
 
 
-def readMicrographs(ids: Sequence[int], ddstackid: int | None = None, with_best: bool = True) -> Rows:
+def readMicrographs(
+    ids: Sequence[int], ddstackid: int | None = None, with_best: bool = True, movies: bool = False
+) -> Rows:
     """Read every row that the images refer to, and those of the exposures that they were made from.
 
-    At most 9 queries, 2 more with `ddstackid`.
+    At most 9 queries, 2 more with `ddstackid`, or where `movies` says that their paths will be asked for.
     """
-    movies = ddstackid is not None
+    movies = movies or ddstackid is not None
     relatives = readRelatives(ids)
     sources = {source for image_id in ids for source, _ in relatives.sources.get(image_id, ())}
     images = sinedon.readRows(leginondata.AcquisitionImageData, {*ids, *sources})
