@@ -97,7 +97,7 @@ class Project:
         if self.plain:
             names["micrograph_blob_non_dw"] = f"{base}_patch_aligned.mrc"
         trajectory = f"{base}_rigid_traj.npy"
-        if files:
+        if files and made.image is not None:
             (self.folder / job / "motioncorrected").mkdir(parents=True, exist_ok=True)
             np.save(self.folder / trajectory, np.array([made.points], np.float32))
             os.utime(self.folder / trajectory, (TIME, TIME))

@@ -65,7 +65,7 @@ def _readHeader(path: str, file) -> tuple[np.dtype, tuple[int, ...], bool]:
     read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
     try:
         shape, fortran, dtype = read(file, max_header_size=MAX_HEADER)
-    except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError) as error:
+    except Exception as error:  # a header of other bytes makes numpy raise whatever its parsers do
         raise ImageFailure(f"{path}: its header cannot be read: {str(error)[:200]}") from error
     if dtype.hasobject or dtype.itemsize == 0 or any(side < 0 for side in shape):
         raise ImageFailure(f"{path} holds what is no plain number or text")

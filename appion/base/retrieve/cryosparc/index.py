@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from appion.base.calc.cryosparc import calcSignature
-from appion.base.failures import Failure, ImageFailure, NotReady
+from appion.base.failures import ConfigurationFailure, Failure, ImageFailure, NotReady
 from appion.base.records.cryosparc import CryosparcExposure, Identity
 from appion.base.retrieve.cryosparc.exposures import Folder, readExposures
 from appion.base.retrieve.cryosparc.places import Places
@@ -100,7 +100,7 @@ class Index:
         What was read before stays while the new content is not whole; `trouble` is why.
 
         Raises:
-            ConfigurationFailure: it is no folder of CryoSPARC's. InfrastructureFailure: the disk does not answer.
+            InfrastructureFailure: the disk does not answer.
         """
         now = time.monotonic()
         if now < self._next and not force:
@@ -113,7 +113,7 @@ class Index:
             self.reads += 1
             self.content, self.trouble = readExposures(self.folder, self.places), None
             self._stamp = self._look()
-        except (NotReady, ImageFailure) as failure:
+        except (NotReady, ImageFailure, ConfigurationFailure) as failure:  # the last: its file is written anew
             self.trouble, self._stamp = failure, None
             return
         self.movies, self.micrographs = Table(), Table()
