@@ -15,9 +15,11 @@ import dask.config
 import mrcfile
 import numpy as np
 import pytest
+import starfile
 from scipy.ndimage import gaussian_filter
 
 import sinedon
+from appion.cli import main as mainAppion
 from appion.cli.ingest import main
 from sinedon.models import appiondata, leginondata
 from tests.cryosparc import FRAMES, PIXEL, SHAPE, Made, Project, calcDistance, turnFromLeginon
@@ -189,7 +191,7 @@ def test_theCheckTellsAndStoresNothing(tmp_path, capsys):
 
 
 @pytest.mark.usefixtures("database")
-def test_bothAreTwoRuns(tmp_path):
+def test_bothAreTwoRunsThatAreLookedAfterAsAnyOther(tmp_path, capsys):
     session, made = makeSite(tmp_path, images=2)
     folder = Project(tmp_path / "P1").makeJob("J3", made)
     assert run(session, tmp_path, folder, what="both") == 0
@@ -197,6 +199,18 @@ def test_bothAreTwoRuns(tmp_path):
     fitted = appiondata.ApCtfData.objects.values_list("image_id", flat=True)
     assert sorted(fitted) == sorted(weighted.values_list("def_id", flat=True))
     assert appiondata.ApAceRunData.objects.get().name == "cs1-ctf"
+    rundir = tmp_path / "appion" / session.name / "cryosparc" / "cs1"
+    for words in (["status", rundir], ["explain", rundir, session.filenames[0]], ["failures", rundir]):
+        mainAppion([*map(str, words)])
+    assert "cryosparc v4.7.1" in capsys.readouterr().out
+    out = tmp_path / "P9"
+    assert mainAppion(["export", str(rundir), f"{rundir}-ctf", "--star", "--cryosparc", "--csv", f"--out={out}"]) == 0
+    assert "2 micrographs, 2 with a CTF, 2 with motion" in capsys.readouterr().out
+    shifts = starfile.read(out / "Motion" / session.name / f"{session.filenames[0]}.star")["global_shift"]
+    # what RELION's own program would print of this movie: x the other way, y the same, 0 in the first frame
+    assert shifts["rlnMicrographShiftX"].tolist() == pytest.approx([0, -0.5, -1, -1.25, -1.5, -1.5], abs=1e-4)
+    assert shifts["rlnMicrographShiftY"].tolist() == pytest.approx([0, -0.75, -1.75, -2.25, -2.75, -3.25], abs=1e-4)
+    assert mainAppion(["report", str(rundir), f"{rundir}-ctf", f"--out={out / 'r.html'}"]) == 0
 
 
 @pytest.mark.usefixtures("database")
