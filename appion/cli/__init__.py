@@ -50,6 +50,8 @@ def constructParser() -> argparse.ArgumentParser:
     addWebOptions(commands.add_parser("web", help=text, description=text))
     text = "Start the daemons of every session by itself, as the profiles in the settings say."
     addKeepOptions(commands.add_parser("keep", help=text, description=text))
+    text = "Take motion and CTFs that CryoSPARC has found, by the loop and the promises of the other programs."
+    commands.add_parser("ingest", help=text, add_help=False)
     text = "A simulated microscope: to try it with, or to rehearse on a site's own ground."
     commands.add_parser("demo", help=text, add_help=False)
     return parser
@@ -94,6 +96,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         from appion.demo.main import main as demo  # only here: it needs much that the others do not
 
         return demo(argv[1:]) or 0
+    if argv[:1] == ["ingest"]:
+        from appion.cli.ingest import main as ingest  # its options are those of a step
+
+        return ingest(argv[1:])
     args = constructParser().parse_args(argv)
     try:
         return dispatch(args)

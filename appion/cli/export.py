@@ -12,6 +12,7 @@ from appion.base.cli.screen import show
 from appion.base.failures import ConfigurationFailure
 from appion.base.records.series import IMAGE
 from appion.cli.sessionoptions import CSV, PARQUET
+from appion.export.cryosparcfiles import exportCryosparc
 from appion.export.micrographs import LeftOut, requireExposures
 from appion.export.optics import LINK
 from appion.export.place import openPlace
@@ -46,8 +47,11 @@ def tellDatabases(run: Callable[[argparse.Namespace], int]) -> Callable[[argpars
 @tellDatabases
 def showExport(args: argparse.Namespace) -> int:
     """Write what is asked for, and say what was written and what was not."""
-    if not (args.star or args.csv or args.parquet):
-        raise ConfigurationFailure("nothing is asked for", "give --star, --csv or --parquet")
+    if not (args.star or args.cryosparc or args.csv or args.parquet):
+        raise ConfigurationFailure("nothing is asked for", "give --star, --cryosparc, --csv or --parquet")
+    if args.cryosparc and args.orientation == "movie":
+        raise ConfigurationFailure("--orientation=movie is for RELION's polishing: --cryosparc takes no such copies",
+                                   "make two exports")  # fmt: skip
     if args.ampcontrast is not None and not 0 <= args.ampcontrast <= 1:
         raise ConfigurationFailure(f"--ampcontrast={args.ampcontrast:g} is no fraction", "give 0 to 1, such as 0.1")
     distance = LINK if args.link is None else args.link
@@ -65,6 +69,11 @@ def showExport(args: argparse.Namespace) -> int:
     if args.parquet:
         exportParquet(chosen, place.folder / PARQUET)
         show(f"  {place.folder / PARQUET}")
+    if args.cryosparc:
+        tables = exportCryosparc(chosen, place, args.ampcontrast)
+        show(*(f"  {path}" for path in tables.files))
+        show(f"  {tables.micrographs} micrographs, {tables.fitted} with a CTF")
+        show(*(f"  left out: {line}" for line in tables.left_out))
     if args.star:
         by_shift = distance if args.optics_by == "imageshift" else None
         done = exportStar(chosen, place, StarOptions(by_shift, args.orientation == "movie", args.ampcontrast))

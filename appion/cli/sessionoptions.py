@@ -15,11 +15,13 @@ def addExportOptions(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder that files are written into")
     group = parser.add_argument_group("what to write, one at least")
     group.add_argument("--star", action="store_true", help="what RELION and CryoSPARC import: micrographs, CTF, motion")
+    group.add_argument("--cryosparc", action="store_true",
+                       help="tables for an External job of CryoSPARC: micrographs, CTF, microscope")  # fmt: skip
     group.add_argument("--csv", action="store_true", help=f"numbers of exposures as a table, {CSV}")
     group.add_argument("--parquet", action="store_true", help=f"the same as {PARQUET}; needs pyarrow")
-    group = parser.add_argument_group("STAR files")
+    group = parser.add_argument_group("STAR files, and tables for CryoSPARC")
     group.add_argument("--project", type=Path, metavar="DIR",
-                       help="folder of the RELION project, in which --out lies (default: --out itself)")  # fmt: skip
+                       help="folder of the project, RELION's or CryoSPARC's, in which --out lies (default: --out)")
     group.add_argument("--copy", action="store_true", help="copy micrographs, in place of links; movies stay links")
     group.add_argument("--optics-by", choices=("setting", "imageshift"), default="setting",
                        help="what makes an optics group: pixel size, voltage and lens (default), or image shift "

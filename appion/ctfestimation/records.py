@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from appion.base.records.cryosparc import CryosparcFit
 from appion.base.records.program import Program
 from appion.base.records.task import Computed, Origin, Task
 
@@ -61,6 +62,7 @@ class CTFOptions:
         nominal: centre of the search, Å, or None. bestdb: contrast, astigmatism and resmax follow an earlier result.
         ddstackid: run whose movies are used in place of micrographs, or None; frame_average: frames averaged then.
         phase, exhaustive, tilt, thickness, epa, hires_refine, local, astig, analyse: as in CTFParams.
+        cryosparc: folder whose fits are taken, empty where a program runs.
     """
 
     ampcontrast: float = 0.07
@@ -83,6 +85,7 @@ class CTFOptions:
     tilt: bool = False
     thickness: ThicknessSearch | None = None
     astig: float = 0.05
+    cryosparc: str = ""
 
 
 @dataclass(frozen=True)
@@ -91,10 +94,15 @@ class CTFOrigin(Origin):
 
     Attributes:
         options: what was asked for. defocus_init: centre of the search, Å.
+        exposure, exposure_id: name and id of the exposure that the micrograph was made from, or its own. movies: where
+            its movie may be. They are there only where CryoSPARC's results are taken.
     """
 
     options: CTFOptions
     defocus_init: float
+    exposure: str = ""
+    exposure_id: int = 0
+    movies: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -125,6 +133,7 @@ class CTFParams:
         analyse: whether confidences, resolutions and pictures of them are made.
         threads: that a program on the processor uses; 0: by the variable OMP_NUM_THREADS.
         timeout: seconds after which the program is killed.
+        cryosparc: what CryoSPARC found, where that is taken instead of running a program.
     """
 
     name: str
@@ -159,6 +168,7 @@ class CTFParams:
     tilt: bool = False
     thickness: ThicknessSearch | None = None
     astig: float = 0.05
+    cryosparc: CryosparcFit | None = None
 
 
 @dataclass(frozen=True)
@@ -185,7 +195,7 @@ class CTFResult:
         params: what it was computed from.
         defocus1, defocus2: Å, positive for underfocus, defocus1 the smaller one.
         angle_astigmatism: axis of defocus1, degrees, -90 to 90.
-        cross_correlation: the program's score. confidence_d: its square root.
+        cross_correlation: the program's score. confidence_d: its square root. None where the program has none.
         confidence: the best of these and of the analysis, 0 to 1.
         ctffind4_resolution: Å, 100000 where the program gives none.
         extra_phase_shift: degrees.
@@ -204,9 +214,9 @@ class CTFResult:
     defocus1: float
     defocus2: float
     angle_astigmatism: float
-    cross_correlation: float
+    cross_correlation: float | None
     confidence: float
-    confidence_d: float
+    confidence_d: float | None
     ctffind4_resolution: float
     extra_phase_shift: float
     argv: tuple[str, ...]

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from appion.base.cli.ingest import RECORDED
 from appion.base.cli.runoptions import readValues
 from appion.base.failures import ConfigurationFailure
 from appion.base.records.program import Program
@@ -23,8 +24,8 @@ from appion.motioncorrection.records import MotionCorrectionOptions
 from sinedon.models.appiondata import ApDDStackRunData
 
 #: The names under which such a run may be recorded.
-PROGRAMS = (PROGRAM, PROGRAM3, "motioncor2", "motioncor3")
-CTF_PROGRAMS = ("ctffind4", "ctffind5", "gctf", "gctffind")
+PROGRAMS = (PROGRAM, PROGRAM3, "motioncor2", "motioncor3", RECORDED)
+CTF_PROGRAMS = ("ctffind4", "ctffind5", "gctf", "gctffind", RECORDED)
 
 
 def readMotionOptions(run: Run) -> MotionCorrectionOptions:

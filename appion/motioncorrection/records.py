@@ -9,13 +9,18 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field
 
+from appion.base.records.cryosparc import CryosparcMotion
 from appion.base.records.program import Program
 from appion.base.records.task import Computed, Origin, Task
 
 
 @dataclass(frozen=True)
 class MotionCorrectionOptions:
-    """The command-line options that shape the program's command, the names and the rows (classic's dests)."""
+    """The command-line options that shape the program's command, the names and the rows (classic's dests).
+
+    `cryosparc` is the folder whose results are taken, empty where a program runs; `as_stored`: its rows are not turned
+    upside down.
+    """
 
     bin: float = 1.0
     alignlabel: str = "a"
@@ -48,6 +53,8 @@ class MotionCorrectionOptions:
     cs: float | None = None
     ampcont: float | None = None
     extphase: int | None = None
+    cryosparc: str = ""
+    as_stored: bool = False
 
 
 #: Options that make no difference to a result.
@@ -157,6 +164,7 @@ class MotionCorrectionParams:
         undo_eer_flip: whether the program's EER output is upside down; None: known by the program.
         threads: that a program on the processor uses; 0: by the variable OMP_NUM_THREADS.
         timeout: seconds after which the program is killed.
+        cryosparc: what CryoSPARC found, where that is taken instead of running a program.
     """
 
     name: str
@@ -182,6 +190,7 @@ class MotionCorrectionParams:
     undo_eer_flip: bool | None = None
     threads: int = 0
     timeout: float = 3600.0
+    cryosparc: CryosparcMotion | None = None
 
     @property
     def is_eer(self) -> bool:
@@ -198,7 +207,8 @@ class MotionCorrectionResult:
         host, started, seconds: where, when (Unix time) and how long.
         shifts: (x, y) of each rendered frame as the program's log gives them, unbinned input pixels.
         positions: (x, y) of each frame relative to the middle one, negated, in pixels of the aligned image.
-        sum_file, dw_file: the sums, in the orientation of the gain reference; dw_file is empty without dose weighting.
+        sum_file, dw_file: the sums, in the orientation of the gain reference; dw_file is empty without dose weighting,
+            sum_file where CryoSPARC kept the weighted one alone.
         shape: (rows, columns) of the sums.
         log_file, program_log_file: the shifts in motioncorr's format and the program's own output.
         orientation: index 0 to 7 of the orientation that fits the picture best, or None if not looked at.

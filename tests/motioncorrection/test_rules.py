@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from appion.base.calc.cameras import calcFrameCount, classifyCamera
+from appion.base.calc.orientation import calcOrientation
 from appion.base.calc.pixelsize import calcPixelSize, selectPixelSize
 from appion.base.failures import ConfigurationFailure, ImageFailure
 from appion.motioncorrection.calc.internal.defects import calcDefectMap
@@ -15,7 +16,6 @@ from appion.motioncorrection.calc.internal.dose import calcFrameDose, calcRawFra
 from appion.motioncorrection.calc.internal.frames import calcFrameSelection, calcRenderedFrameCount, constructFmIntFile
 from appion.motioncorrection.calc.internal.geometry import (
     calcFrameOrientation,
-    calcOrientation,
     orientToFrames,
     orientToLeginon,
 )

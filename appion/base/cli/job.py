@@ -98,6 +98,7 @@ class Command(Generic[J, R]):
         store, decode, report, measure: see :class:`appion.base.step.Step`; `store` is given the run's row.
         decodeOptions: the options that a journal record was asked for with.
         reads: the path of the file that a task reads most of; empty: none is worth reading ahead.
+        listWarnings: what is to be said before a run begins, given the call, beside what is wrong with its options.
         listSources: the folders of a session that tasks read from, whether they are there or not.
         reportRun: what is to be said at the end of a run that stores.
         constructLine: what a dry run prints of an image, beside its id.
@@ -133,6 +134,7 @@ class Command(Generic[J, R]):
     report: Callable[[Any], str] = lambda _result: ""
     measure: Callable[[Any], Mapping[str, Any]] = lambda _result: {}
     reads: Callable[[Any], str] = lambda _task: ""
+    listWarnings: Callable[[J], Sequence[str]] = lambda _job: ()
     listSources: Callable[[Session], Sequence[str]] = lambda session: (expandVariables(session.image_path),)
     reportRun: Callable[[R], None] = lambda _run: None
     constructLine: Callable[[Task[Any, Any], J], Mapping[str, object]]

@@ -92,7 +92,8 @@ def followCall(command: Command[J, R], call: Call) -> int:
             logMessages([(logging.WARNING, text) for text in warnings])
             log.info("%s", job.context.program)
             logMessages([(logging.WARNING, text) for text in PROBLEMS])
-            trouble = workOn(command, job, rundir, lock, (*warnings, *PROBLEMS, *checkRun(command, job)))
+            warnings = (*warnings, *PROBLEMS, *checkRun(command, job), *command.listWarnings(job))
+            trouble = workOn(command, job, rundir, lock, warnings)
             if trouble:
                 log.error("%s", trouble)
     return 1 if trouble else 0

@@ -25,12 +25,14 @@ class Rows(micrographs.Rows):
     buffer_paths: dict[tuple[int, int], str] = field(default_factory=dict)
 
 
-def readMicrographs(ids: Sequence[int], ddstackid: int | None = None, with_best: bool = True) -> Rows:
+def readMicrographs(
+    ids: Sequence[int], ddstackid: int | None = None, with_best: bool = True, movies: bool = False
+) -> Rows:
     """Read every row that the images refer to, and those of the exposures that they were made from.
 
-    At most 9 queries, 2 more with `ddstackid`.
+    At most 9 queries, 2 more with `ddstackid`, or where `movies` says that their paths will be asked for.
     """
-    movies = ddstackid is not None
+    movies = movies or ddstackid is not None
     rows = micrographs.readRows(ids)
     return Rows(
         **vars(rows),

@@ -58,7 +58,8 @@ def constructFields(computed: ComputedCTF, run_id: int) -> dict[str, Any]:
     defocus1, defocus2, angle = convertToConvention(result.defocus1, result.defocus2, result.angle_astigmatism)
     if not all(map(math.isfinite, (defocus1, defocus2, angle))):
         raise ImageFailure(f"{origin.filename}: defocus {defocus1} and {defocus2} Å at {angle} degrees are no result")
-    score, confidence_d = makeFinite(result.cross_correlation), makeFinite(result.confidence_d)
+    score = None if result.cross_correlation is None else makeFinite(result.cross_correlation)
+    confidence_d = None if result.confidence_d is None else makeFinite(result.confidence_d)
     fields: dict[str, Any] = {
         "acerun_id": run_id,
         "image_id": origin.image_id,
@@ -76,9 +77,11 @@ def constructFields(computed: ComputedCTF, run_id: int) -> dict[str, Any]:
         "localCTFstarfile": result.localCTFstarfile or None,
     }
     fields |= constructTilt(result)
-    if result.params.program.kind == "gctffind":  # which tells no resolution, and searches without a centre
-        fields["ctffind4_resolution"] = None
+    kind = result.params.program.kind
+    if kind in ("gctffind", "cryosparc"):  # which search without a centre
         fields["defocusinit"] = fields["defocusinit"] or None
+    if kind == "gctffind":  # which tells no resolution
+        fields["ctffind4_resolution"] = None
     fields |= {f"graph{number}": name or None for number, name in enumerate(result.graphs, 1)}
     analysis = result.analysis
     if analysis is not None:
@@ -86,7 +89,7 @@ def constructFields(computed: ComputedCTF, run_id: int) -> dict[str, Any]:
         values |= {name: convertResolution(getattr(analysis, name)) for name in RESOLUTIONS}
         fields |= values
         analysis = CTFConfidence(**values)
-    fields["confidence"] = calcConfidence(makeFinite(result.confidence), confidence_d, analysis)
+    fields["confidence"] = calcConfidence(makeFinite(result.confidence), confidence_d or 0.0, analysis)
     return fields
 
 

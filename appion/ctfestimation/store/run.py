@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import sinedon
@@ -19,11 +19,12 @@ from sinedon.models.appiondata import (
 )
 
 #: Kinds of programs.
-CTFFIND, GCTF, GCTFFIND = "ctffind", "gctf", "gctffind"
+CTFFIND, GCTF, GCTFFIND, CRYOSPARC = "ctffind", "gctf", "gctffind", "cryosparc"
 
 #: Tables of parameters by the fields of `ApAceRunData` that refer to them, and who fills them.
 REFERENCES = {"ctffind4_params": ApCtfFind4ParamsData, "gctffind_params": ApGCtfFindParamsData}
-MAKERS = {CTFFIND: "ctffind4.py or ctffind5.py", GCTF: "gctf.py", GCTFFIND: "gctffind.py"}
+MAKERS = {CTFFIND: "ctffind4.py or ctffind5.py", GCTF: "gctf.py", GCTFFIND: "gctffind.py",
+          CRYOSPARC: "appion ingest"}  # fmt: skip
 
 #: Tables that the rows of a run and of its results are added to, beside that of its parameters.
 WRITTEN = (ApAceRunData, ApCtfData)
@@ -43,12 +44,14 @@ class RunParams:
     Attributes:
         model: its table. reference: field of `ApAceRunData` that refers to it. fields: of the row.
         maker: the commands that write such rows, in words.
+        noted: fields that are written with a new row, and say nothing of whether a run is the same.
     """
 
     model: Any
     reference: str
     fields: Mapping[str, Any]
     maker: str
+    noted: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -74,7 +77,7 @@ def saveCTFRun(session_id: int, runname: str, path_id: int, params: RunParams) -
     path = sinedon.readRows(ApPathData, [path_id])[path_id].path
     run_id = findCTFRun(session_id, runname, path, params)
     if run_id is None:
-        row = sinedon.insertRow(params.model, **params.fields)
+        row = sinedon.insertRow(params.model, **params.fields, **params.noted)
         run_id = sinedon.insertRow(
             ApAceRunData, name=runname, session_id=session_id, path_id=path_id, hidden=False,
             **{params.reference: row},
@@ -107,6 +110,12 @@ def constructRunParams(options: CTFOptions, cs: float, kind: str, own_table: boo
     if kind == GCTF:
         fields["local_refine"] = options.local is not None
     return RunParams(ApCtfFind4ParamsData, "ctffind4_params", fields, MAKERS[kind])
+
+
+def constructIngestParams(cs: float, noted: Mapping[str, Any]) -> RunParams:
+    """Return the row of a run that takes CryoSPARC's fits; of its search the row says what is known when it begins."""
+    fields = {"cs": cs, "bestdb": False}
+    return RunParams(ApCtfFind4ParamsData, "ctffind4_params", fields, MAKERS[CRYOSPARC], noted)
 
 
 def findCTFRun(session_id: int, runname: str, rundir: str, params: RunParams) -> int | None:
@@ -150,15 +159,18 @@ def findCTFRun(session_id: int, runname: str, rundir: str, params: RunParams) ->
 def readParams(ids: Mapping[str, int | None]) -> tuple[Any, str]:
     """Return the row of a run's parameters, or None, and by which commands it was made, in words.
 
-    `ids` are the references of the run's row. In the table that CTFFIND, Gctf and, where it has none of its own,
-    GCtfFind share, Gctf alone says whether it refines locally, and GCtfFind alone knows no limit of its fit.
+    `ids` are the references of the run's row. In the table that CTFFIND, Gctf, CryoSPARC's fits and, where it has none
+    of its own, GCtfFind share, Gctf alone says whether it refines locally. GCtfFind and CryoSPARC tell no limit of
+    their fits, and GCtfFind says nothing of `bestdb` either.
     """
     for name, model in REFERENCES.items():
         row = model.objects.filter(def_id=ids[name]).first() if ids[name] else None
         if row is None:
             continue
-        if model is ApGCtfFindParamsData or (row.resmin is None and row.defstep is None):
+        if model is ApGCtfFindParamsData:
             return row, MAKERS[GCTFFIND]
+        if row.resmin is None and row.defstep is None:
+            return row, MAKERS[GCTFFIND if row.bestdb is None else CRYOSPARC]
         return row, MAKERS[CTFFIND if row.local_refine is None else GCTF]
     return None, "another program"
 

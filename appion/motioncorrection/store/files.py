@@ -39,7 +39,8 @@ def constructSums(computed: ComputedCorrection) -> tuple[Sum, ...]:
     """Return the sums of a result, plain before weighted, with the names that were chosen for them earlier, if any."""
     result, stored = computed.result, computed.origin.stored_names
     label = result.params.options.alignlabel
-    sums = [Sum(label, result.sum_file)] + ([Sum(f"{label}-DW", result.dw_file)] if result.dw_file else [])
+    files = (label, result.sum_file), (f"{label}-DW", result.dw_file)
+    sums = [Sum(what, file) for what, file in files if file]
     names = stored if len(stored) == len(sums) else [""] * len(sums)
     return tuple(replace(item, name=name) for item, name in zip(sums, names, strict=True))
 

@@ -145,7 +145,8 @@ def _constructDrawings(params: CTFParams, analysis: CTFAnalysis | None, estimate
     if analysis is not None:
         drawings.append((POWERSPEC, lambda path: internal.drawPowerSpectrum(path, analysis)))
         drawings.append((PLOTS, lambda path: internal.drawPlots(path, analysis)))
-    drawings.append((DIAGNOSTIC, lambda path: internal.drawDiagnostic(path, readMicrograph(str(diagnostic)))))
+    if diagnostic is not None:
+        drawings.append((DIAGNOSTIC, lambda path: internal.drawDiagnostic(path, readMicrograph(str(diagnostic)))))
     if averages is not None:
         drawings.append(
             (AVERAGES, lambda path: internal.drawAverageRotation(path, _readAverages(params, averages)))

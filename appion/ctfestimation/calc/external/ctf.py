@@ -99,6 +99,6 @@ def _keepFiles(params: CTFParams, estimate: Estimate) -> list[Path]:
     texts = [path for path in estimate.texts if path.exists()]
     for path in texts:
         moveFile(path, folder / path.name)
-    if estimate.diagnostic.exists():
+    if estimate.diagnostic is not None and estimate.diagnostic.exists():
         moveFile(estimate.diagnostic, folder / "opimages" / f"{params.name}-pow.mrc")
     return texts

@@ -20,14 +20,14 @@ class Estimate:
 
     Attributes:
         argv: its command line.
-        diagnostic: its picture of spectrum and fit (MRC). averages: CTFFIND's curves.
+        diagnostic: its picture of spectrum and fit (MRC), None of CryoSPARC. averages: CTFFIND's curves.
         texts: files to keep. local: STAR file of Gctf's local refinement.
         answers: each question with the answer it got.
     """
 
     argv: tuple[str, ...]
     fit: Fit
-    diagnostic: Path
+    diagnostic: Path | None = None
     averages: Path | None = None
     texts: tuple[Path, ...] = ()
     local: Path | None = None

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from appion.base.calc.orientation import ORIENTATIONS, calcOrientation
 from appion.base.calc.thumbnail import calcThumbnail
 from appion.base.failures import ImageFailure
 from appion.base.programs.blame import explainFailure
@@ -37,18 +38,12 @@ from appion.motioncorrection.calc.external.movie import checkMovie, followMovie
 from appion.motioncorrection.calc.external.pictures import savePictures
 from appion.motioncorrection.calc.external.sums import readMrc, readSum, saveSum
 from appion.motioncorrection.calc.internal.frames import calcRenderedFrameCount, isIntegrated
-from appion.motioncorrection.calc.internal.geometry import calcOrientation, orientToLeginon
+from appion.motioncorrection.calc.internal.geometry import orientToLeginon
 from appion.motioncorrection.calc.internal.trajectory import calcLocalMotion, calcPositions, constructShiftLog
 from appion.motioncorrection.records import MotionCorrectionParams, MotionCorrectionResult
 
 #: Output of the program in the scratch folder.
 OUTPUT = "output.txt"
-
-#: The eight orientations in words.
-ORIENTATIONS = tuple(
-    " and ".join(filter(None, ("flipped upside down" * (index > 3), f"turned by {index % 4 * 90}°" * (index % 4 > 0))))
-    for index in range(8)
-)
 
 
 def calcMotionCorrection(params: MotionCorrectionParams) -> MotionCorrectionResult:

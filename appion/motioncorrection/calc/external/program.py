@@ -52,6 +52,7 @@ def checkProgram(program: Program, options: MotionCorrectionOptions) -> None:
 def constructLogName(filename: str, kind: str) -> str:
     """Return how the file with the output of a program of this kind is called, for an image.
 
-    Classic Appion has one name for each of the real programs; motioncor-cpu writes MotionCor2's output.
+    Classic Appion has one name for each of the real programs; motioncor-cpu writes MotionCor2's output. What is told of
+    CryoSPARC's results is no output of a program.
     """
-    return f"{filename}_st_Log.{'motioncor3' if kind == 'motioncor3' else 'motioncor2'}.txt"
+    return f"{filename}_st_Log.{kind if kind in ('motioncor3', 'cryosparc') else 'motioncor2'}.txt"
