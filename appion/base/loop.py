@@ -44,6 +44,7 @@ from appion.base.step import Step
 from appion.base.store.lock import RunLock, acquireLock
 from appion.base.store.metrics import serveMetrics
 from appion.base.store.scratch import calcScratchRoot
+from appion.base.store.systemd import READY, STOPPING, calcLongestPause, takeSystemd, tellAlive, tellSystemd
 from appion.base.workers.cluster import calcWorkers, checkCluster, constructCluster, isRemote, redirectDaskLogs
 from appion.base.workers.elsewhere.look import Look
 from appion.base.workers.pool import Pool
@@ -88,6 +89,7 @@ def runLoop(
     Raises:
         ConfigurationFailure: another daemon works on the run, a setting is wrong, or an exposure met a missing program.
     """
+    takeSystemd()
     options = options or LoopOptions()
     rundir = Path(rundir).absolute()
     checkCluster(options.gpus, step.timeout)
@@ -142,6 +144,7 @@ def conductRun(run: Run) -> LoopSummary:
     for warning in run.options.warnings:
         run.reporter.event("warning", reason=warning)
         run.reporter.warnings.append(warning)
+    tellSystemd(READY)
     try:
         why = takeTurns(run)
         trouble = judgeRun(run, findDeadEnd(run))
@@ -150,6 +153,7 @@ def conductRun(run: Run) -> LoopSummary:
         why = f"{type(error).__name__}: {error}"
         raise
     finally:
+        tellSystemd(STOPPING)
         closeWorkers(run)
         saveChanges(run)
         told = why if trouble in why else f"{why}: {trouble}"
@@ -171,6 +175,7 @@ def takeTurns(run: Run) -> str:
             more = tryTurn(run)
         saveChanges(run)
         run.watch.report()
+        tellAlive()
         run.reporter.update(run.exposures, interval=calcStatusInterval(run), **describeRun(run))
         for image_id, outcome in run.pool.collect(0.0 if more else calcPatience(run)):
             settleOutcome(run, image_id, outcome)
@@ -236,7 +241,7 @@ def calcPatience(run: Run) -> float:
     due = [now + calcStatusInterval(run), max(run.next_poll, run.polling.until, run.database.until)]
     due += [wakeup] if wakeup is not None else []
     due += [outage.until for outage in run.outages if outage.isPaused()]
-    return min(5.0, max(0.01, min(due) - now))
+    return min(5.0, calcLongestPause(), max(0.01, min(due) - now))
 
 
 def findEnd(run: Run) -> str:
