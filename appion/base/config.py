@@ -24,6 +24,7 @@ NULLABLE: dict[str, type] = {
     "dashboard": str, "motioncorrection.executable": str, "motioncorrection.undo_eer_flip": bool,
     "ctffind.executable": str, "gctf.executable": str, "gctffind.executable": str,
     "alarms.address": str, "runjob.template": str, "runjob.wrapper": str, "web.proxy": str, "web.cache": str,
+    "keep.folder": str,
     **dict.fromkeys(("kubernetes.context", "kubernetes.namespace", "kubernetes.image", "kubernetes.service_account",
                      "kubernetes.address"), str),
 }  # fmt: skip

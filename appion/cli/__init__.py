@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from appion.base.cli.screen import bearWithReader, replaceUnshowable, show
@@ -26,8 +27,9 @@ def constructParser() -> argparse.ArgumentParser:
         command.add_argument("rundir", type=Path, help="the run folder")
         return command
 
-    status = add("status", "How a run is doing; exit code 0: well, 1: trouble, 2: not running.")
-    status.add_argument("--json", action="store_true", help="for programs instead of people")
+    text = ("How a run is doing; exit code 0: well, 1: trouble, 2: not running. Without a run folder: how all runs are"
+            " that this host, its databases or the keeper know, worst first; 0: well, 1: trouble, 2: none is known.")
+    addStatusOptions(commands.add_parser("status", help="How a run is doing, or all runs.", description=text))
     failures = add("failures", "What failed and why, grouped by reason.")
     failures.add_argument("--json", action="store_true", help="for programs instead of people")
     retry = add("retry", "Forget failures, so that the exposures are tried again; works while the daemon runs.")
@@ -51,6 +53,13 @@ def constructParser() -> argparse.ArgumentParser:
     text = "A simulated microscope: to try it with, or to rehearse on a site's own ground."
     commands.add_parser("demo", help=text, add_help=False)
     return parser
+
+
+def addStatusOptions(parser: argparse.ArgumentParser) -> None:
+    """The options of `appion status`."""
+    parser.add_argument("rundir", nargs="?", type=Path, help="the run folder (default: all runs)")
+    parser.add_argument("--json", action="store_true", help="for programs instead of people")
+    parser.add_argument("--watch", action="store_true", help="again every few seconds, until it is interrupted")
 
 
 def addDoctorOptions(parser: argparse.ArgumentParser) -> None:
@@ -99,9 +108,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def dispatch(args: argparse.Namespace) -> int:
     """Call what the sub-command asks for, importing no more than that."""
     if args.command == "status":
-        from appion.cli.status import showStatus
-
-        return showStatus(args.rundir, args.json)
+        return dispatchStatus(args)
     if args.command == "failures":
         from appion.cli.failures import showFailures
 
@@ -133,3 +140,20 @@ def dispatch(args: argparse.Namespace) -> int:
     from appion.cli.explain import explainImage
 
     return explainImage(args.rundir, args.image)
+
+
+def dispatchStatus(args: argparse.Namespace) -> int:
+    """Show one run or all, once or again and again."""
+    if args.rundir is None:
+        from appion.cli.overview import showOverview
+
+        look = partial(showOverview, args.json, compact=args.watch)
+    else:
+        from appion.cli.status import showStatus
+
+        look = partial(showStatus, args.rundir, args.json)
+    if not args.watch:
+        return look()
+    from appion.cli.watch import watch
+
+    return watch(look, heading=not args.json)

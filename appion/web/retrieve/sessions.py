@@ -2,41 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
-from datetime import datetime
 
 from django.db.models import Q
 
 import sinedon
+from appion.base.retrieve.runs import CTF, MOTION, Run, listDatabases, selectRuns
 from appion.base.retrieve.session import Session, readProjectsOfSession
-from sinedon.models import appiondata, leginondata, projectdata
-
-#: The kinds of runs that pages show.
-MOTION, CTF = "motion", "ctf"
-
-#: What can be the name of a database.
-DATABASE = re.compile(r"[\w$-]{1,64}", re.ASCII)
-
-
-@dataclass(frozen=True)
-class Run:
-    """A run of a session, as its row has it.
-
-    Attributes:
-        kind: MOTION or CTF. alias: of the Appion database. def_id: of its row there.
-        folder: the run folder; empty if it has none. preset: of the exposures of a motion run, or empty.
-        made: when the row was written, by the database's clock.
-    """
-
-    kind: str
-    alias: str
-    def_id: int
-    name: str
-    folder: str
-    session_id: int
-    preset: str = ""
-    made: datetime | None = None
+from sinedon.models import leginondata
 
 
 @dataclass(frozen=True)
@@ -65,13 +38,6 @@ def readSession(name: str) -> Session | None:
         return None
     def_id, found, image_path, frame_path = row
     return Session(def_id, found, image_path or "", frame_path or "", readProjectsOfSession(def_id))
-
-
-def listDatabases() -> dict[int, str]:
-    """Return the name of each project's Appion database: that of its newest record."""
-    rows = projectdata.processingdb.objects.exclude(appiondb=None).order_by("def_id")
-    return {project: name for project, name in rows.values_list("project_id", "appiondb")
-            if project and DATABASE.fullmatch(name)}  # fmt: skip
 
 
 def readView(session: Session, wanted: dict[str, int]) -> View | None:
@@ -104,17 +70,3 @@ def readView(session: Session, wanted: dict[str, int]) -> View | None:
 def readRuns(alias: str, session_id: int) -> list[Run]:
     """Return the runs of a session, the newest first: two queries."""
     return selectRuns(alias, Q(session_id=session_id))
-
-
-def selectRuns(alias: str, where: Q) -> list[Run]:
-    """Return the runs whose rows meet a condition, the newest first: two queries."""
-    columns = ("def_id", "{}", "path__path", "session_id", "def_timestamp")
-    motion = appiondata.ApDDStackRunData.objects.using(alias).filter(where, params__align=True)
-    ctf = appiondata.ApAceRunData.objects.using(alias).filter(where).exclude(hidden=True)
-    found = [Run(MOTION, alias, def_id, name or "", path or "", session or 0, preset or "", made)
-             for def_id, name, path, session, made, preset in
-             motion.order_by("-def_id").values_list(*(one.format("runname") for one in columns), "params__preset")]
-    found += [Run(CTF, alias, def_id, name or "", path or "", session or 0, "", made)
-              for def_id, name, path, session, made in
-              ctf.order_by("-def_id").values_list(*(one.format("name") for one in columns))]  # fmt: skip
-    return found

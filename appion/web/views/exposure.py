@@ -13,6 +13,7 @@ from django.views.decorators.http import require_safe
 from appion.base.calc.plain import makePlain
 from appion.base.failures import ConfigurationFailure
 from appion.base.records.series import CTF, MOTION, TAKEN, Column
+from appion.base.retrieve.runs import Run
 from appion.base.retrieve.session import Session
 from appion.base.retrieve.story import (
     describeAttempt,
@@ -26,7 +27,7 @@ from appion.web.calc.words import FURTHER
 from appion.web.retrieve.condition import readState
 from appion.web.retrieve.pairs import listResults
 from appion.web.retrieve.pictures import findDriftPlot, findMicrograph
-from appion.web.retrieve.sessions import Run, View
+from appion.web.retrieve.sessions import View
 from appion.web.retrieve.tables import findTable
 from appion.web.views.asked import findView
 from appion.web.views.pictures import listGraphs
