@@ -49,15 +49,17 @@ def describeKeeper(keeping: Keeping) -> tuple[bool, str]:
 
 def describeKept(run: KeptRun) -> str:
     """Return in words what the keeper has to say of a run; empty where its daemon says more."""
-    again = "" if run.next_try is None else f"; tried again at {formatMoment(run.next_try)}"
-    if run.state == "backing off":
-        times = "once" if run.starts == 1 else f"{run.starts} times"
-        return f"backing off, it was started {times}: {run.reason}{again}"
-    if run.state == "refused":
-        return f"refused: {run.reason}{again}"
-    if run.state in COMING:
-        return f"{run.state}: {run.reason}{again}" if run.reason else f"{run.state}{again}"
-    return run.reason
+    if run.state not in (*TROUBLED, *COMING):
+        return run.reason
+    return f"{run.state}: {why}" if (why := describeReason(run)) else run.state
+
+
+def describeReason(run: KeptRun) -> str:
+    """Return why a run is in its state, how often it was tried, and when it is tried again, as far as that is known."""
+    words = [run.reason] if run.reason else []
+    words += [f"started {run.starts} times so far"] if run.state == "backing off" and run.starts > 1 else []
+    words += [] if run.next_try is None else [f"tried again at {formatMoment(run.next_try)}"]
+    return "; ".join(words)
 
 
 def formatMoment(seconds: float) -> str:

@@ -15,6 +15,7 @@ from django.db.utils import Error as DatabaseError
 import sinedon
 from appion.base.config import setting
 from appion.base.records.series import COLUMNS
+from appion.base.retrieve.keeping import COMING, TROUBLED, describeKeeper, describeReason, readKeeper
 from appion.base.retrieve.runs import CTF, MOTION, SHOWN, Run, listAlive, readSessions
 from appion.base.retrieve.verdict import describeWorkers
 from appion.web.calc.words import countGood
@@ -69,7 +70,8 @@ def readFacility() -> dict[str, Any]:
             problems = list(_known.problems)
             rows = [row for row in (tryRun(run, problems) for run in _known.runs) if row]
             rows.sort(key=lambda row: (VERDICTS.index(row["verdict"]) == 2, row["session"], row["kind"] != MOTION))
-            _known.answer = {"rows": rows, "problems": problems, "time": round(time.time(), 1)}
+            keeper = readKept(problems)
+            _known.answer = {"rows": rows, "problems": problems, "keeper": keeper, "time": round(time.time(), 1)}
             _known.answered = time.monotonic()
         return _known.answer
     finally:
@@ -129,6 +131,32 @@ def describeRun(run: Run) -> dict[str, Any] | None:
         if state.running and "workers" in status else "", "waits": describeWaits(state),
         "heartbeat": status.get("heartbeat"),
     }  # fmt: skip
+
+
+def readKept(problems: list[str]) -> dict[str, Any] | None:
+    """Return how the keeper is, and what it has not started and why, worst first; None if there is no keeper.
+
+    One that cannot be told of or shows no sign of life is among the problems.
+    """
+    keeping, problem = readKeeper()
+    if problem:
+        problems.append(problem)
+    if keeping is None:
+        return None
+    dead, words = describeKeeper(keeping)
+    if dead:
+        problems.append(f"TROUBLE: the keeper shows {words}")
+    waiting = [
+        {"verdict": "trouble" if run.state in TROUBLED else "waiting", "state": run.state, "session": run.session,
+         "run": f"{run.command}, {run.runname}", "profile": run.profile, "why": describeReason(run),
+         "since": run.since or None}
+        for run in keeping.runs if run.state in (*TROUBLED, *COMING)
+    ]  # fmt: skip
+    waiting.sort(key=lambda row: (row["verdict"] != "trouble", row["session"], row["run"]))
+    waiting += [{"verdict": "skipped", "state": "not started", "session": one.session, "run": "", "why": one.reason,
+                 "profile": one.profile, "since": one.since or None}
+                for one in sorted(keeping.skipped, key=lambda one: (one.session, one.profile))]  # fmt: skip
+    return {"words": words, "trouble": dead, "waiting": waiting}
 
 
 def countGoodOnce(run: Run, results: Results) -> tuple[int, int]:
