@@ -50,6 +50,10 @@ def constructParser() -> argparse.ArgumentParser:
     addReportOptions(commands.add_parser("report", help=text, description=text))
     text = "Pages that show how every run is doing while it goes on; the settings are those of the section `web`."
     addWebOptions(commands.add_parser("web", help=text, description=text))
+    text = "What a shell reads to complete the words of all commands."
+    addCompletionOptions(commands.add_parser("completion", help=text, description=text))
+    text = "Write manual pages of all commands."
+    addManualOptions(commands.add_parser("man", help=text, description=text))
     text = "A simulated microscope: to try it with, or to rehearse on a site's own ground."
     commands.add_parser("demo", help=text, add_help=False)
     return parser
@@ -78,6 +82,18 @@ def addWebOptions(parser: argparse.ArgumentParser) -> None:
     """The options of `appion web`."""
     parser.add_argument("--port", type=int, metavar="N", help="where it listens; 0: any free port (default: 8000)")
     parser.add_argument("--address", metavar="ADDRESS", help="at which address of this machine (default: 127.0.0.1)")
+
+
+def addCompletionOptions(parser: argparse.ArgumentParser) -> None:
+    """The options of `appion completion`."""
+    parser.add_argument("shell", choices=("bash", "zsh", "fish"), help="which shell")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="write a file for each command into this folder")
+
+
+def addManualOptions(parser: argparse.ArgumentParser) -> None:
+    """The options of `appion man`."""
+    parser.add_argument("--out", type=Path, metavar="DIR", required=True, help="folder that pages are written into,"
+                        " e.g. /usr/local/share/man/man1")  # fmt: skip
 
 
 @bearWithReader
@@ -133,6 +149,14 @@ def dispatch(args: argparse.Namespace) -> int:
         from appion.cli.doctor import showDoctor
 
         return showDoctor(args)
+    if args.command == "completion":
+        from appion.cli.completion import showCompletion
+
+        return showCompletion(args.shell, constructParser(), args.out)
+    if args.command == "man":
+        from appion.cli.manual import saveManual
+
+        return saveManual(constructParser(), args.out)
     if args.command == "web":
         from appion.web.serve import serve
 
