@@ -28,8 +28,8 @@ from sinedon.config import listConfigPaths
 #: Seconds for the databases, and for all run folders together: one is on a file server that does not answer.
 DATABASES, FOLDERS = 30.0, 10.0
 
-#: Of so many runs in trouble it is said how to ask for more.
-MORE = 5
+#: Of so many runs in trouble it is said how to ask for more, and so many sessions are listed that are not started.
+MORE, SKIPPED = 5, 20
 
 #: Columns of the verdict and, at most, of session and run; of the whole line at least.
 VERDICT, NAMES, NARROW = 9, 32, 40
@@ -137,8 +137,10 @@ def describeOverview(overview: Overview, width: float) -> list[str]:
     if not overview.rows:
         lines.append("No run is alive, and none was within a day.")
     if keeping := overview.keeping:
-        for one in sorted(keeping.skipped, key=lambda one: (one.session, one.profile)):
+        skipped = sorted(keeping.skipped, key=lambda one: (-one.since, one.session, one.profile))
+        for one in skipped[:SKIPPED]:
             lines.append(cut(makePlain(f"not started: {one.session} ({one.profile}): {one.reason}"), width))
+        lines += [f"not started: {len(skipped) - SKIPPED} more, --json has them"] if len(skipped) > SKIPPED else []
         dead, words = describeKeeper(keeping)
         lines.append(f"keeper: {'TROUBLE: ' if dead else ''}{words}")
     troubled = [row.place.rundir for row in overview.rows if row.verdict == TROUBLE]

@@ -48,10 +48,10 @@ def constructParsers(appion: argparse.ArgumentParser) -> dict[str, argparse.Argu
 
 
 def subcommands(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
-    """Return the parsers of sub-commands by their names; empty if it has none."""
+    """Return the parsers of sub-commands by their names, to be changed in place; empty if it has none."""
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):
-            return action.choices  # type: ignore[return-value]  # a dictionary, which changes are made in
+            return action.choices
     return {}
 
 

@@ -7,7 +7,6 @@ import sys
 import time
 from collections.abc import Callable
 
-from appion.base.calc.plain import makePlain
 from appion.base.cli.screen import show
 from appion.base.failures import Failure
 
@@ -35,8 +34,10 @@ def watch(look: Callable[[], int], heading: bool = True) -> int:
                 show(time.strftime("%Y-%m-%d %H:%M:%S"))
             try:
                 code = look()
-            except Failure as failure:
-                show(f"appion status: {makePlain(failure)}", file=sys.stderr)
+            except BrokenPipeError:
+                raise
+            except (Failure, OSError) as error:
+                show(f"appion status: {error}", file=sys.stderr)
                 code = 2
             sys.stdout.flush()
             first = False

@@ -103,7 +103,7 @@ def completePlace(place: Place, condition: Condition) -> Place:
 def judgeCondition(place: Place, condition: Condition, real: str) -> Row | None:
     """Return how a run is by what its daemon wrote, and by what the keeper says of it."""
     status, kept, running = condition.status, place.kept, condition.running
-    heartbeat = status.get("heartbeat")
+    heartbeat = status.get("heartbeat", 0.0)  # whoever has written no status holds the run
     if not running and kept is not None and kept.state in (*TROUBLED, *COMING):
         return replace(judgeKept(place, kept), heartbeat=heartbeat, real=real, running=False)
     if not running and kept is None and time.time() - heartbeat > 3600 * SHOWN:
@@ -119,7 +119,7 @@ def judgeCondition(place: Place, condition: Condition, real: str) -> Row | None:
         also = f"; {condition.full}" if condition.full else ""
         words = f"{formatDuration(max(0.0, time.time() - heartbeat))} ago: {status['ended']}{also}"
     trouble = condition.trouble if running else (words,) if verdict == TROUBLE else ()
-    return Row(place, verdict, words, trouble, running, heartbeat, real)
+    return Row(place, verdict, words, trouble, running, heartbeat or None, real)
 
 
 def judgeKept(place: Place, kept: KeptRun) -> Row:

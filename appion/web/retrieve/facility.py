@@ -155,7 +155,7 @@ def readKept(problems: list[str]) -> dict[str, Any] | None:
     waiting.sort(key=lambda row: (row["verdict"] != "trouble", row["session"], row["run"]))
     waiting += [{"verdict": "skipped", "state": "not started", "session": one.session, "run": "", "why": one.reason,
                  "profile": one.profile, "since": one.since or None}
-                for one in sorted(keeping.skipped, key=lambda one: (one.session, one.profile))]  # fmt: skip
+                for one in sorted(keeping.skipped, key=lambda one: (-one.since, one.session, one.profile))]  # fmt: skip
     return {"words": words, "trouble": dead, "waiting": waiting}
 
 
