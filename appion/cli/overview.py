@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import queue
+import shlex
 import shutil
 import sys
 import threading
@@ -144,7 +145,7 @@ def describeOverview(overview: Overview, width: float) -> list[str]:
         dead, words = describeKeeper(keeping)
         lines.append(f"keeper: {'TROUBLE: ' if dead else ''}{words}")
     troubled = [row.place.rundir for row in overview.rows if row.verdict == TROUBLE]
-    lines += [f"More: appion status {rundir}" for rundir in troubled[:MORE]]
+    lines += [f"More: appion status {shlex.quote(rundir)}" for rundir in troubled[:MORE]]
     return lines
 
 
