@@ -34,7 +34,7 @@ from appion.base.controller.line import Line
 from appion.base.controller.polling import checkAborted, pollDatabase
 from appion.base.controller.refusal import DatabaseRefusal, closeSinedon, isSinedonAway
 from appion.base.controller.report import Reporter, describeProgram
-from appion.base.controller.rest import calcStatusInterval, noteWork, restWorkers
+from appion.base.controller.rest import calcPatience, calcStatusInterval, noteWork, restWorkers
 from appion.base.controller.run import DatabaseAway, LoopOptions, Run
 from appion.base.controller.signals import handleSignals
 from appion.base.controller.state import Exposures, Phase
@@ -44,6 +44,7 @@ from appion.base.step import Step
 from appion.base.store.lock import RunLock, acquireLock
 from appion.base.store.metrics import serveMetrics
 from appion.base.store.scratch import calcScratchRoot
+from appion.base.store.systemd import READY, STOPPING, takeSystemd, tellAlive, tellSystemd
 from appion.base.workers.cluster import calcWorkers, checkCluster, constructCluster, isRemote, redirectDaskLogs
 from appion.base.workers.elsewhere.look import Look
 from appion.base.workers.pool import Pool
@@ -88,6 +89,7 @@ def runLoop(
     Raises:
         ConfigurationFailure: another daemon works on the run, a setting is wrong, or an exposure met a missing program.
     """
+    takeSystemd()
     options = options or LoopOptions()
     rundir = Path(rundir).absolute()
     checkCluster(options.gpus, step.timeout)
@@ -142,6 +144,7 @@ def conductRun(run: Run) -> LoopSummary:
     for warning in run.options.warnings:
         run.reporter.event("warning", reason=warning)
         run.reporter.warnings.append(warning)
+    tellSystemd(READY)
     try:
         why = takeTurns(run)
         trouble = judgeRun(run, findDeadEnd(run))
@@ -150,6 +153,8 @@ def conductRun(run: Run) -> LoopSummary:
         why = f"{type(error).__name__}: {error}"
         raise
     finally:
+        if run.stop_deadline is None:
+            tellSystemd(STOPPING)
         closeWorkers(run)
         saveChanges(run)
         told = why if trouble in why else f"{why}: {trouble}"
@@ -171,6 +176,7 @@ def takeTurns(run: Run) -> str:
             more = tryTurn(run)
         saveChanges(run)
         run.watch.report()
+        tellAlive()
         run.reporter.update(run.exposures, interval=calcStatusInterval(run), **describeRun(run))
         for image_id, outcome in run.pool.collect(0.0 if more else calcPatience(run)):
             settleOutcome(run, image_id, outcome)
@@ -229,16 +235,6 @@ def takeTurn(run: Run) -> bool:
     return more
 
 
-def calcPatience(run: Run) -> float:
-    """Seconds until something is due, unless a worker answers first."""
-    now = time.monotonic()
-    wakeup = run.exposures.nextWakeup()
-    due = [now + calcStatusInterval(run), max(run.next_poll, run.polling.until, run.database.until)]
-    due += [wakeup] if wakeup is not None else []
-    due += [outage.until for outage in run.outages if outage.isPaused()]
-    return min(5.0, max(0.01, min(due) - now))
-
-
 def findEnd(run: Run) -> str:
     """Why the run is over; empty if it is not."""
     counts = run.exposures.counts
@@ -273,6 +269,7 @@ def findStop(run: Run) -> str:
     now = time.monotonic()
     if run.stop_deadline is None:
         run.stop_deadline = now + setting("stop_timeout")
+        tellSystemd(STOPPING)
         giveBack(run, run.pool.recall(), "stopping before a worker began")
         waiting = f"waiting for {len(run.pool.flights)} exposures; a second signal stops at once"
         logger.info("stopping: %s", waiting if run.pool.flights else "nothing runs")

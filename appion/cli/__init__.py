@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from appion.base.cli.screen import bearWithReader, replaceUnshowable, show
@@ -26,8 +27,9 @@ def constructParser() -> argparse.ArgumentParser:
         command.add_argument("rundir", type=Path, help="the run folder")
         return command
 
-    status = add("status", "How a run is doing; exit code 0: well, 1: trouble, 2: not running.")
-    status.add_argument("--json", action="store_true", help="for programs instead of people")
+    text = ("How a run is doing; exit code 0: well, 1: trouble, 2: not running. Without a run folder: how all runs are"
+            " that this host, its databases or the keeper know, worst first; 0: well, 1: trouble, 2: none is known.")
+    addStatusOptions(commands.add_parser("status", help="How a run is doing, or all runs.", description=text))
     failures = add("failures", "What failed and why, grouped by reason.")
     failures.add_argument("--json", action="store_true", help="for programs instead of people")
     retry = add("retry", "Forget failures, so that the exposures are tried again; works while the daemon runs.")
@@ -52,9 +54,20 @@ def constructParser() -> argparse.ArgumentParser:
     addKeepOptions(commands.add_parser("keep", help=text, description=text))
     text = "Take motion and CTFs that CryoSPARC has found, by the loop and the promises of the other programs."
     commands.add_parser("ingest", help=text, add_help=False)
+    text = "What a shell reads to complete the words of all commands."
+    addCompletionOptions(commands.add_parser("completion", help=text, description=text))
+    text = "Write manual pages of all commands."
+    addManualOptions(commands.add_parser("man", help=text, description=text))
     text = "A simulated microscope: to try it with, or to rehearse on a site's own ground."
     commands.add_parser("demo", help=text, add_help=False)
     return parser
+
+
+def addStatusOptions(parser: argparse.ArgumentParser) -> None:
+    """The options of `appion status`."""
+    parser.add_argument("rundir", nargs="?", type=Path, help="the run folder (default: all runs)")
+    parser.add_argument("--json", action="store_true", help="for programs instead of people")
+    parser.add_argument("--watch", action="store_true", help="again every few seconds, until it is interrupted")
 
 
 def addDoctorOptions(parser: argparse.ArgumentParser) -> None:
@@ -84,6 +97,18 @@ def addKeepOptions(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--prefer", metavar="SESSION", help="this session comes before all others from now on")
     group.add_argument("--no-prefer", metavar="SESSION", help="it is like all others again")
     group.add_argument("--again", metavar="SESSION", help="start its runs that were refused, have ended or died again")
+
+
+def addCompletionOptions(parser: argparse.ArgumentParser) -> None:
+    """The options of `appion completion`."""
+    parser.add_argument("shell", choices=("bash", "zsh", "fish"), help="which shell")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="write a file for each command into this folder")
+
+
+def addManualOptions(parser: argparse.ArgumentParser) -> None:
+    """The options of `appion man`."""
+    parser.add_argument("--out", type=Path, metavar="DIR", required=True, help="folder that pages are written into,"
+                        " e.g. /usr/local/share/man/man1")  # fmt: skip
 
 
 @bearWithReader
@@ -118,9 +143,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def dispatch(args: argparse.Namespace) -> int:
     """Call what the sub-command asks for, importing no more than that."""
     if args.command == "status":
-        from appion.cli.status import showStatus
-
-        return showStatus(args.rundir, args.json)
+        return dispatchStatus(args)
     if args.command == "failures":
         from appion.cli.failures import showFailures
 
@@ -149,6 +172,14 @@ def dispatch(args: argparse.Namespace) -> int:
         from appion.cli.keep import showKeep
 
         return showKeep(args)
+    if args.command == "completion":
+        from appion.cli.completion import showCompletion
+
+        return showCompletion(args.shell, constructParser(), args.out)
+    if args.command == "man":
+        from appion.cli.manual import saveManual
+
+        return saveManual(constructParser(), args.out)
     if args.command == "web":
         from appion.web.serve import serve
 
@@ -156,3 +187,20 @@ def dispatch(args: argparse.Namespace) -> int:
     from appion.cli.explain import explainImage
 
     return explainImage(args.rundir, args.image)
+
+
+def dispatchStatus(args: argparse.Namespace) -> int:
+    """Show one run or all, once or again and again."""
+    if args.rundir is None:
+        from appion.cli.overview import showOverview
+
+        look = partial(showOverview, args.json, compact=args.watch)
+    else:
+        from appion.cli.status import showStatus
+
+        look = partial(showStatus, args.rundir, args.json)
+    if not args.watch:
+        return look()
+    from appion.cli.watch import watch
+
+    return watch(look, heading=not args.json)

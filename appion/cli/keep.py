@@ -12,9 +12,9 @@ from appion.base.cli.screen import show
 from appion.base.config import checkSettings, setting
 from appion.base.failures import ConfigurationFailure
 from appion.base.records.keeping import preferredFolder
-from appion.base.retrieve.keeping import readKeeping
+from appion.base.retrieve.keeping import calcKeepFolder, readKeeping
 from appion.keep.calc.matching import findMismatch
-from appion.keep.keeper import Keeper, constructKeeper, findFolder
+from appion.keep.keeper import Keeper, constructKeeper
 from appion.keep.records import OwnRun, Session, againFolder
 from appion.keep.service import runService
 from appion.keep.store.runs import addWish, removeWishes
@@ -25,7 +25,7 @@ from sinedon.config import readConfig
 def showKeep(args: argparse.Namespace) -> int:
     """Do what the options ask for; exit code 0, or 2 with what a person has to mend."""
     checkSettings()
-    folder = findFolder()
+    folder = calcKeepFolder()
     if args.prefer or args.no_prefer or args.again:
         if readKeeping(folder) is None:
             raise ConfigurationFailure(f"no keeper ever worked in {folder}", "set keep.folder in appion.yaml, so that"

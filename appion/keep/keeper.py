@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -53,15 +52,6 @@ class Keeper:
     save: bool = True
     connected: bool = False
     waits: dict[str, tuple[float, float, str]] = field(default_factory=dict)
-
-
-def findFolder() -> Path:
-    """Return the keeper's folder as the settings have it."""
-    given = setting("keep.folder")
-    if given:
-        return Path(given).expanduser().absolute()
-    state = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
-    return Path(state) / "appion" / "keep"
 
 
 def readProfiles() -> tuple[Profile, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from typing import Any
 
 from appion.base.config import setting
 from appion.base.failures import Failure
@@ -65,7 +66,7 @@ def startKept(keeper: Keeper, run: OwnRun, granted: bool) -> None:
             return
         run.gpuids = dealt
         words = fillWords(words, {"gpuids": ",".join(map(str, dealt))})
-    fresh = dict.fromkeys(("pid", "pid_started", "daemon", "next_try"))
+    fresh: dict[str, Any] = dict.fromkeys(("pid", "pid_started", "daemon", "next_try"))
     changeState(keeper, run, "starting", starts=run.starts + 1, began=time.time(), job="", granted=granted,
                 boot=readBoot(), **fresh)  # fmt: skip
     try:

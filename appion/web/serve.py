@@ -8,6 +8,7 @@ import sys
 from typing import Any
 
 import waitress
+from waitress import wasyncore
 
 import sinedon
 from appion.base.calc.plain import PlainFormatter
@@ -15,12 +16,16 @@ from appion.base.cli.screen import show
 from appion.base.config import checkSettings, setting
 from appion.base.failures import ConfigurationFailure
 from appion.base.records.series import BETTER, PROBLEMS
+from appion.base.store.systemd import READY, STOPPING, calcLongestPause, takeSystemd, tellAlive, tellSystemd
 from appion.web.wsgi import constructApplication, findPrefix
 
 log = logging.getLogger(__name__)
 
 #: Seconds for which Django keeps connections that are asked for by every page.
 KEPT = 60
+
+#: Seconds for which the server waits for a question before it looks after itself.
+TURN = 1.0
 
 #: Names of a machine by which it means itself alone.
 LOCAL = frozenset({"127.0.0.1", "::1", "localhost"})
@@ -32,6 +37,7 @@ def serve(address: str | None = None, port: int | None = None) -> int:
     Raises:
         ConfigurationFailure: a setting is wrong, a database cannot be opened, or the port is taken.
     """
+    takeSystemd()
     checkSettings()
     setupLog()
     for problem in PROBLEMS:
@@ -47,26 +53,39 @@ def serve(address: str | None = None, port: int | None = None) -> int:
     for alias in ("leginondata", "projectdata"):
         limitConnection(alias)
     sinedon.closeConnections()
-    server = constructServer(address, number)
+    sockets: dict[int, Any] = {}
+    server = constructServer(address, number, sockets)
     host = f"[{address}]" if ":" in address else address
     show(f"http://{host}:{server.effective_port}{findPrefix()}/")
     if address not in LOCAL:
         show("Whoever reaches this address sees every session: is there a proxy with a login in front of it?")
     sys.stdout.flush()
     signal.signal(signal.SIGTERM, stop)
-    server.run()
+    tellSystemd(READY)
+    answer(server, sockets)
     return 0
 
 
-def constructServer(address: str, port: int) -> Any:
-    """Return a server that listens; nothing is answered before it runs.
+def answer(server: Any, sockets: dict[int, Any]) -> None:
+    """Answer until a signal comes, with a sign of life for systemd at each turn."""
+    try:
+        while sockets:
+            wasyncore.loop(min(TURN, calcLongestPause()), map=sockets, count=1)
+            tellAlive()
+    except (SystemExit, KeyboardInterrupt):
+        tellSystemd(STOPPING)
+        server.task_dispatcher.shutdown()
+
+
+def constructServer(address: str, port: int, sockets: dict[int, Any]) -> Any:
+    """Return a server that listens, and put what it listens to into `sockets`; nothing is answered before it runs.
 
     Raises:
         ConfigurationFailure: the port or the address cannot be had.
     """
     try:
         return waitress.create_server(
-            constructApplication([f"[{address}]" if ":" in address else address]), host=address, port=port,
+            constructApplication([f"[{address}]" if ":" in address else address]), map=sockets, host=address, port=port,
             threads=max(1, int(setting("web.threads"))), ident=None, url_prefix=findPrefix(),
             max_request_body_size=2**16, clear_untrusted_proxy_headers=False,
         )  # fmt: skip

@@ -23,7 +23,7 @@ def browser(tmp_path, monkeypatch) -> Iterator[Client]:
     forgetFacility()
     for module, name in ((table, "FRESH"), (condition, "FRESH"), (facility, "FRESH"), (facility, "LISTED")):
         monkeypatch.setattr(module, name, 0.0)
-    with dask.config.set({"appion.web.cache": str(tmp_path / "cache")}):
+    with dask.config.set({"appion.web.cache": str(tmp_path / "cache"), "appion.keep.folder": str(tmp_path / "keep")}):
         applySettings(["testserver"])
         sinedon.closeConnections()
         yield Client()

@@ -6,11 +6,13 @@ import html
 import json
 import re
 import time
+from dataclasses import asdict, replace
 
 import dask.config
 import pytest
 
 import sinedon
+from appion.base.records.keeping import Keeping, KeptRun, NotStarted, keepingPath
 from appion.base.records.runfolder import attemptsPath, seriesPath, statusPath
 from appion.web.security import HEADERS, POLICY
 from sinedon.models import appiondata, leginondata, projectdata
@@ -35,6 +37,30 @@ def readRows(browser) -> list[dict]:
     answer = browser.get("/facility.json")
     assert answer.status_code == 200
     return answer.json()["rows"]
+
+
+def testFacilityTellsWhatTheKeeperHasNotStarted(session, browser, tmp_path):
+    now = time.time()
+    runs = (KeptRun("/r/a", "26nov22c", "krios", "ctffind4.py", "ctf1", "waiting", "no movie", now),
+            KeptRun("/r/b", "26nov22d", "krios", "motioncor2.py", "dd", "backing off", "exit 1", 0.0, 2e9, None, 2),
+            KeptRun("/r/c", "26nov22e", "krios", "motioncor2.py", "dd", "running"))  # fmt: skip
+    keeping = Keeping("em1", 77, now - 60, now - 5, runs, (NotStarted("26nov22f", "krios", EVIL),))
+    with dask.config.set({"appion.keep.folder": str(tmp_path)}):
+        assert browser.get("/facility.json").json()["keeper"] is None
+        keepingPath(tmp_path).write_text(json.dumps(asdict(keeping)))
+        found = browser.get("/facility.json").json()
+        assert (found["keeper"]["trouble"], found["problems"]) == (False, [])
+        assert [(one["verdict"], one["session"], one["state"]) for one in found["keeper"]["waiting"]] == [
+            ("trouble", "26nov22d", "backing off"), ("waiting", "26nov22c", "waiting"),
+            ("skipped", "26nov22f", "not started")]  # fmt: skip
+        assert found["keeper"]["waiting"][0]["why"].startswith("exit 1; started 2 times so far; tried again at ")
+        assert found["keeper"]["waiting"][2]["why"] == EVIL
+        assert EVIL.encode() not in browser.get("/").content
+        keepingPath(tmp_path).write_text(json.dumps(asdict(replace(keeping, heartbeat=now - 200))))
+        assert "TROUBLE: the keeper shows no sign of life" in browser.get("/facility.json").json()["problems"][0]
+        keepingPath(tmp_path).write_text("{")
+        assert "the keeper cannot be told of" in browser.get("/facility.json").json()["problems"][0]
+    assert session.exposures
 
 
 def testFacilityHasARowForEveryRunThatIsAlive(session, browser, tmp_path):

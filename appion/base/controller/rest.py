@@ -9,6 +9,7 @@ import time
 from appion.base.config import setting
 from appion.base.controller.run import Run
 from appion.base.controller.state import Phase
+from appion.base.store.systemd import calcLongestPause
 
 logger = logging.getLogger(__name__)
 
@@ -59,6 +60,16 @@ def calcPollInterval(run: Run) -> float:
 def calcStatusInterval(run: Run) -> float:
     """Seconds between two signs of life."""
     return max(setting("status_interval"), SIGN) if isResting(run) else setting("status_interval")
+
+
+def calcPatience(run: Run) -> float:
+    """Seconds until something is due, unless a worker answers first."""
+    now = time.monotonic()
+    wakeup = run.exposures.nextWakeup()
+    due = [now + calcStatusInterval(run), max(run.next_poll, run.polling.until, run.database.until)]
+    due += [wakeup] if wakeup is not None else []
+    due += [outage.until for outage in run.outages if outage.isPaused()]
+    return min(5.0, calcLongestPause(), max(0.01, min(due) - now))
 
 
 def restWorkers(run: Run) -> None:

@@ -18,6 +18,9 @@ DASK = re.compile(r"DASK_\w*|MALLOC_TRIM_THRESHOLD_")
 #: Of this Python and its environment: another Python, as of a site's wrapper, would take its modules for its own.
 PYTHON = re.compile(r"_*PYTHON\w*|__PYVENV_LAUNCHER__|VIRTUAL_ENV(?:_PROMPT)?")
 
+#: By which systemd knows a service: a program that used them would speak for the daemon or for a worker.
+SYSTEMD = re.compile(r"NOTIFY_SOCKET|WATCHDOG_(?:USEC|PID)|LISTEN_(?:FDS|PID|FDNAMES)")
+
 #: What nobody needs who computes: others of this user see the variables of its processes, and core files keep them.
 SECRET = re.compile(r"MYSQL_PWD|\w*(?:PASSWORD|PASSWD|SECRET|TOKEN|CREDENTIAL)\w*", re.IGNORECASE)
 
@@ -35,6 +38,6 @@ def constructEnvironment(
     Args:
         program: its name or path. more: what is added in the end. variables: those of this process.
     """
-    foreign = (LANGUAGE, DASK, SECRET, *(() if Path(program).name in OWN else (PYTHON,)))
+    foreign = (LANGUAGE, DASK, SYSTEMD, SECRET, *(() if Path(program).name in OWN else (PYTHON,)))
     kept = {name: value for name, value in variables.items() if not any(one.fullmatch(name) for one in foreign)}
     return {**kept, "LC_ALL": "C", **(more or {})}

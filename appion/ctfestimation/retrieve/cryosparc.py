@@ -10,11 +10,11 @@ import sinedon
 from appion.base.calc.cameras import classifyCamera
 from appion.base.failures import Failure, classifyException
 from appion.base.retrieve.paths import constructFrameFolder, constructMovieFormats, listMovies
+from appion.base.retrieve.relatives import divide, readRelatives
 from appion.base.retrieve.rows import getRow
 from appion.ctfestimation.records import CTFTask
 from appion.ctfestimation.retrieve.micrographs import Rows, readMicrographs
 from appion.ctfestimation.retrieve.params import ParamsContext, constructTask
-from appion.ctfestimation.retrieve.relatives import divide, readRelatives
 from sinedon.models import leginondata
 
 

@@ -8,8 +8,8 @@ from datetime import datetime
 from typing import Any
 
 from appion.base.calc.numbers import constructLine
+from appion.base.retrieve.runs import MOTION, Run
 from appion.base.retrieve.taken import calcTime
-from appion.web.retrieve.sessions import MOTION, Run
 from sinedon.models import appiondata
 
 #: Metres of a row in Å.

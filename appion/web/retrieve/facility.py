@@ -7,28 +7,23 @@ import shutil
 import threading
 import time
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
 from statistics import median
 from typing import Any
 
-from django.db.models import Q
 from django.db.utils import Error as DatabaseError
 
 import sinedon
 from appion.base.config import setting
 from appion.base.records import series
 from appion.base.records.series import COLUMNS
+from appion.base.retrieve.keeping import COMING, TROUBLED, describeKeeper, describeReason, readKeeper
+from appion.base.retrieve.runs import CTF, MOTION, SHOWN, WORDS, Run, listAlive, readSessions
 from appion.base.retrieve.verdict import describeWorkers
 from appion.web.calc.words import countGood
 from appion.web.retrieve.condition import VERDICTS, State, readState
 from appion.web.retrieve.results import Results
-from appion.web.retrieve.sessions import CTF, MOTION, WORDS, Run, listDatabases, selectRuns
-from sinedon.models import appiondata, leginondata
 
 logger = logging.getLogger(__name__)
-
-#: Hours for which a run that ended is shown.
-SHOWN = 24
 
 #: Seconds for which a list of runs does, and for which the rows of the page do.
 LISTED, FRESH = 15.0, 2.0
@@ -38,9 +33,6 @@ STEPS, STEP = 12, 300
 
 #: What the trend is of.
 TREND = {MOTION: "drift", CTF: "ctf_resolution", **{step.name: step.columns[0].name for step in series.STEPS}}
-
-#: Status of a job that runs, or waits to.
-ALIVE = ("R", "Q")
 
 
 @dataclass
@@ -79,7 +71,8 @@ def readFacility() -> dict[str, Any]:
             problems = list(_known.problems)
             rows = [row for row in (tryRun(run, problems) for run in _known.runs) if row]
             rows.sort(key=lambda row: (VERDICTS.index(row["verdict"]) == 2, row["session"], row["kind"] != MOTION))
-            _known.answer = {"rows": rows, "problems": problems, "time": round(time.time(), 1)}
+            keeper = readKept(problems)
+            _known.answer = {"rows": rows, "problems": problems, "keeper": keeper, "time": round(time.time(), 1)}
             _known.answered = time.monotonic()
         return _known.answer
     finally:
@@ -94,38 +87,12 @@ def forgetFacility() -> None:
 
 
 def listRuns() -> None:
-    """Read which runs may be alive: five queries for each Appion database, six with steps of other packages."""
-    runs, problems = [], []
-    for name in sorted(set(listDatabases().values())):
-        try:
-            runs += selectAlive(sinedon.addAppionDatabase(name, keep=0))
-        except (sinedon.errors.SinedonError, DatabaseError) as error:
-            logger.warning("%s", error)
-            problems.append(f"database {name} cannot be read")
-    _known.runs, _known.problems, _known.listed = runs, problems, time.monotonic()
-    _known.results = {run: results for run, results in _known.results.items() if run in runs}
-    _known.good = {run: good for run, good in _known.good.items() if run in runs}
-    _known.sessions = readSessions({run.session_id for run in runs})
-
-
-def selectAlive(alias: str) -> list[Run]:
-    """Return the runs whose jobs run, or changed of late, and those that were begun of late."""
-    since = datetime.now() - timedelta(hours=SHOWN)
-    jobs = appiondata.ApAppionJobData.objects.using(alias).filter(Q(status__in=ALIVE) | Q(def_timestamp__gte=since))
-    paths = set(jobs.exclude(path=None).values_list("path_id", flat=True))
-    return selectRuns(alias, Q(def_timestamp__gte=since) | Q(path_id__in=paths))
-
-
-def readSessions(ids: set[int]) -> dict[int, tuple[str, str]]:
-    """Return names and microscopes of sessions: that of the session's row, or the newest preset's."""
-    rows = leginondata.SessionData.objects.filter(def_id__in=ids)
-    found = {def_id: (name or "", microscope or "")
-             for def_id, name, microscope in rows.values_list("def_id", "name", "instrument__name")}  # fmt: skip
-    without = [def_id for def_id, (_, microscope) in found.items() if not microscope]
-    presets = leginondata.PresetData.objects.filter(session_id__in=without).order_by("def_id")
-    for session_id, microscope in presets.values_list("session_id", "tem__name"):
-        found[session_id] = (found[session_id][0], microscope or found[session_id][1])
-    return found
+    """Read which runs may be alive."""
+    _known.runs, _known.problems = listAlive()
+    _known.listed = time.monotonic()
+    _known.results = {run: results for run, results in _known.results.items() if run in _known.runs}
+    _known.good = {run: good for run, good in _known.good.items() if run in _known.runs}
+    _known.sessions = readSessions({run.session_id for run in _known.runs})
 
 
 def tryRun(run: Run, problems: list[str]) -> dict[str, Any] | None:
@@ -166,6 +133,32 @@ def describeRun(run: Run) -> dict[str, Any] | None:
         if state.running and "workers" in status else "", "waits": describeWaits(state),
         "heartbeat": status.get("heartbeat"),
     }  # fmt: skip
+
+
+def readKept(problems: list[str]) -> dict[str, Any] | None:
+    """Return how the keeper is, and what it has not started and why, worst first; None if there is no keeper.
+
+    One that cannot be told of or shows no sign of life is among the problems.
+    """
+    keeping, problem = readKeeper()
+    if problem:
+        problems.append(problem)
+    if keeping is None:
+        return None
+    dead, words = describeKeeper(keeping)
+    if dead:
+        problems.append(f"TROUBLE: the keeper shows {words}")
+    waiting = [
+        {"verdict": "trouble" if run.state in TROUBLED else "waiting", "state": run.state, "session": run.session,
+         "run": f"{run.command}, {run.runname}", "profile": run.profile, "why": describeReason(run),
+         "since": run.since or None}
+        for run in keeping.runs if run.state in (*TROUBLED, *COMING)
+    ]  # fmt: skip
+    waiting.sort(key=lambda row: (row["verdict"] != "trouble", row["session"], row["run"]))
+    waiting += [{"verdict": "skipped", "state": "not started", "session": one.session, "run": "", "why": one.reason,
+                 "profile": one.profile, "since": one.since or None}
+                for one in sorted(keeping.skipped, key=lambda one: (-one.since, one.session, one.profile))]  # fmt: skip
+    return {"words": words, "trouble": dead, "waiting": waiting}
 
 
 def countGoodOnce(run: Run, results: Results) -> tuple[int, int]:

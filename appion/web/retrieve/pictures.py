@@ -15,8 +15,8 @@ from PIL import Image
 from appion.base.calc.thumbnail import averageBlocks, calcGreyLevels
 from appion.base.records.runfolder import driftPlotPath, thumbnailPath
 from appion.base.retrieve.paths import constructImagePath
+from appion.base.retrieve.runs import Run
 from appion.base.retrieve.session import Session
-from appion.web.retrieve.sessions import Run
 from sinedon.models import appiondata, leginondata
 
 #: Longest sides that pictures are made with: so few that each is made once.

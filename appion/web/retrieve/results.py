@@ -10,9 +10,9 @@ from typing import Any
 from appion.base.records import series
 from appion.base.records.runfolder import eventsPath, seriesPath
 from appion.base.records.series import IMAGE
+from appion.base.retrieve.runs import CTF, MOTION, Run
 from appion.base.retrieve.series import Series, readSeries
 from appion.web.retrieve.classic import countResults, readResults
-from appion.web.retrieve.sessions import CTF, MOTION, Run
 
 #: The fields of a line that are kept, by the kind of the run. How an exposure was taken tell Leginon's own rows.
 COLUMNS = {

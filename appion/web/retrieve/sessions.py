@@ -2,46 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import re
-from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
 
 from django.db.models import Q
 
 import sinedon
-from appion.base.records.series import STEPS
+from appion.base.retrieve.runs import CTF, KINDS, MOTION, WORDS, Run, listDatabases, selectRuns
 from appion.base.retrieve.session import Session, readProjectsOfSession
-from sinedon.models import appiondata, leginondata, projectdata
-
-#: The kinds of runs that pages show: those of this package, and the steps of others by their names; and their words.
-MOTION, CTF = "motion", "ctf"
-WORDS = {MOTION: "motion correction", CTF: "CTF", **{step.name: step.words for step in STEPS}}
-KINDS = tuple(WORDS)
-
-#: What can be the name of a database.
-DATABASE = re.compile(r"[\w$-]{1,64}", re.ASCII)
-
-
-@dataclass(frozen=True)
-class Run:
-    """A run of a session, as its row has it.
-
-    Attributes:
-        kind: one of KINDS. alias: of the Appion database. def_id: of its row there; of a step without one, its job's.
-        folder: the run folder; empty if it has none. preset: of the exposures of a motion run, or empty.
-        made: when the row was written, by the database's clock.
-    """
-
-    kind: str
-    alias: str
-    def_id: int
-    name: str
-    folder: str
-    session_id: int
-    preset: str = ""
-    made: datetime | None = None
+from sinedon.models import leginondata
 
 
 @dataclass(frozen=True)
@@ -88,13 +56,6 @@ def readSession(name: str) -> Session | None:
     return Session(def_id, found, image_path or "", frame_path or "", readProjectsOfSession(def_id))
 
 
-def listDatabases() -> dict[int, str]:
-    """Return the name of each project's Appion database: that of its newest record."""
-    rows = projectdata.processingdb.objects.exclude(appiondb=None).order_by("def_id")
-    return {project: name for project, name in rows.values_list("project_id", "appiondb")
-            if project and DATABASE.fullmatch(name)}  # fmt: skip
-
-
 def readView(session: Session, wanted: dict[str, int]) -> View | None:
     """Return what a page of a session shows: the runs that are asked for by id, else the newest of each kind.
 
@@ -125,31 +86,3 @@ def readView(session: Session, wanted: dict[str, int]) -> View | None:
 def readRuns(alias: str, session_id: int) -> list[Run]:
     """Return the runs of a session, the newest first: two queries, three where there are steps of other packages."""
     return selectRuns(alias, Q(session_id=session_id))
-
-
-def selectRuns(alias: str, where: Q) -> list[Run]:
-    """Return the runs whose rows meet a condition, the newest first: as many queries as :func:`readRuns`."""
-    columns = ("def_id", "{}", "path__path", "session_id", "def_timestamp")
-    motion = appiondata.ApDDStackRunData.objects.using(alias).filter(where, params__align=True)
-    ctf = appiondata.ApAceRunData.objects.using(alias).filter(where).exclude(hidden=True)
-    found = [Run(MOTION, alias, def_id, name or "", path or "", session or 0, preset or "", made)
-             for def_id, name, path, session, made, preset in
-             motion.order_by("-def_id").values_list(*(one.format("runname") for one in columns), "params__preset")]
-    found += [Run(CTF, alias, def_id, name or "", path or "", session or 0, "", made)
-              for def_id, name, path, session, made in
-              ctf.order_by("-def_id").values_list(*(one.format("name") for one in columns))]  # fmt: skip
-    return [*found, *selectJobs(alias, where)] if STEPS else found
-
-
-def selectJobs(alias: str, where: Q) -> Iterable[Run]:
-    """Return the runs of steps of other packages, which have no row but that of their job: the newest of each folder.
-
-    A run is named as its folder.
-    """
-    rows = appiondata.ApAppionJobData.objects.using(alias).filter(where, jobtype__in=[step.name for step in STEPS])
-    found: dict[tuple[str, str], Run] = {}
-    columns = ("def_id", "jobtype", "path__path", "session_id", "def_timestamp")
-    for def_id, kind, path, session, made in rows.order_by("-def_id").values_list(*columns):
-        run = Run(kind, alias, def_id, os.path.basename(path or ""), path or "", session or 0, "", made)
-        found.setdefault((kind, run.folder), run)
-    return found.values()

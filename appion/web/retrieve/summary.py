@@ -6,9 +6,9 @@ from typing import Any
 
 from appion.base.config import setting
 from appion.base.records.series import HEADLINE
+from appion.base.retrieve.runs import WORDS, Run
 from appion.web.calc.words import describeGood, describeTrend
 from appion.web.retrieve.condition import State, readState
-from appion.web.retrieve.sessions import WORDS, Run
 from appion.web.retrieve.table import Table
 
 #: Of several runs' verdicts the first of these is the session's.

@@ -7,6 +7,8 @@ const SVG = "http://www.w3.org/2000/svg";
 
 const table = document.getElementById("runs");
 const body = table.tBodies[0];
+const waiting = document.getElementById("waiting");
+const waitingHeads = Array.from(waiting.tHead.rows[0].cells, (cell) => cell.textContent);
 const heads = Array.from(table.tHead.rows[0].cells, (cell) => cell.textContent);
 
 function add(parent, name, text, className) {
@@ -81,12 +83,39 @@ function drawRow(run) {
   return row;
 }
 
+function drawWaiting(run) {
+  const row = document.createElement("tr");
+  row.className = run.verdict;
+  row.dataset.session = run.session;
+  const state = add(row, "td");
+  if (run.verdict === "trouble") add(state, "span", null, "light").setAttribute("aria-hidden", "true");
+  add(state, "strong", run.state, "word");
+  const session = add(row, "th", run.session);
+  session.scope = "row";
+  add(row, "td", run.run || "–");
+  add(row, "td", run.profile);
+  add(row, "td", run.why || "–");
+  add(row, "td", run.since === null ? "–" : new Date(1000 * run.since).toLocaleString("en-GB"));
+  Array.from(row.cells).forEach((cell, column) => (cell.dataset.label = waitingHeads[column]));
+  return row;
+}
+
+function drawKeeper(keeper) {
+  const section = document.getElementById("keeper");
+  section.hidden = !keeper;
+  if (!keeper) return;
+  document.getElementById("keeper-words").textContent = `The keeper: ${keeper.words}`;
+  waiting.tBodies[0].replaceChildren(...keeper.waiting.map(drawWaiting));
+  if (!keeper.waiting.length) add(add(waiting.tBodies[0], "tr"), "td", "All that it looks after is started.").colSpan = 6;
+}
+
 function draw(facility) {
   body.replaceChildren(...facility.rows.map(drawRow));
   if (!facility.rows.length) add(add(body, "tr"), "td", "No run is alive, and none was within a day.").colSpan = 13;
   const running = facility.rows.filter((run) => run.verdict !== "stopped").length;
-  const trouble = facility.rows.filter((run) => run.verdict === "trouble").length;
-  say(`${running} running, ${trouble} in trouble`);
+  const troubled = [...facility.rows, ...(facility.keeper?.waiting ?? [])].filter((run) => run.verdict === "trouble");
+  say(`${running} running, ${troubled.length} in trouble`);
+  drawKeeper(facility.keeper);
   const problems = document.getElementById("problems");
   problems.replaceChildren();
   for (const problem of facility.problems ?? []) add(problems, "li", problem);

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from django.http import Http404, HttpRequest
 
-from appion.web.retrieve.sessions import KINDS, View, readSession, readView
+from appion.base.retrieve.runs import KINDS
+from appion.web.retrieve.sessions import View, readSession, readView
 
 #: The words behind the ? that are ids.
 IDS = ("project", *KINDS)

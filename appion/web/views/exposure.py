@@ -14,6 +14,8 @@ from appion.base.calc.plain import makePlain
 from appion.base.failures import ConfigurationFailure
 from appion.base.records.series import CTF, MOTION, STEPS, TAKEN
 from appion.base.records.steps import Column
+from appion.base.retrieve.runs import MOTION as MOTION_RUN
+from appion.base.retrieve.runs import WORDS, Run
 from appion.base.retrieve.session import Session
 from appion.base.retrieve.story import (
     describeAttempt,
@@ -27,8 +29,7 @@ from appion.web.calc.words import FURTHER
 from appion.web.retrieve.condition import readState
 from appion.web.retrieve.pairs import listResults
 from appion.web.retrieve.pictures import findDriftPlot, findMicrograph
-from appion.web.retrieve.sessions import MOTION as MOTION_RUN
-from appion.web.retrieve.sessions import WORDS, Run, View
+from appion.web.retrieve.sessions import View
 from appion.web.retrieve.tables import findTable
 from appion.web.views.asked import findView
 from appion.web.views.pictures import listGraphs

@@ -8,7 +8,7 @@ import random
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from PIL import Image
 from scipy.ndimage import gaussian_filter
 
 import sinedon
+from appion.base.records.keeping import Keeping, KeptRun, NotStarted, keepingPath
 from appion.base.records.runfolder import driftPlotPath, seriesPath, thumbnailPath
 from appion.demo.commands import constructCtfCommand, constructEnvironment, constructMotionCorCommand, findCommand
 from appion.demo.leginon import Microscope
@@ -209,6 +210,21 @@ class Ground:
         waitFor(lambda: image in readEstimated(self.plan), self.processes, "the CTF of an exposure", TIMEOUT)
 
 
+def tellOfKeeper(folder: Path) -> None:
+    """Have a keeper say what it has not started, and why; it keeps its signs of life for a day."""
+    now = time.time()
+    refused = KeptRun("/data/appion/26nov23c/ddstack/ddstack1", "26nov23c", "krios", "motioncor2.py", "ddstack1",
+                      "refused", "session and profile disagree: there is no preset enn", now - 900)  # fmt: skip
+    backing = KeptRun("/data/appion/26nov23b/ctf/ctf1", "26nov23b", "krios", "ctffind4.py", "ctf1", "backing off",
+                      "it ended with exit code 1", now - 240, now + 360, starts=3)  # fmt: skip
+    waiting = KeptRun("/data/appion/26nov23d/ctf/ctf1", "26nov23d", "glacios", "ctffind4.py", "ctf1", "waiting",
+                      "no aligned images so far", now - 60)  # fmt: skip
+    skipped = NotStarted(EVIL, "krios", EVIL_REASON, now - 3600)
+    folder.mkdir()
+    keeping = Keeping("em1.example.org", 4711, now - 86400, now + 86400, (waiting, backing, refused), (skipped,))
+    keepingPath(folder).write_text(json.dumps(asdict(keeping)))
+
+
 @contextmanager
 def prepareGround(folder: Path) -> Iterator[Ground]:
     """Databases with both sessions, and `appion web` on them; daemons that were started end with it."""
@@ -222,6 +238,7 @@ def prepareGround(folder: Path) -> Iterator[Ground]:
         patch.setattr(config, "PACKAGE_FOLDER", folder / "package")
         patch.setenv("SINEDON_CFG_PATH", str(plan.folder))
         patch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
+        patch.setenv("DASK_APPION__KEEP__FOLDER", str(folder / "keep"))
         patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")  # Playwright has an event loop here, that no query waits in
         try:
             createDatabases(PROJECT)
@@ -234,6 +251,7 @@ def prepareGround(folder: Path) -> Iterator[Ground]:
             evil.correct(evil.exposures[:2])
             evil.fail("motion", evil.exposures[3], EVIL_REASON)
             evil.saveStatus("motion", counts={"done": 2, "waiting": 1, "set aside": 1}, total=4)
+            tellOfKeeper(folder / "keep")
             with runServer() as server:
                 yield Ground(server.address, made, evil, plan, microscope, processes)
         finally:

@@ -217,6 +217,10 @@ def testTheFacilitySeesWhichRunIsInTrouble(visit: Visit):
     expect(mine.filter(has_text="motion correction")).to_have_class("trouble")
     expect(page.locator("#runs tbody tr").filter(has_text="demo")).not_to_have_count(0)
     expect(mine.filter(has_text="motion correction")).to_contain_text("set aside")
+    expect(page.locator("#keeper-words")).to_contain_text("at work")
+    waiting = page.locator("#waiting tbody tr")
+    expect(waiting.locator("td:first-child")).to_have_text(["backing off", "refused", "waiting", "not started"])
+    expect(waiting.last).to_contain_text(EVIL_REASON)
     mine.filter(has_text="motion correction").get_by_role("link").click()
     expect(page.locator("h1")).to_have_text(NAME)
 
