@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import socket
@@ -95,12 +96,27 @@ def openWhenRead(fifo: Path) -> int:
             time.sleep(0.01)
 
 
+def readChildren(pid: int) -> list[bytes]:
+    """The variables of a process's children, once there are some."""
+    deadline = time.monotonic() + TIMEOUT
+    while True:
+        found = []
+        for path in Path(f"/proc/{pid}/task").glob("*/children"):
+            with contextlib.suppress(OSError):  # a thread or a child that has just ended
+                found += [Path(f"/proc/{child}/environ").read_bytes() for child in path.read_text().split()]
+        if any(found):
+            return found
+        assert time.monotonic() < deadline, "it has no children"
+        time.sleep(0.01)
+
+
 def test_a_daemon_is_ready_alive_and_ends_and_is_silent_while_it_stands_still(service, tmp_path):
     environment = service.constructVariables(watchdog=1) | {"PYTHONPATH": str(ROOT)}
     process = start([sys.executable, DAEMON, tmp_path, 3, 0.01, "wait=1"], environment)
     try:
         service.waitFor("READY=1")
         service.waitFor("WATCHDOG=1", 3)
+        assert all(b"NOTIFY_SOCKET" not in variables for variables in readChildren(process.pid))
         os.mkfifo(tmp_path / "number")  # the loop stands still where it reads this, as on a file server that is away
         hang = openWhenRead(tmp_path / "number")
         before = len(service.readRest())
