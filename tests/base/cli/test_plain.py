@@ -123,7 +123,7 @@ def test_what_other_commands_print(capsys, monkeypatch, tmp_path):
     assert sinedoncommand.main(["check"]) == 1
     task = SimpleNamespace(origin=SimpleNamespace(filename=EVIL))
     command = SimpleNamespace(
-        step="motioncorrection", retrieveParams=lambda ids, _: dict.fromkeys(ids, task), checkReady=lambda *_: None,
+        readSetting=lambda _: 5, retrieveParams=lambda ids, _: dict.fromkeys(ids, task), checkReady=lambda *_: None,
         constructLine=lambda *_: {"argv": [EVIL, "/data/é"]}, retrieveDone=lambda *_: set(), findRun=lambda _: None,
     )  # fmt: skip
     args = SimpleNamespace(**{"continue": False}, shuffle=False, limit=None)
