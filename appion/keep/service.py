@@ -13,6 +13,7 @@ import sinedon
 from appion.base.config import setting
 from appion.base.failures import Failure
 from appion.base.records.keeping import Keeping, keeperLockPath, preferredFolder
+from appion.base.store.systemd import READY, STOPPING, takeSystemd, tellAlive, tellSystemd
 from appion.keep.keeper import Keeper, changeState, constructKeeper, listKept
 from appion.keep.looking import lookAtRuns
 from appion.keep.placing import placeRuns
@@ -57,6 +58,7 @@ def runService(folder: Path, once: bool = False) -> int:
     Raises:
         ConfigurationFailure: a profile is not possible, another keeper is at work, or the folder cannot be written to.
     """
+    takeSystemd()
     openFolder(folder)
     lock = lockFolder(keeperLockPath(folder))
     try:
@@ -65,12 +67,15 @@ def runService(folder: Path, once: bool = False) -> int:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda _number, _frame: stop.set())
         logger.info("keeping %d profiles, in %s", len(keeper.profiles), folder)
+        tellSystemd(READY)
         while not stop.is_set():
+            tellAlive()
             takeTurn(keeper, clock)
             teller.tell()
             if once:
                 break
             stop.wait(min(BUSY if isBusy(keeper) else TURN, setting("poll")))
+        tellSystemd(STOPPING)
         saveState(keeper, "one turn was asked for" if once else "stopped")
     finally:
         os.close(lock)
