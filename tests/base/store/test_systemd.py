@@ -16,7 +16,6 @@ import pytest
 
 from appion.base.programs.environment import constructEnvironment
 from appion.base.store import systemd
-from tests.web.serving import readLine
 
 ROOT = Path(__file__).resolve().parent.parent.parent.parent
 DAEMON = ROOT / "tests" / "faults" / "daemon.py"
@@ -135,16 +134,19 @@ def test_a_daemon_is_ready_alive_and_ends_and_is_silent_while_it_stands_still(se
     assert words[-1] == "STOPPING=1"
 
 
-def test_the_pages_are_ready_alive_and_end(service, tmp_path, monkeypatch):
+@pytest.mark.parametrize("words", [["web", "--port=0"], ["keep"]], ids=lambda words: words[0])
+def test_pages_and_keeper_are_ready_alive_and_end(service, tmp_path, monkeypatch, words):
     folder = tmp_path / "site"
     folder.mkdir()
     parts = [f"[{name}]\nengine: sqlite\ndir: {folder}\n" for name in ("leginondata", "projectdata", "appiondata")]
     (folder / "sinedon.cfg").write_text("\n".join(parts))
     monkeypatch.setenv("SINEDON_CFG_PATH", str(folder))
     subprocess.run([sys.executable, ROOT / "bin/sinedon", "init"], check=True, capture_output=True, timeout=TIMEOUT)
-    process = start([sys.executable, ROOT / "bin/appion", "web", "--port=0"], service.constructVariables(watchdog=1))
+    for key, value in (("POLL", "0.1"), ("KEEP__FOLDER", tmp_path / "keep"),
+                       ("KEEP__PROFILES", "[{'name': 'all', 'commands': ['motioncor2.py --align']}]")):  # fmt: skip
+        monkeypatch.setenv(f"DASK_APPION__{key}", str(value))
+    process = start([sys.executable, ROOT / "bin/appion", *words], service.constructVariables(watchdog=1))
     try:
-        readLine(process)
         service.waitFor("READY=1")
         service.waitFor("WATCHDOG=1", 3)
     finally:
