@@ -25,7 +25,7 @@ from tests.services.slurm import INSTALL, Slurm, findSlurm
 
 #: What takes long: it drives whole daemons, schedulers, a browser.
 LONG = ("tests/faults/", "tests/base/workers/", "tests/runjob/", "tests/webpages/", "tests/demo/", "tests/test_docs.py",
-        "tests/web/browser/", "tests/export/")  # fmt: skip
+        "tests/web/browser/", "tests/export/", "tests/examples/")  # fmt: skip
 
 #: Whose tests share a session that takes long to make: they run in one process.
 SHARING = "tests/webpages/"
