@@ -85,6 +85,20 @@ def test_a_daemon_that_dies_is_started_again_later_and_later(house):
         assert "signal 9" in run.reason
 
 
+def test_nothing_is_made_where_a_run_folder_was(house):
+    """A file system that is not mounted: the run waits for it."""
+    house.addSession("26nov27a")
+    house.turnUntil(lambda: house.keeper and house.states() == {"26nov27a": "running"})
+    place = house.folder / "appion"
+    os.kill(house.run("26nov27a").daemon, signal.SIGKILL)
+    house.turnUntil(lambda: house.states() == {"26nov27a": "backing off"})
+    place.rename(house.folder / "away")
+    house.turnUntil(lambda: "is not there any more" in house.run("26nov27a").reason)
+    assert not place.exists()
+    (house.folder / "away").rename(place)
+    house.turnUntil(lambda: house.states() == {"26nov27a": "running"})
+
+
 def test_what_a_person_has_to_mend_is_told_and_waits_until_somebody_asks(house):
     house.addSession("26nov27a")
     house.turnUntil(lambda: house.keeper and house.states() == {"26nov27a": "running"})
