@@ -229,6 +229,21 @@ def test_a_dry_run_says_what_would_be_and_why_not_and_writes_nothing(house, caps
     assert house.count() == {}
 
 
+def test_each_command_has_its_run_and_each_run_its_own_gpus(house):
+    """CTF estimation of what motion correction makes, in the folders and by the names of the web pages."""
+    for name in ("26nov27a", "26nov27b"):
+        house.addSession(name)
+    lines = ["motioncor2.py --gpuids={gpuids}", "ctffind4.py --preset={preset}-a"]
+    with dask.config.set({"appion.keep.profiles": [{"name": "both", "commands": lines}], "appion.keep.gpuids": [3, 5]}):
+        house.turnUntil(lambda: house.keeper and len(house.keeper.runs) == 4
+                        and {run.state for run in house.keeper.runs.values()} == {"running"})  # fmt: skip
+    runs = {run.rundir.removeprefix(f"{house.folder}/appion/"): run for run in house.keeper.runs.values()}
+    assert set(runs) == {f"{name}/{folder}" for name in house.made
+                         for folder in ("ddstack/ddstack1", "ctf/ctffind4run1")}  # fmt: skip
+    assert "--preset=enn-a" in runs["26nov27a/ctf/ctffind4run1"].words
+    assert sorted(run.gpuids for run in runs.values() if run.gpus) == [[3], [5]]
+
+
 def test_who_may_write_wishes_may_not_write_what_is_executed(house):
     before = os.umask(0o002)
     try:
