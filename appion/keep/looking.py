@@ -48,7 +48,7 @@ def noteLook(keeper: Keeper, run: OwnRun, look: Look) -> None:
         if run.state != "running":
             pid = look.holder.get("pid") if look.holder.get("host") == os.uname().nodename else None
             job = readJob(run) if run.start == RUNJOB else ""
-            changeState(keeper, run, "running", daemon=pid, next_try=None, job=job)
+            changeState(keeper, run, "running", daemon=pid, next_try=None, job=job, ran=True)
         return
     if not run.holds:
         return

@@ -12,7 +12,7 @@ from appion.keep.calc.fairness import Claim, calcDelay, dealGPUs, decideRuns
 from appion.keep.calc.words import fillWords
 from appion.keep.keeper import Keeper, changeState, readBoot
 from appion.keep.programs.start import endRun, startRun
-from appion.keep.records import FoundRun, OwnRun
+from appion.keep.records import FoundRun, OwnRun, exitPath
 from appion.keep.retrieve.condition import lookAt
 from appion.keep.store.runs import removeRun, saveRun
 from appion.keep.wanting import NotYet, constructRun, noteAlien, readOthers
@@ -48,14 +48,20 @@ def listClaims(keeper: Keeper, now: float) -> Iterator[Claim]:
 
 
 def stopRun(keeper: Keeper, run: OwnRun) -> None:
-    """Tell a daemon to end in good order; it goes on where it was when it gets a place again."""
-    changeState(keeper, run, run.state, "it ends to make room for others", stopping=True)
-    endRun(run, lookAt(run).holder)
+    """Tell a daemon to end in good order; it goes on where it was when it gets a place again.
+
+    One that cannot be told now, as it has just been started, is told at the next turn.
+    """
+    if endRun(run, lookAt(run).holder):
+        changeState(keeper, run, run.state, "it ends to make room for others", stopping=True)
 
 
 def startKept(keeper: Keeper, run: OwnRun, granted: bool) -> None:
     """Start a run: what is to be done is on the disk before it is done, so that nobody does it again."""
     if not run.starts and not isStillFree(keeper, run):
+        return
+    if run.ran and not exitPath(run.rundir).parent.is_dir():
+        noteFailure(keeper, run, f"{run.rundir} is not there any more: is its file system mounted?")
         return
     words = list(run.words)
     if any("{gpuids}" in word for word in words):
@@ -72,10 +78,15 @@ def startKept(keeper: Keeper, run: OwnRun, granted: bool) -> None:
     try:
         startRun(run, words)
     except Failure as failure:
-        delay = calcDelay(run.fails + 1, setting("keep.backoff"), setting("keep.backoff_max"))
-        changeState(keeper, run, "backing off", str(failure), fails=run.fails + 1, next_try=time.time() + delay)
+        noteFailure(keeper, run, str(failure))
         return
     saveRun(keeper.folder, run)
+
+
+def noteFailure(keeper: Keeper, run: OwnRun, reason: str) -> None:
+    """Note that a run could not be started; it is tried again later."""
+    delay = calcDelay(run.fails + 1, setting("keep.backoff"), setting("keep.backoff_max"))
+    changeState(keeper, run, "backing off", reason, fails=run.fails + 1, next_try=time.time() + delay)
 
 
 def isStillFree(keeper: Keeper, run: OwnRun) -> bool:

@@ -156,7 +156,7 @@ class OwnRun:
         pid, pid_started: of the process that the keeper started, in clock ticks since boot. job: of the scheduler.
         daemon: the process that holds the lock, if it is of this host.
         told: whether people were told that it is refused. final: a person ended it, for good.
-        boot: of the host when it was started last.
+        boot: of the host when it was started last. ran: its daemon was seen at work, so that its folder has been there.
     """
 
     key: str
@@ -191,6 +191,7 @@ class OwnRun:
     told: bool = True
     final: bool = False
     boot: str = ""
+    ran: bool = False
 
     @property
     def kind(self) -> str:

@@ -85,6 +85,20 @@ def test_a_daemon_that_dies_is_started_again_later_and_later(house):
         assert "signal 9" in run.reason
 
 
+def test_nothing_is_made_where_a_run_folder_was(house):
+    """A file system that is not mounted: the run waits for it."""
+    house.addSession("26nov27a")
+    house.turnUntil(lambda: house.keeper and house.states() == {"26nov27a": "running"})
+    place = house.folder / "appion"
+    os.kill(house.run("26nov27a").daemon, signal.SIGKILL)
+    house.turnUntil(lambda: house.states() == {"26nov27a": "backing off"})
+    place.rename(house.folder / "away")
+    house.turnUntil(lambda: "is not there any more" in house.run("26nov27a").reason)
+    assert not place.exists()
+    (house.folder / "away").rename(place)
+    house.turnUntil(lambda: house.states() == {"26nov27a": "running"})
+
+
 def test_what_a_person_has_to_mend_is_told_and_waits_until_somebody_asks(house):
     house.addSession("26nov27a")
     house.turnUntil(lambda: house.keeper and house.states() == {"26nov27a": "running"})
@@ -213,6 +227,21 @@ def test_a_dry_run_says_what_would_be_and_why_not_and_writes_nothing(house, caps
     assert "26nov17c" not in said
     assert not (house.folder / "keeper").exists()
     assert house.count() == {}
+
+
+def test_each_command_has_its_run_and_each_run_its_own_gpus(house):
+    """CTF estimation of what motion correction makes, in the folders and by the names of the web pages."""
+    for name in ("26nov27a", "26nov27b"):
+        house.addSession(name)
+    lines = ["motioncor2.py --gpuids={gpuids}", "ctffind4.py --preset={preset}-a"]
+    with dask.config.set({"appion.keep.profiles": [{"name": "both", "commands": lines}], "appion.keep.gpuids": [3, 5]}):
+        house.turnUntil(lambda: house.keeper and len(house.keeper.runs) == 4
+                        and {run.state for run in house.keeper.runs.values()} == {"running"})  # fmt: skip
+    runs = {run.rundir.removeprefix(f"{house.folder}/appion/"): run for run in house.keeper.runs.values()}
+    assert set(runs) == {f"{name}/{folder}" for name in house.made
+                         for folder in ("ddstack/ddstack1", "ctf/ctffind4run1")}  # fmt: skip
+    assert "--preset=enn-a" in runs["26nov27a/ctf/ctffind4run1"].words
+    assert sorted(run.gpuids for run in runs.values() if run.gpus) == [[3], [5]]
 
 
 def test_who_may_write_wishes_may_not_write_what_is_executed(house):

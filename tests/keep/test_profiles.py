@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import shlex
+from pathlib import Path
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -67,6 +70,13 @@ def test_a_line_is_completed_by_what_tells_the_run():
 def test_what_cannot_be_is_named_with_place_value_and_remedy(table, message):
     with pytest.raises(ConfigurationFailure, match=message):
         parse(table, gpus=4)
+
+
+def test_the_example_of_the_guide_is_one():
+    guide = (Path(__file__).parents[2] / "docs" / "administrator.md").read_text()
+    example = re.search(r"```yaml\n(appion:\n  keep:\n.*?)```", guide, re.DOTALL)[1]
+    profiles = parseProfiles(yaml.safe_load(example)["appion"]["keep"]["profiles"], "process", 4, True)
+    assert [(profile.name, len(profile.commands)) for profile in profiles] == [("krios", 2), ("screening", 1)]
 
 
 def test_two_profiles_of_one_name_are_refused():

@@ -129,8 +129,10 @@ def nameUnit(run: OwnRun) -> str:
     return f"appion-keep-{hashlib.sha256(run.rundir.encode()).hexdigest()[:12]}"
 
 
-def endRun(run: OwnRun, holder: dict[str, Any] | None) -> None:
-    """Tell the daemon of a run to end in good order, once; it finishes what runs.
+def endRun(run: OwnRun, holder: dict[str, Any] | None) -> bool:
+    """Tell the daemon of a run to end in good order; it finishes what runs. Returns whether somebody was told.
+
+    Not to be repeated then: who is told twice ends at once.
 
     Args:
         holder: of its lock, None while nobody has it.
@@ -138,11 +140,14 @@ def endRun(run: OwnRun, holder: dict[str, Any] | None) -> None:
     if run.job and (holder is None or holder.get("host") != os.uname().nodename):
         command = ["scancel", *(["--batch", "--signal=TERM"] if holder is not None else []), run.job]
         with contextlib.suppress(OSError, subprocess.TimeoutExpired):
-            subprocess.run(command, env=constructSubmitEnvironment(), stdin=subprocess.DEVNULL, capture_output=True,
-                           timeout=PATIENCE, check=False)  # fmt: skip
-        return
+            done = subprocess.run(command, env=constructSubmitEnvironment(), stdin=subprocess.DEVNULL,
+                                  capture_output=True, timeout=PATIENCE, check=False)  # fmt: skip
+            return not done.returncode
+        return False
     pid = holder.get("pid") if holder else run.pid
     known = bool(holder and isAlive(holder)) or (pid is not None and readStartTime(pid) == run.pid_started)
     if pid is not None and known:
         with contextlib.suppress(OSError):
             os.kill(pid, signal.SIGTERM)
+            return True
+    return False
