@@ -14,9 +14,9 @@ import pytest
 import sinedon
 from appion.ctfestimation.calc.internal import calcCTFConfidence
 from sinedon.models import appiondata, leginondata
+from tests.cryosparc import Made, Project, turnFromLeginon
 from tests.ctfestimation.sessions import addAligned, makeDDStackRun
 from tests.ctfestimation.simulated import simulateMicrograph
-from tests.cryosparc import Made, Project, turnFromLeginon
 from tests.motioncorrection import test_ingest
 from tests.services.sessions import makeSession
 
