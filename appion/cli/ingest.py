@@ -25,7 +25,7 @@ def main(argv: Sequence[str]) -> int:
     if args.check:
         from appion.cli.ingestcheck import checkIngest
 
-        return checkIngest(args, list(argv))
+        return checkIngest(constructCommand, args, list(argv))
     if args.what != BOTH or args.print_config:
         return runStep(constructCommand(MOTION if args.what == BOTH else args.what), argv)
     return runCommand(lambda: runBoth(parser, args))

@@ -30,18 +30,20 @@ SHOWN = 10
 GAIN = 0.02
 
 
-def checkIngest(args: argparse.Namespace, argv: Sequence[str]) -> int:
+#: Makes the command that takes one kind of results from a folder.
+Construct = Callable[[str, Source], Command[Any, Any]]
+
+
+def checkIngest(constructCommand: Construct, args: argparse.Namespace, argv: Sequence[str]) -> int:
     """Say what an ingest would do; nothing is stored. The exit code: 0 all is well, 1 something is to be looked at, 2 a
     person has to mend something.
     """
-    return runCommand(lambda: max(checkWhat(args, argv, what) for what in ((MOTION, CTF) if args.what == BOTH else (
-        args.what,))))  # fmt: skip
+    kinds = (MOTION, CTF) if args.what == BOTH else (args.what,)
+    return runCommand(lambda: max(checkWhat(constructCommand, args, argv, what) for what in kinds))
 
 
-def checkWhat(args: argparse.Namespace, argv: Sequence[str], what: str) -> int:
+def checkWhat(constructCommand: Construct, args: argparse.Namespace, argv: Sequence[str], what: str) -> int:
     """Check what is taken of one kind; 1 if something is to be looked at."""
-    from appion.cli.ingest import constructCommand
-
     source = Source()
     command = constructCommand(what, source)
     checkSettings()

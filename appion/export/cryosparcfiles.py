@@ -136,7 +136,7 @@ def constructFit(micrograph: Micrograph, group: int) -> dict[str, Any]:
 
 def calcUid(session: str, name: str) -> int:
     """Return the number of a micrograph, the same at every export."""
-    return int.from_bytes(hashlib.sha1(f"{session}/{name}".encode()).digest()[:8], "little")
+    return int.from_bytes(hashlib.sha1(f"{session}/{name}".encode(), usedforsecurity=False).digest()[:8], "little")
 
 
 def formatTable(rows: Sequence[dict[str, Any]]) -> bytes:

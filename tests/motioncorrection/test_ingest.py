@@ -19,12 +19,16 @@ import starfile
 from scipy.ndimage import gaussian_filter
 
 import sinedon
+from appion.base.records.cryosparc import CryosparcMotion
 from appion.cli import main as mainAppion
 from appion.cli.ingest import main
+from appion.motioncorrection.calc.external.cryosparc import followFrames
 from sinedon.models import appiondata, leginondata
 from tests.cryosparc import FRAMES, PIXEL, SHAPE, Made, Project, calcDistance, turnFromLeginon
+from tests.motioncorrection.samples import makeParams
 from tests.services.sessions import makeSession
 
+MANY = 2000
 ROOT = Path(__file__).parents[2]
 SETTINGS = {
     "workers": 1, "poll": 0.5, "recheck": 0.2, "nowait_patience": 1, "attempts": 1, "free_space": 0,
@@ -127,27 +131,31 @@ def test_anotherFolderUnderTheSameNameIsRefused(tmp_path, capsys):
 
 @pytest.mark.usefixtures("database")
 def test_aSessionIsFollowedAndWhatIsNotMatchedIsListed(tmp_path):
-    """One sum only, halves of pixels, a path in Å, frames left out, a movie that the session does not have."""
+    """One sum of 16 bits only, a path in Å, frames left out, half a file, a movie that the session does not have."""
     session, made = makeSite(tmp_path, images=3)
     project = Project(tmp_path / "P1", plain=False)
     angstrom = tuple((x * PIXEL, y * PIXEL) for x, y in made[1].points)
-    made[1] = replace(made[1], points=angstrom)
+    made[1] = replace(made[1], points=angstrom, image=made[1].image.astype(np.float16))
     made[2] = replace(made[2], frames=(FRAMES + 2, 2, FRAMES + 2))
     stranger = Made("/elsewhere/26mar19b_00001enn.frames.tif", 77)
     lengths = {1001: {"total_motion_dist": calcDistance([(x / PIXEL, y / PIXEL) for x, y in angstrom])}}
     folder = project.makeSession("S1", [*made, stranger], stage={1000: "motion"}, attributes=lengths)
     rundir = tmp_path / "appion" / session.name / "cryosparc" / "cs1"
+    half = next((folder / "motioncorrected").glob(f"{made[2].prefix}*.mrc"))
+    half.write_bytes(half.read_bytes()[:5000])
+    os.utime(half, (1e9, 1e9))
     assert run(session, tmp_path, folder) == 0
-    assert sorted(appiondata.ApDDAlignImagePairData.objects.values_list("source_id", flat=True)) == list(
-        session.image_ids[1:])  # fmt: skip
+    assert list(appiondata.ApDDAlignImagePairData.objects.values_list("source_id", flat=True)) == [session.image_ids[1]]
+    assert mrcfile.read(Path(session.image_path) / f"{session.filenames[1]}-a-DW.mrc").dtype == np.float32
+    assert "5000 bytes instead of" in (rundir / ".appion" / "events.jsonl").read_text()
     assert "77 26mar19b_00001enn: no image of the selection" in (rundir / "cryosparc-unmatched.txt").read_text()
     status = json.loads((rundir / ".appion" / "status.json").read_text())
     assert any("1 not matched, each with the reason" in warning for warning in status["warnings"])
+    assert run(session, tmp_path, project.makeSession("S1", [*made, stranger], attributes=lengths)) == 0
+    assert appiondata.ApDDAlignImagePairData.objects.count() == 3
     for row in appiondata.ApDDFrameTrajectoryData.objects.all():
         assert row.pos_x == pytest.approx([-1.25, -0.75, -0.25, 0.0, 0.25, 0.25], abs=1e-5)
         assert leginondata.AcquisitionImageData.objects.get(pk=row.image_id).filename.endswith("-a-DW")
-    assert run(session, tmp_path, project.makeSession("S1", [*made, stranger])) == 0
-    assert appiondata.ApDDAlignImagePairData.objects.count() == 3
 
 
 @pytest.mark.usefixtures("database")
@@ -213,46 +221,80 @@ def test_bothAreTwoRunsThatAreLookedAfterAsAnyOther(tmp_path, capsys):
     assert mainAppion(["report", str(rundir), f"{rundir}-ctf", f"--out={out / 'r.html'}"]) == 0
 
 
+def movePath(number: int) -> tuple[tuple[float, float], ...]:
+    """A path that tells its exposure: frame j is at (j + n / 1000, -2 j), in CryoSPARC's pixels."""
+    return tuple((frame * (1 + number / 1000), -2.0 * frame) for frame in range(FRAMES))
+
+
+@pytest.mark.parametrize("kind", ["job", "session"])
 @pytest.mark.usefixtures("database")
-def test_killedAtAnyMomentEachExposureIsStoredOnce(tmp_path):
-    images = 40
-    session, made = makeSite(tmp_path, images=images)
-    folder = Project(tmp_path / "P1").makeJob("J3", made)
-    rundir = tmp_path / "appion" / session.name / "cryosparc" / "cs1"
-    words = [
-        "ingest", f"--cryosparc={folder}", "--what=motion", f"--session={session.name}", "--projectid=1",
-        "--runname=cs1", f"--rundir={rundir}", f"--preset={session.preset}", "--no-wait",
-    ]  # fmt: skip
-    environment = os.environ | {f"DASK_APPION__{key.upper().replace('.', '__')}": str(value)
-                                for key, value in SETTINGS.items()}  # fmt: skip
+def test_killedAtAnyMomentEachOfThousandsIsStoredOnceWithItsOwnMotion(tmp_path, kind):
+    """Of a folder and a session of 2000 exposures the files of some are there, and these are taken."""
     seed = random.randrange(1 << 32)
     rng = random.Random(seed)
-    for kill in range(100):
-        before, more = countLines(rundir), rng.randint(1, 40)
+    session = makeSession(images=MANY, nframes=FRAMES, root=tmp_path, dimension=SHAPE[::-1], binning=1, norm=False,
+                          pixelsize=PIXEL * 1e-10)  # fmt: skip
+    Path(session.image_path).mkdir(parents=True)
+    chosen = sorted(rng.sample(range(MANY), 24))
+    made = [Made(f"{session.frame_path}/{name}.frames.tif", 1 + number, points=movePath(number),
+                 image=turnFromLeginon(makePicture(number), False, 0) if number in chosen else None)
+            for number, name in enumerate(session.filenames)]  # fmt: skip
+    project = Project(tmp_path / "P1")
+    folder = project.makeJob("J3", made) if kind == "job" else project.makeSession("S1", made)
+    rundir = tmp_path / "appion" / session.name / "cryosparc" / "cs1"
+    names = [session.filenames[number] for number in chosen]
+    killUntilDone(rng, rundir, [
+        "ingest", f"--cryosparc={folder}", "--what=motion", f"--session={session.name}", "--projectid=1",
+        "--runname=cs1", f"--rundir={rundir}", f"--mrclist={','.join(names)}", "--no-wait",
+    ])  # fmt: skip
+    sinedon.setup(1)
+    pairs = list(appiondata.ApDDAlignImagePairData.objects.values_list("source_id", "result_id"))
+    wanted = [session.image_ids[number] for number in chosen]
+    assert sorted(source for source, _ in pairs) == sorted(2 * wanted), f"seed {seed}"
+    assert len({result for _, result in pairs}) == 2 * len(chosen)
+    trajectories, sources = appiondata.ApDDFrameTrajectoryData.objects.all(), {result: one for one, result in pairs}
+    assert len(trajectories) == appiondata.ApDDAlignStatsData.objects.count() == len(chosen), f"seed {seed}"
+    for row in trajectories:
+        number = session.image_ids.index(sources[row.image_id])
+        assert row.pos_x == pytest.approx([(frame - 3) * (1 + number / 1000) for frame in range(FRAMES)], abs=1e-5)
+        assert row.pos_y == pytest.approx([2.0 * (frame - 3) for frame in range(FRAMES)])
+    assert len(list(Path(session.image_path).glob("*enn-a*.mrc"))) == 2 * len(chosen)
+    assert list((rundir / ".appion" / "journal").glob("*.json")) == []
+    for number, name in zip(chosen, names, strict=True):
+        assert np.array_equal(mrcfile.read(Path(session.image_path) / f"{name}-a-DW.mrc"), makePicture(number))
+
+
+def killUntilDone(rng: random.Random, rundir: Path, words: list[str]) -> None:
+    """Run the command, kill it (-9) after some events more, four times, and then let it end."""
+    environment = os.environ | {f"DASK_APPION__{key.upper().replace('.', '__')}": str(value)
+                                for key, value in SETTINGS.items()}  # fmt: skip
+    for kill in range(5):
+        before, more = countLines(rundir), rng.randint(1, 25)
         daemon = subprocess.Popen(
             [sys.executable, ROOT / "bin" / "appion", *words], env=environment, stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
         deadline = time.monotonic() + 600
-        while daemon.poll() is None and (kill >= 6 or countLines(rundir) < before + more):
+        while daemon.poll() is None and (kill == 4 or countLines(rundir) < before + more):
             assert time.monotonic() < deadline
             time.sleep(rng.uniform(0, 0.02))
         daemon.kill()
         if daemon.wait() == 0:
-            break
-    sinedon.setup(1)
-    pairs = list(appiondata.ApDDAlignImagePairData.objects.values_list("source_id", "result_id"))
-    assert sorted(source for source, _ in pairs) == sorted(2 * session.image_ids), f"seed {seed}"
-    assert len({result for _, result in pairs}) == 2 * images
-    plain = appiondata.ApDDFrameTrajectoryData.objects
-    assert plain.count() == appiondata.ApDDAlignStatsData.objects.count() == images, f"seed {seed}"
-    assert leginondata.AcquisitionImageData.objects.filter(filename__contains="enn-a").count() == 2 * images
-    assert len(list(Path(session.image_path).glob("*enn-a*.mrc"))) == 2 * images
-    assert list((rundir / ".appion" / "journal").glob("*.json")) == []
-    for number, name in enumerate(session.filenames):
-        assert np.array_equal(mrcfile.read(Path(session.image_path) / f"{name}-a-DW.mrc"), makePicture(number))
+            return
+    raise AssertionError("it did not end")
 
 
 def countLines(rundir: Path) -> int:
     path = rundir / ".appion" / "events.jsonl"
     return path.read_bytes().count(b"\n") if path.exists() else 0
+
+
+@pytest.mark.parametrize(("kind", "raw", "frames", "expected"), [
+    ("tif", 50, (50, 0, 50), (0, None, 1)), ("tif", 50, (50, 2, 48), (2, 46, 1)),
+    ("eer", 1000, (40, 0, 40), (0, None, 25)), ("eer", 1000, (40, 4, 40), (100, 900, 25)),
+    ("eer", 1001, (40, 4, 40), (0, None, 1)), ("tif", 50, (0, 0, 0), (0, None, 1)),
+])  # fmt: skip
+def test_framesAreThoseOfTheCamera(kind, raw, frames, expected):
+    motion = CryosparcMotion("t.npy", 0, PIXEL, *frames)
+    options = followFrames(makeParams(movie_format=kind, nframes=raw), motion).options
+    assert (options.startframe, options.nframe, options.rendered_frame_size) == expected

@@ -55,7 +55,8 @@ def calcSignature(path: str) -> int:
 
     Source: cryosparc-tools, cryosparc/tools.py, get_import_signatures: the first 8 bytes of SHA-1, low byte first.
     """
-    return int.from_bytes(hashlib.sha1(path.encode(errors="surrogateescape")).digest()[:8], "little")
+    digest = hashlib.sha1(path.encode(errors="surrogateescape"), usedforsecurity=False).digest()
+    return int.from_bytes(digest[:8], "little")
 
 
 def calcLength(points: Points) -> float:

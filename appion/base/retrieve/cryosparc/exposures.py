@@ -92,7 +92,9 @@ def identify(path: str, raw: RawExposure, places: Places, is_source: bool) -> Id
         path: as it is told. is_source: whether the path and the signature of what was imported are this file's.
     """
     original = raw.original if is_source else ""
-    inside = places.join(path)
+    plain = path.removeprefix(">")
+    absolute = os.path.isabs(plain) and "\0" not in plain  # it is compared, not read, so it may be anywhere
+    inside = plain if absolute else places.join(path)
     hops = places.follow(inside) if inside else ()
     further = places.follow(original) if os.path.isabs(original) else ()
     names = [stripName(one) for one in (path, *hops[1:2], original) if one]
@@ -102,7 +104,7 @@ def identify(path: str, raw: RawExposure, places: Places, is_source: bool) -> Id
     signature = raw.read("movie_blob/import_sig" if raw.readText("movie_blob/path") else "micrograph_blob/import_sig")
     known = is_source and isinstance(signature, int) and signature != 0
     # Where it is no link the path of the project's own file is none of Leginon's.
-    paths = tuple(dict.fromkeys((*hops[1:], *further)))
+    paths = tuple(dict.fromkeys((*(hops if absolute else hops[1:]), *further)))
     return Identity(names[-1] if names else "", paths, signature % (1 << 64) if known else None, contradiction)
 
 
