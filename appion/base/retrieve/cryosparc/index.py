@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections import defaultdict
@@ -19,6 +20,9 @@ PATH, SIGNATURE, NAME = "path", "signature", "name"
 
 #: Seconds between two looks whether the folder has changed.
 LOOK = 5.0
+
+#: Seconds for which a file must have been as it is for what was read of it to count as all.
+SETTLED = 2.0
 
 
 @dataclass(frozen=True)
@@ -111,8 +115,9 @@ class Index:
             return
         try:
             self.reads += 1
+            began = time.time()
             self.content, self.trouble = readExposures(self.folder, self.places), None
-            self._stamp = self._look()
+            self._stamp = self._look(began - SETTLED)
         except (NotReady, ImageFailure, ConfigurationFailure) as failure:  # the last: its file is written anew
             self.trouble, self._stamp = failure, None
             return
@@ -121,11 +126,18 @@ class Index:
             self.movies.add(exposure.movie, exposure)
             self.micrographs.add(exposure.micrograph, exposure)
 
-    def _look(self) -> object:
-        """Return what tells whether files have changed, None where one is away."""
+    def _look(self, settled: float = math.inf) -> object:
+        """Return what tells whether files have changed, None where one is away.
+
+        Args:
+            settled: time (seconds since the epoch) before which all must have been written: what is written while it
+                is read, or within the same tick of its clock, may look the same afterwards.
+        """
         try:
             found = [os.stat(path) for path in self.content.files]
         except OSError:
+            return None
+        if any(one.st_mtime > settled for one in found):
             return None
         return [(one.st_ino, one.st_size, one.st_mtime_ns) for one in found] or None
 
