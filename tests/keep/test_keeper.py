@@ -14,7 +14,7 @@ import pytest
 
 import sinedon
 from appion.base.failures import ConfigurationFailure
-from appion.base.records.keeping import preferredFolder
+from appion.base.records.keeping import keeperLockPath, preferredFolder
 from appion.base.records.runfolder import statusPath
 from appion.base.retrieve.alarms import readAlarms
 from appion.base.retrieve.keeping import readKeeping
@@ -24,7 +24,7 @@ from appion.keep import keeper as keepers
 from appion.keep import placing
 from appion.keep.programs import start
 from appion.keep.service import Clock, takeTurn
-from appion.keep.store.runs import listWishes
+from appion.keep.store.runs import listWishes, lockFolder
 from appion.keep.telling import Teller
 from sinedon.models import appiondata, leginondata
 from tests.services.sessions import addImages
@@ -242,6 +242,30 @@ def test_each_command_has_its_run_and_each_run_its_own_gpus(house):
                          for folder in ("ddstack/ddstack1", "ctf/ctffind4run1")}  # fmt: skip
     assert "--preset=enn-a" in runs["26nov27a/ctf/ctffind4run1"].words
     assert sorted(run.gpuids for run in runs.values() if run.gpus) == [[3], [5]]
+
+
+def test_one_keeper_at_a_time_and_what_it_started_outlives_it(house, capsys):
+    """Called by cron, a turn at a time: what one has begun the next one finds."""
+    house.addSession("26nov27a")
+    assert main(["keep", "--once"]) == 0
+    assert readKeeping(house.folder / "keeper").ended == "one turn was asked for"
+    while house.count()["locked 26nov27a"] == 0:
+        time.sleep(0.05)
+    assert main(["keep", "--once"]) == 0
+    (run,) = readKeeping(house.folder / "keeper").runs
+    assert (run.state, run.starts) == ("running", 1)
+    fd = lockFolder(keeperLockPath(house.folder / "keeper"))
+    try:
+        assert main(["keep", "--once"]) == 2
+    finally:
+        os.close(fd)
+    assert f"a keeper is at work already: process {os.getpid()} on host" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("house")
+def test_wishes_are_told_to_a_keeper_that_is_there(capsys):
+    assert main(["keep", "--prefer", "26nov27a"]) == 2
+    assert "no keeper ever worked in" in capsys.readouterr().err
 
 
 def test_who_may_write_wishes_may_not_write_what_is_executed(house):
