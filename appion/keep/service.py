@@ -60,12 +60,12 @@ def runService(folder: Path, once: bool = False) -> int:
     """
     takeSystemd()
     openFolder(folder)
-    lock = lockFolder(keeperLockPath(folder))
+    lock, stop = lockFolder(keeperLockPath(folder)), threading.Event()
+    before = {number: signal.signal(number, lambda _number, _frame: stop.set())
+              for number in (signal.SIGTERM, signal.SIGINT)}  # fmt: skip
     try:
-        keeper, clock, stop = constructKeeper(folder), Clock(), threading.Event()
+        keeper, clock = constructKeeper(folder), Clock()
         teller = Teller(keeper)
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda _number, _frame: stop.set())
         logger.info("keeping %d profiles, in %s", len(keeper.profiles), folder)
         tellSystemd(READY)
         while not stop.is_set():
@@ -79,6 +79,8 @@ def runService(folder: Path, once: bool = False) -> int:
         saveState(keeper, "one turn was asked for" if once else "stopped")
     finally:
         os.close(lock)
+        for number, handler in before.items():
+            signal.signal(number, handler)
     return 0
 
 

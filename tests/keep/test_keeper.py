@@ -7,16 +7,13 @@ import json
 import os
 import signal
 import time
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import dask.config
 import pytest
 
 import sinedon
-from appion.base.failures import ConfigurationFailure
-from appion.base.records.keeping import preferredFolder
 from appion.base.records.runfolder import statusPath
-from appion.base.retrieve.alarms import readAlarms
 from appion.base.retrieve.keeping import readKeeping
 from appion.base.store.lock import acquireLock
 from appion.cli import main
@@ -24,9 +21,7 @@ from appion.keep import keeper as keepers
 from appion.keep import placing
 from appion.keep.programs import start
 from appion.keep.service import Clock, takeTurn
-from appion.keep.store.runs import listWishes
-from appion.keep.telling import Teller
-from sinedon.models import appiondata, leginondata
+from sinedon.models import appiondata
 from tests.services.sessions import addImages
 
 
@@ -136,30 +131,6 @@ def test_a_run_that_ended_well_begins_again_with_new_exposures_unless_a_person_e
     assert house.count()["locked 26nov27a"] == 1 + again
 
 
-def test_people_are_told_once_of_what_they_have_to_mend(house):
-    """Who cannot be told is told later; nobody is told again by the next keeper."""
-    house.addSession("26nov27a")
-    house.turnUntil(lambda: house.keeper and house.states() == {"26nov27a": "running"})
-    (house.folder / "appion/26nov27a/ddstack/ddstack1/end").write_text("2")
-    house.turnUntil(lambda: house.states() == {"26nov27a": "refused"})
-    told = house.folder / "told"
-    receivers = [{"command": ["/bin/sh", "-c", f"cat >> {told}"]}, {"name": "deaf", "command": ["/bin/false"]}]
-    with dask.config.set({"appion.alarms.receivers": receivers}):
-        teller = Teller(house.keeper)
-        for _ in range(2):
-            teller.due.clear()
-            teller.tell()
-            teller.thread.join()
-        assert not house.run("26nov27a").told
-    with dask.config.set({"appion.alarms.receivers": receivers[:1]}):
-        teller.alarms = readAlarms()
-        teller.tell()
-        Teller(house.begin()).tell()
-    message = json.loads(told.read_text())
-    assert message["text"] == "motioncor2.py does not start, somebody has to mend this: something is to be mended"
-    assert (message["session"], message["run"]) == ("26nov27a", house.run("26nov27a").rundir)
-
-
 def test_a_database_that_is_away_is_waited_for(house, monkeypatch):
     """Daemons are looked after meanwhile, and what is the matter is said."""
     house.addSession("26nov27a")
@@ -212,23 +183,6 @@ def test_a_name_that_is_no_value_is_not_given_to_a_command_line(house):
     assert not house.keeper.runs
 
 
-def test_a_dry_run_says_what_would_be_and_why_not_and_writes_nothing(house, capsys):
-    house.addSession("26nov27a")
-    house.addSession("26nov27b", preset="fcn")
-    old = house.addSession("26nov17c")
-    long_ago = datetime.now() - timedelta(days=9)
-    leginondata.AcquisitionImageData.objects.filter(session_id=old.session_id).update(def_timestamp=long_ago)
-    profiles = [{"name": "all", "preset": "enn", "commands": ["motioncor2.py --align"]}]
-    with dask.config.set({"appion.keep.profiles": profiles}):
-        assert main(["keep", "--dry-run"]) == 0
-    said = capsys.readouterr().out
-    assert "would start: motioncor2.py --align --session=26nov27a --projectid=1 --preset=enn --runname=ddstack1" in said
-    assert "not started (profile all): preset fcn is none of enn" in said
-    assert "26nov17c" not in said
-    assert not (house.folder / "keeper").exists()
-    assert house.count() == {}
-
-
 def test_each_command_has_its_run_and_each_run_its_own_gpus(house):
     """CTF estimation of what motion correction makes, in the folders and by the names of the web pages."""
     for name in ("26nov27a", "26nov27b"):
@@ -242,38 +196,6 @@ def test_each_command_has_its_run_and_each_run_its_own_gpus(house):
                          for folder in ("ddstack/ddstack1", "ctf/ctffind4run1")}  # fmt: skip
     assert "--preset=enn-a" in runs["26nov27a/ctf/ctffind4run1"].words
     assert sorted(run.gpuids for run in runs.values() if run.gpus) == [[3], [5]]
-
-
-def test_who_may_write_wishes_may_not_write_what_is_executed(house):
-    before = os.umask(0o002)
-    try:
-        house.addSession("26nov27a")
-        house.turn()
-    finally:
-        os.umask(before)
-    folder = house.keeper.folder
-    modes = {name: (folder / name).stat().st_mode & 0o777 for name in (".", "runs", "preferred", "again")}
-    assert modes == {".": 0o755, "runs": 0o700, "preferred": 0o775, "again": 0o775}
-    (path,) = (folder / "runs").iterdir()
-    path.write_text(path.read_text().replace("motioncor2.py", "evil.py"))
-    with pytest.raises(ConfigurationFailure, match=r"program 'evil\.py' is none that is kept"):
-        house.begin()
-
-
-def test_a_session_that_shall_hurry_takes_the_place_of_another(house):
-    house.addSession("26nov27a")
-    with dask.config.set({"appion.keep.runs": 1}):
-        house.turnUntil(lambda: house.keeper and house.states() == {"26nov27a": "running"})
-        house.addSession("26nov27b")
-        house.turnUntil(lambda: "26nov27b" in house.states())
-        house.turn()
-        assert house.states() == {"26nov27a": "running", "26nov27b": "waiting"}
-        assert house.run("26nov27b").reason == "1 runs at a time (keep.runs)"
-        assert main(["keep", "--prefer", "26nov27b"]) == 0
-        assert listWishes(preferredFolder(house.keeper.folder)) == {"26nov27b"}
-        house.turnUntil(lambda: house.states() == {"26nov27a": "waiting", "26nov27b": "running"})
-        assert main(["keep", "--no-prefer", "26nov27b"]) == 0
-        assert listWishes(preferredFolder(house.keeper.folder)) == set()
 
 
 def test_sessions_cost_no_queries_and_no_time(house, monkeypatch):
