@@ -298,3 +298,28 @@ def test_framesAreThoseOfTheCamera(kind, raw, frames, expected):
     motion = CryosparcMotion("t.npy", 0, PIXEL, *frames)
     options = followFrames(makeParams(movie_format=kind, nframes=raw), motion).options
     assert (options.startframe, options.nframe, options.rendered_frame_size) == expected
+
+
+@pytest.mark.usefixtures("database")
+def test_wrongOptionsEndWithTwo(tmp_path, capsys):
+    job = Project(tmp_path / "P1").makeJob("J3", [Made("/x/a.frames.tif", 1)])
+    for wrong, reason in (
+        (["--what=motion"], "no folder of CryoSPARC is given"),
+        (["--what=motion", "--cryosparc=/no/such"], "--cryosparc=/no/such is no folder"),
+        (["--what=motion", f"--cryosparc={job}", "--bin=0.5"], "--bin=0.5 is not possible"),
+        (["--what=motion", f"--cryosparc={job}", "--alignlabel=a/b"], "cannot be part of a file name"),
+        (["--what=ctf", f"--cryosparc={job}"], "which of them CTFs belong to has to be said"),
+        (["--what=both", f"--cryosparc={job}"], "add --no-wait"),
+        (["--what=both", f"--cryosparc={job}", "--no-wait"], "give --preset and --runname"),
+        (["--what=motion", f"--cryosparc={job}"], "there is no session of this name"),
+    ):
+        assert mainAppion(["ingest", "--session=x", "--projectid=1", *wrong]) == 2
+        assert reason in capsys.readouterr().err
+    session = makeSession(images=1, root=tmp_path)
+    words = [f"--session={session.name}", "--projectid=1", "--what=motion", f"--cryosparc={tmp_path}"]
+    assert mainAppion(["ingest", *words]) == 2
+    assert "is neither a job's folder" in capsys.readouterr().err
+    with pytest.raises(SystemExit) as ended:
+        mainAppion(["ingest", "--help"])
+    assert ended.value.code == 0
+    assert "--as-stored" in capsys.readouterr().out

@@ -208,7 +208,9 @@ def constructPixelSize(image: Any, camera: Any, scope: Any, name: str, rows: Row
 
 
 def constructReferences(image: Any, name: str, kind: str, rows: Rows, context: ParamsContext) -> References:
-    """Return gain, dark and defects: of the image itself or of --refimgid."""
+    """Return gain, dark and defects: of the image itself or of --refimgid; none where CryoSPARC has used its own."""
+    if context.options.cryosparc:
+        return References()
     source = image
     refimgid = context.options.refimgid
     if refimgid:
