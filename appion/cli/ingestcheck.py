@@ -26,7 +26,7 @@ TRIED = 10
 #: Lines of a list that are shown.
 SHOWN = 10
 
-#: What a fit must gain in correlation, summed over the tried exposures, for another sign of its angle to be believed.
+#: What fits gain or lose in correlation, on the average of the tried exposures, if the sign of their angle tells.
 GAIN = 0.02
 
 
@@ -142,10 +142,9 @@ def tryFits(command: Command[Any, Any], tasks: Sequence[Any], folder: str) -> in
 
     show(f"  the first {len(tasks)}:")
     trouble = tryEach(command, tasks, adapt, tell)
-    if not gains:
-        show("  which way the axis of astigmatism runs cannot be told from these")
-        return trouble
-    gain = sum(gains) / len(gains)
-    verdict = ("fits as it is", "MIRRORED fits better: do not store before that is understood")[gain > GAIN]
+    gain = sum(gains) / len(gains) if gains else 0.0
+    verdict = "cannot be told from these: take some with more astigmatism"
+    if abs(gain) > GAIN:
+        verdict = "MIRRORED fits better: do not store before that is understood" if gain > 0 else "fits as it is"
     show(f"  axis of astigmatism: {verdict} (mirrored gains {gain:+.3f} in correlation, {len(gains)} exposures)")
     return max(trouble, int(gain > GAIN))

@@ -122,3 +122,19 @@ def test_aSessionIsFollowedAsItsStagesAllow(tmp_path):
     assert {row.image_id for row in appiondata.ApCtfData.objects.all()} >= {ids[0], ids[1]}
     assert np.isfinite([row.confidence for row in appiondata.ApCtfData.objects.all()]).all()
     sinedon.setup(1)
+
+
+@pytest.mark.parametrize(("sign", "code", "verdict"), [(1, 0, "fits as it is"), (-1, 1, "MIRRORED fits better")])
+@pytest.mark.usefixtures("database")
+def test_theCheckTellsWhichWayTheAngleRuns(tmp_path, monkeypatch, capsys, sign, code, verdict):
+    """Of micrographs large and astigmatic enough."""
+    monkeypatch.setattr("tests.cryosparc.SHAPE", (1024, 1024))
+    monkeypatch.setattr("tests.ctfestimation.test_ingest.SIDE", 1024)
+    monkeypatch.setattr("tests.ctfestimation.test_ingest.FIT", (1.4e-6, 1.7e-6, 30.0))
+    session, made, _ = makeSums(tmp_path)
+    made = [replace(one, defocus=(*one.defocus[:2], sign * one.defocus[2])) for one in made]
+    folder = Project(tmp_path / "P1").makeJob("J4", made)
+    told = run(session, tmp_path, folder, "--check"), capsys.readouterr().out
+    assert f"axis of astigmatism: {verdict}" in told[1]
+    assert told[0] == code
+    assert appiondata.ApCtfData.objects.count() == 0
