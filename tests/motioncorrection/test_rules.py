@@ -139,17 +139,17 @@ def test_orientationIsUndone(orientation, upside_down):
 @settings(deadline=None, max_examples=60)
 @given(
     orientations,
-    st.lists(st.integers(-3, 12), max_size=3),
-    st.lists(st.integers(-3, 12), max_size=3),
-    st.lists(st.tuples(st.integers(-3, 12), st.integers(-3, 12)), max_size=4),
+    st.lists(st.integers(-3, 40), max_size=2),
+    st.lists(st.integers(-3, 40), max_size=2),
+    st.lists(st.tuples(st.integers(-3, 40), st.integers(-3, 40)), max_size=4),
 )
 def test_defectMapHasTheOrientationOfTheFrames(orientation, rows, cols, pixels):
     """Turned back, the map shows the defects in Leginon's orientation; what lies outside the camera is left out."""
-    bad = calcDefectMap(Defects(tuple(rows), tuple(cols), tuple(pixels), (5, 7)), *orientation)
+    bad = calcDefectMap(Defects(tuple(rows), tuple(cols), tuple(pixels), (25, 35)), *orientation)
     turned = orientToLeginon(bad, *orientation)
     assert bad.dtype == np.int8
-    for y in range(5):
-        for x in range(7):
+    for y in range(25):
+        for x in range(35):
             assert turned[y, x] == (y in rows or x in cols or (x, y) in pixels)
 
 
