@@ -265,17 +265,17 @@ def test_killedAtAnyMomentEachOfThousandsIsStoredOnceWithItsOwnMotion(tmp_path, 
 
 
 def killUntilDone(rng: random.Random, rundir: Path, words: list[str]) -> None:
-    """Run the command, kill it (-9) after some events more, four times, and then let it end."""
+    """Run the command, kill it (-9) after some events more, twice, and then let it end."""
     environment = os.environ | {f"DASK_APPION__{key.upper().replace('.', '__')}": str(value)
                                 for key, value in SETTINGS.items()}  # fmt: skip
-    for kill in range(5):
+    for kill in range(3):
         before, more = countLines(rundir), rng.randint(1, 25)
         daemon = subprocess.Popen(
             [sys.executable, ROOT / "bin" / "appion", *words], env=environment, stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
         deadline = time.monotonic() + 600
-        while daemon.poll() is None and (kill == 4 or countLines(rundir) < before + more):
+        while daemon.poll() is None and (kill == 2 or countLines(rundir) < before + more):
             assert time.monotonic() < deadline
             time.sleep(rng.uniform(0, 0.02))
         daemon.kill()
