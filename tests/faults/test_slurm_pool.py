@@ -60,15 +60,30 @@ def test_P3_P4_daemon_killed_and_jobs_cancelled_on_slurm_every_exposure_stored_o
     assert {worker for _, worker in places} <= jobs
 
 
-def test_P6_jobs_of_a_killed_daemon_that_still_wait_are_cancelled(slurmdaemon, tmp_path):
-    other = slurmdaemon.submit("sleep 300", "--job-name=somebody")
+def test_P6_jobs_of_a_killed_daemon_that_still_wait_are_cancelled(slurmdaemon, tmp_path, monkeypatch):
     slurmdaemon.run("scontrol", "update", f"NodeName={','.join(slurmdaemon.nodes)}", "State=DRAIN", "Reason=full")
+    other = slurmdaemon.submit("sleep 300", "--job-name=somebody")
+    go = slowDown(slurmdaemon, tmp_path, monkeypatch)
     daemon = start(tmp_path, 3, 0.1)
-    waitFor(lambda: len(slurmdaemon.listJobs()) > 1)
+    waitFor(lambda: len(slurmdaemon.listJobs()) > 1)  # the daemon does not know of it yet
     assert set(slurmdaemon.listJobs().values()) == {"PENDING"}
     daemon.kill()
     daemon.communicate()
+    go.touch()
     waitFor(lambda: set(slurmdaemon.listJobs()) == {other})
+
+
+def slowDown(slurm, folder, monkeypatch):
+    """Have sbatch say the number of a job that it submitted only when there is a certain file; returns its path."""
+    go, program = folder / "go", folder / "bin/sbatch"
+    program.parent.mkdir()
+    found = slurm.run("sh", "-c", "command -v sbatch").stdout.strip()
+    program.write_text(
+        f'#!/bin/sh\nsaid=$({found} "$@")\nuntil [ -e {go} ]; do sleep 0.1; done\nprintf "%s\\n" "$said"\n'
+    )
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+    return go
 
 
 def test_sigterm_waits_for_what_runs_and_leaves_no_job(slurmdaemon, tmp_path):

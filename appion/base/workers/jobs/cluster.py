@@ -121,6 +121,7 @@ class JobCluster(InProcess, JobQueueCluster):
         self.new_spec["options"]["job_extra_directives"] = constructDirectives(
             self._rundir, self._gpus, readJobqueue(self.adapter.name), excluded, self.adapter
         )
+        self._warden = self._warden or Warden(leftover.__name__, self.adapter.name, str(self._rundir))
         before = set(self.workers)
         for _ in range(number):
             self.worker_spec.update(self.new_worker_spec())
@@ -129,7 +130,6 @@ class JobCluster(InProcess, JobQueueCluster):
         for name, job in new.items():
             if job.number:
                 self._numbers[name] = job.number
-                self._warden = self._warden or Warden(leftover.__name__, self.adapter.name, self.job_label)
                 self._warden.note(job.number)
             else:
                 self.forget(name)
