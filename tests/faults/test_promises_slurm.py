@@ -116,20 +116,25 @@ class Watched:
             return readStatus(self.rundir)
         return None
 
-    def wait(self, condition, timeout=600):
-        """Wait for a condition on the status, once there are workers to be told of."""
+    def wait(self, condition, timeout=600, busy=False):
+        """Wait for a condition on the status, once there are workers to be told of.
+
+        `busy`: exposures keep coming until then, so that all workers are needed however long it takes.
+        """
         deadline = time.monotonic() + timeout
         while not ((status := self.status()) and "trouble" in status["workers"] and condition(status)):
+            if busy and status and self.number - status["counts"]["done"] < 40:
+                self.ask(40)
             assert self.process.poll() is None, self.process.communicate()
             assert time.monotonic() < deadline, (status, self.events()[-20:])
             time.sleep(0.05)
 
     def waitForWorkers(self, number):
-        self.wait(lambda status: status["workers"]["in_sight"] == number)
+        self.wait(lambda status: status["workers"]["in_sight"] == number, busy=True)
 
     def waitForTrouble(self, *words):
         """Wait until status.json and `appion status` say all these words in one line."""
-        self.wait(lambda status: any(all(word in line for word in words) for line in status["workers"]["trouble"]))
+        self.wait(lambda status: any(all(w in line for w in words) for line in status["workers"]["trouble"]), busy=True)
         command = [sys.executable, "-m", "appion.cli", "status", str(self.rundir)]
         told = subprocess.run(command, capture_output=True, text=True, timeout=600)
         assert told.returncode == 1
@@ -174,7 +179,7 @@ def test_P6_jobs_that_fail_vanish_or_die_are_replaced(flaky, slurmdaemon, watche
     flaky.rule("squeue", 'echo "slurm_load_jobs error: 3|RUNNING|"; exit 0', call=3)
     with watchJobs(slurmdaemon) as live:
         daemon = watched(30)
-        daemon.wait(lambda status: status["workers"].get("pending") == [["BeginTime", 1]])
+        daemon.wait(lambda status: status["workers"].get("pending") == [["BeginTime", 1]], busy=True)
         (waiting,) = (job for job, state in slurmdaemon.listJobs().items() if state == "PENDING")
         slurmdaemon.run("scancel", str(waiting))
         daemon.waitForWorkers(MAXIMUM)
@@ -191,7 +196,7 @@ def test_P6_jobs_that_fail_vanish_or_die_are_replaced(flaky, slurmdaemon, watche
 
 def test_P6_unknown_is_not_dead(flaky, slurmdaemon, watched, tmp_path):
     """While squeue fails nothing is cancelled and nothing submitted, not even for a worker that died meanwhile."""
-    daemon = watched(200)
+    daemon = watched(40)
     daemon.waitForWorkers(MAXIMUM)
     waitFor(lambda: count(tmp_path, "marker"))
     jobs = set(slurmdaemon.listJobs())
@@ -202,7 +207,8 @@ def test_P6_unknown_is_not_dead(flaky, slurmdaemon, watched, tmp_path):
     daemon.waitForWorkers(MAXIMUM - 1)
     before = {program: flaky.count(program) for program in flaky.PROGRAMS}
     done = len(count(tmp_path, "marker"))
-    waitFor(lambda: flaky.count("squeue") >= before["squeue"] + 3 and len(count(tmp_path, "marker")) > done)
+    daemon.wait(lambda _: flaky.count("squeue") >= before["squeue"] + 3, busy=True)
+    daemon.wait(lambda _: len(count(tmp_path, "marker")) > done, busy=True)
     assert (flaky.count("sbatch"), flaky.count("scancel")) == (before["sbatch"], before["scancel"])
     assert len(jobs & set(slurmdaemon.listJobs())) == MAXIMUM - 1
     flaky.heal("squeue")
@@ -248,19 +254,19 @@ def test_P6_the_circuit_breaker_opens_tells_why_and_closes_by_itself(flaky, slur
 
 def test_P6_the_controller_is_down_for_a_while(slurmdaemon, watched, tmp_path):
     """Workers go on meanwhile, and their jobs are the same ones afterwards."""
-    daemon = watched(200)
+    daemon = watched(40)
     daemon.waitForWorkers(MAXIMUM)
     jobs = set(slurmdaemon.listJobs())
     slurmdaemon.stopController()
     daemon.waitForTrouble("Slurm does not say how jobs are since", "squeue")
     done = len(count(tmp_path, "marker"))
-    waitFor(lambda: len(count(tmp_path, "marker")) >= done + 5)
+    daemon.wait(lambda _: len(count(tmp_path, "marker")) >= done + 5, busy=True)
     slurmdaemon.startController()
     daemon.wait(lambda status: status["workers"]["trouble"] == [])
     assert set(slurmdaemon.listJobs()) == jobs
     assert len(daemon.events("job submitted")) == MAXIMUM
     slurmdaemon.run("scancel", str(min(jobs)))
-    daemon.wait(lambda _: len(daemon.events("job submitted")) == MAXIMUM + 1)
+    daemon.wait(lambda _: len(daemon.events("job submitted")) == MAXIMUM + 1, busy=True)
     daemon.waitForWorkers(MAXIMUM)
     daemon.process.terminate()
     assert finish(daemon.process)[1] == "stopped\n"
@@ -270,15 +276,8 @@ def test_P6_the_controller_is_down_for_a_while(slurmdaemon, watched, tmp_path):
 def test_P18_no_job_is_left_when_idle_and_a_second_burst_has_them_again(flaky, slurmdaemon, watched, monkeypatch):
     monkeypatch.setenv("DASK_APPION__SLURM__HOLD", "2")
     daemon = watched(40)
-
-    def isFull(status):
-        """Whether all workers have come; until then exposures do, so that all of them are needed."""
-        if daemon.number - status["counts"]["done"] < 40:
-            daemon.ask(40)
-        return status["workers"]["in_sight"] == MAXIMUM
-
     for _ in range(2):
-        daemon.wait(isFull)
+        daemon.waitForWorkers(MAXIMUM)
         daemon.wait(lambda status: status["workers"]["in_sight"] == status["workers"]["planned"] == 0)
         waitFor(lambda: not slurmdaemon.listJobs())
         assert daemon.status()["counts"]["done"] == daemon.number
