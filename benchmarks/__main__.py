@@ -24,7 +24,7 @@ SMALL = {
     "ctfconfidence": ("--sizes 2048 --repeat 1", 10, 30),
     "ctffindcpu": ("--size 2048 --repeat 1 --fast", 30, 400),
     "doors": ("--exposures 30 --pairs 1", 60, 500),
-    "idle": ("--settle 20 --seconds 20", 80, 180),
+    "idle": ("--seconds 20", 150, 180),
     "latency": ("--new 5", 60, 150),
     "localmotion": ("--size 1024 --frames 20", 40, 200),
     "many": ("--images 5000 --waiting 2000 --engines SQLite", 40, 300),

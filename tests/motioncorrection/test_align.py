@@ -103,7 +103,7 @@ def test_shift_moves_the_image():
     image[10, 20] = 1
     transformed = np.ascontiguousarray(scipy.fft.rfft(image, axis=1).T, np.complex64)
     total = np.zeros_like(transformed)
-    fourier.addColumns(transformed, [total], [], fourier.calcFrequencies((32, 40)), np.array((3, -2)))
+    fourier.addColumns([fourier.Moved(transformed, np.array((3, -2)))], total, [], fourier.calcFrequencies((32, 40)))
     moved = fourier.calcImage(total, (32, 40))
     assert np.unravel_index(moved.argmax(), moved.shape) == (8, 23)
 

@@ -8,13 +8,13 @@ has, 255 another answer or an option is wrong.
 
 from __future__ import annotations
 
-import os
 import re
 import sys
 import time
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from appion.base.cli.numerics import prepareNumerics
 from appion.base.cli.screen import bearWithReader, replaceUnshowable
 from appion.base.failures import Failure
 from appion.base.records.stamp import readVersion
@@ -90,9 +90,7 @@ def run() -> None:
     mode = "Interactive" if isInteractive() else "Scripted"
     print("\n\n        **   Welcome to Ctffind-cpu   **\n")
     print(f"            Version : {version}\n               Mode : {mode}\n", flush=True)
-    # Numerical libraries read the number of threads when they are imported.
-    for name in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS"):
-        os.environ[name] = "1"
+    prepareNumerics()  # before they are imported
     from appion.base.retrieve import movies
 
     headers: list[MovieHeader] = []

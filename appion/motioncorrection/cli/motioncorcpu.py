@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from appion.base.cli.numerics import prepareNumerics
 from appion.base.cli.screen import bearWithReader, replaceUnshowable
 from appion.base.failures import ConfigurationFailure, Failure, ImageFailure, InfrastructureFailure, NotReady
 from appion.base.records.stamp import readVersion
@@ -83,8 +84,8 @@ def runCommand(command: CommandLine) -> None:
     if patches == (0, 0) and max(command.values["Patch"][:2]) > 1:
         say("-Patch: whole frames are aligned, local motion takes 2 or more columns and rows.")
     output, logs = checkOutput(command), checkLogFolder(command)
-    threads = setThreads(command.get("Threads"))
-    # Only now: numerical libraries read the number of threads when they are imported.
+    threads = countThreads(command.get("Threads"))
+    prepareNumerics()  # before they are imported
     from appion.base.retrieve import movies
     from appion.motioncorrection.calc.internal import correct
     from appion.motioncorrection.cli import motioncorlogs
@@ -152,14 +153,11 @@ def checkOutput(command: CommandLine) -> Path:
     return path
 
 
-def setThreads(wanted: int) -> int:
-    """Return how many threads to use, and keep numerical libraries from starting their own on top."""
+def countThreads(wanted: int) -> int:
+    """Return how many threads to use."""
     environment = os.environ.get("OMP_NUM_THREADS", "").split(",")[0]
     available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    threads = wanted if wanted > 0 else int(environment) if environment.isdigit() and int(environment) else available
-    for name in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS"):
-        os.environ[name] = "1"
-    return threads
+    return wanted if wanted > 0 else int(environment) if environment.isdigit() and int(environment) else available
 
 
 def findMovie(command: CommandLine) -> str:

@@ -84,9 +84,9 @@ def _calcReference(profile: np.ndarray, first: int) -> np.ndarray:
     steps = np.ceil(np.log(np.maximum(FURTHEST[0] * radius, FURTHEST[1])) / np.log(1.2))
     widths = np.round(1.2**steps).astype(int)
     reference = np.zeros(count)
-    for width in np.unique(widths):
+    for width in sorted(set(widths.tolist())):  # np.unique would import masked arrays, which takes longer
         at = np.flatnonzero(widths == width)
-        length = int(width - gaps[at].max())
+        length = width - int(gaps[at].max())
         padded = np.concatenate([np.full(width, np.inf), profile, np.zeros(width)])
         windows = np.lib.stride_tricks.sliding_window_view(padded, length)
         place = int(0.75 * (length - 1))

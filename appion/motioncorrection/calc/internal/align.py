@@ -16,6 +16,7 @@ from concurrent.futures import Executor
 
 import numpy as np
 
+from appion.motioncorrection.calc.internal import fourier
 from appion.motioncorrection.calc.internal.bands import (
     Band,
     Rings,
@@ -96,9 +97,10 @@ def _refineShifts(band: Band, bfactor: float, shifts: np.ndarray, iterations: in
         selfmoments = basisy @ (weights * power / nframes) @ basisx
 
         def calcStep(i: int, shift: np.ndarray, reference=reference, selfmoments=selfmoments) -> np.ndarray:
-            product = shiftFrame(band, i, shift)
-            product *= reference
-            moments = basisy.astype(np.complex64) @ (product @ basisx.astype(np.complex64))
+            # The phases of the shift go into the small matrices, so that the frame itself is gone through once.
+            y = basisy * fourier.calcPhases(ry, shift[1])
+            x = basisx * fourier.calcPhases(rx, shift[0])[:, None]
+            moments = y @ (band.transforms[i] * reference @ x)
             return calcNewtonStep(moments.imag, moments.real - selfmoments)
 
         steps = np.array(list((pool.map if pool else map)(calcStep, range(nframes), shifts.copy())))

@@ -27,6 +27,8 @@ from appion.motioncorrection.calc.internal.field import Field, selectOrders
 
 #: Local motion of so many pixels is none: the frames are moved in Fourier space, which loses nothing.
 NEGLIGIBLE = 0.02
+#: So many frames are added at a time, if their transforms take no more bytes.
+TOGETHER, TOGETHER_BYTES = 4, 400 << 20
 Report = Callable[[str], None]
 
 
@@ -147,14 +149,14 @@ def correctPixels(frame: np.ndarray, correction: Correction, where) -> np.ndarra
 
 
 def _transformFrames(frames: Iterable[np.ndarray], mask: np.ndarray, ncolumns: int, correction: Correction,
-                     pool: Executor, mover: warp.Mover | None = None) -> Iterator[np.ndarray]:
-    """Yield each frame, corrected and filled, with its rows transformed: always the same array (`ncolumns`, rows).
+                     pool: Executor, mover: warp.Mover | None = None, kept: int = 1) -> Iterator[np.ndarray]:
+    """Yield each frame, corrected and filled, with its rows transformed: `kept` arrays (`ncolumns`, rows) in turn.
 
     `mover` resamples the frame, number i of them, before it is transformed.
     """
     filler = detect.Filler(mask)
     rows, columns = filler.pixels
-    buffer = np.empty((ncolumns, correction.shape[0]), np.complex64)
+    buffers = [np.empty((ncolumns, correction.shape[0]), np.complex64) for _ in range(kept)]
     for i, frame in enumerate(frames):
         values = correctPixels(frame, correction, filler.drawDonors())
 
@@ -164,8 +166,8 @@ def _transformFrames(frames: Iterable[np.ndarray], mask: np.ndarray, ncolumns: i
             image[rows[first:last] - block.start, columns[first:last]] = values[first:last]
             return image
 
-        fourier.transformRows(mover.move(i, prepare, pool) if mover else prepare, buffer, pool)
-        yield buffer
+        fourier.transformRows(mover.move(i, prepare, pool) if mover else prepare, buffers[i % kept], pool)
+        yield buffers[i % kept]
 
 
 def _sumFrames(frames: Iterable[np.ndarray], correction: Correction, pool: Executor,
@@ -257,8 +259,7 @@ def _addFrames(frames: Iterable[np.ndarray], mask: np.ndarray, shifts: np.ndarra
     half = binned[1] // 2 + 1, binned[0]
     exposures, decay, inrange = correction.exposures, None, np.zeros(len(shifts), bool)
     if exposures is not None:
-        decay = doseweight.calcDecay(binned, correction.pixelsize * shape[0] / binned[0], correction.kv).T
-        decay = np.ascontiguousarray(decay)
+        decay = doseweight.calcDecay(binned, correction.pixelsize * shape[0] / binned[0], correction.kv)
         if correction.sumrange is not None:
             inrange = (exposures >= correction.sumrange[0]) & (exposures <= correction.sumrange[1])
     total = np.zeros(half, np.complex64)
@@ -268,11 +269,16 @@ def _addFrames(frames: Iterable[np.ndarray], mask: np.ndarray, shifts: np.ndarra
     if field is not None:
         mover = warp.Mover(shape, shifts, field.calcDisplacements)
         shifts = np.zeros_like(shifts)
-    images = _transformFrames(frames, mask, half[0], correction, pool, mover)
+    kept = max(1, min(TOGETHER, TOGETHER_BYTES // (8 * half[0] * shape[0])))
+    weights = [one for one in (weighted, ranged) if one is not None]
+    images = _transformFrames(frames, mask, half[0], correction, pool, mover, kept)
+    waiting: list[fourier.Moved] = []
     for i, (image, shift) in enumerate(zip(images, shifts, strict=True)):
-        targets = [t for t, wanted in ((weighted, True), (ranged, inrange[i])) if t is not None and wanted]
-        fourier.addColumns(image, [total], targets, frequencies, shift, decay,
-                           0.0 if exposures is None else exposures[i], pool)
+        wanted = (True, bool(inrange[i]))[: len(weights)]
+        waiting.append(fourier.Moved(image, shift, 0.0 if exposures is None else exposures[i], wanted))
+        if len(waiting) == kept or i == len(shifts) - 1:
+            fourier.addColumns(waiting, total, weights, frequencies, decay, pool)
+            waiting.clear()
     scale = np.float32(binned[0] * binned[1] / (shape[0] * shape[1]))
 
     def finish(transform: np.ndarray, exposed: np.ndarray | None) -> np.ndarray:

@@ -30,21 +30,23 @@ def calcCriticalDose(frequency: np.ndarray, kv: float) -> np.ndarray:
 
 
 def calcDecay(shape: tuple[int, int], pixelsize: float, kv: float) -> np.ndarray:
-    """Return -1 / (2 Nc) in Å²/e at every coefficient of the half-plane transform of an image, float32.
+    """Return -1 / (2 Nc) in Å²/e at every coefficient of an image's half-plane transform turned over, float32.
 
     Arguments:
-        shape: (rows, columns) of the image; the result is (rows, columns // 2 + 1).
+        shape: (rows, columns) of the image; the result is (columns // 2 + 1, rows).
         pixelsize: Å of that image.
     """
-    y = np.fft.fftfreq(shape[0], pixelsize).astype(np.float32)
+    half = shape[0] // 2 + 1
+    y = np.fft.rfftfreq(shape[0], pixelsize).astype(np.float32)
     x = np.fft.rfftfreq(shape[1], pixelsize).astype(np.float32)
     # The critical dose is smooth: a table over the radius saves millions of powers.
-    radii = np.linspace(0, float(np.hypot(y[shape[0] // 2], x[-1])), 4096, dtype=np.float32)
+    radii = np.linspace(0, float(np.hypot(y[-1], x[-1])), 4096, dtype=np.float32)
     table = (-0.5 / calcCriticalDose(radii, kv)).astype(np.float32)
-    step = radii[1]
-    decay = np.empty((len(y), len(x)), np.float32)
-    for i in range(len(y)):
-        decay[i] = np.interp(np.hypot(y[i], x) / step, np.arange(len(table)), table)
+    step, places = radii[1], np.arange(len(radii))
+    decay = np.empty((len(x), shape[0]), np.float32)
+    for i in range(len(x)):
+        decay[i, :half] = np.interp(np.hypot(y, x[i]) / step, places, table)
+    decay[:, half:] = decay[:, shape[0] - half : 0 : -1]
     return decay
 
 
@@ -65,5 +67,9 @@ def normalizeWeighted(total: np.ndarray, decay: np.ndarray, exposures: np.ndarra
     steps = np.linspace(float(decay.min()), 0.0, 2048)
     table = np.sqrt(np.mean(np.exp(2 * np.outer(steps, exposures)), axis=1))
     table = np.maximum(table, np.finfo(np.float32).tiny)
-    for row, values in zip(total, decay, strict=True):
-        row /= np.interp(values, steps, table).astype(np.float32)
+    rows = decay.shape[1]
+    half = rows // 2 + 1
+    for column, values in zip(total, decay, strict=True):
+        factors = np.interp(values[:half], steps, table).astype(np.float32)
+        column[:half] /= factors
+        column[half:] /= factors[rows - half : 0 : -1]

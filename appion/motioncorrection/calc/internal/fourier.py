@@ -12,8 +12,9 @@ that alone halves the time. The transforms are ducc0's, whose import takes a hun
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
+from dataclasses import dataclass
 
 import numpy as np
 from ducc0.fft import c2c, c2r, r2c
@@ -57,41 +58,60 @@ def cropColumns(transformed: np.ndarray, out: np.ndarray, pool: Executor | None 
     runBlocks(pool, out.shape[1], COLUMNS, crop)
 
 
-def addColumns(transformed: np.ndarray, totals: list[np.ndarray], weighted: list[np.ndarray],
-               frequencies: tuple[np.ndarray, np.ndarray], shift: np.ndarray, decay: np.ndarray | None = None,
-               exposure: float = 0.0, pool: Executor | None = None) -> None:
-    """Add an image whose rows are transformed, moved by `shift` = (x, y) pixels, to `totals` and `weighted`.
+@dataclass(frozen=True)
+class Moved:
+    """An image whose rows are transformed, (columns, rows) complex64, to be moved by `shift` = (x, y) pixels.
+
+    `exposure`: it is weighted by exp(decay exposure), see :mod:`doseweight`, in those of the weighted sums for which
+    `wanted` says so.
+    """
+
+    transformed: np.ndarray
+    shift: np.ndarray
+    exposure: float = 0.0
+    wanted: tuple[bool, ...] = ()
+
+
+def addColumns(images: Sequence[Moved], total: np.ndarray, weighted: Sequence[np.ndarray],
+               frequencies: tuple[np.ndarray, np.ndarray], decay: np.ndarray | None = None,
+               pool: Executor | None = None) -> None:
+    """Add images, moved, to `total` and to sums of them weighted; the more at a time, the less often these are fetched.
 
     Arguments:
-        totals, weighted: transforms turned over, as large as the image's or cropped, (columns, rows) complex64.
-        frequencies: (y, x) of the totals, cycles per pixel of the image.
-        decay, exposure: the weight is exp(decay exposure), see :mod:`doseweight`; decay (columns, rows).
+        total, weighted: transforms turned over, as large as the image's or cropped, (columns, rows) complex64.
+        frequencies: (y, x) of the sums, cycles per pixel of the image. decay: (columns, rows).
     """
-    rows = totals[0].shape[1]
+    rows = total.shape[1]
     half = (rows + 1) // 2
-    y, x = calcPhases(frequencies[0], shift[1]), calcPhases(frequencies[1], shift[0])[:, None]
+    phases = [(calcPhases(frequencies[1], image.shift[0])[:, None], calcPhases(frequencies[0], image.shift[1]))
+              for image in images]
 
     def add(columns: slice) -> None:
-        block = c2c(transformed[columns], axes=(1,))
-        if block.shape[1] > rows:
-            block = np.concatenate([block[:, :half], block[:, block.shape[1] - (rows - half) :]], axis=1)
-        block *= x[columns]
-        block *= y
-        for total in totals:
-            total[columns] += block
-        if weighted and decay is not None:
-            block *= np.exp(decay[columns] * np.float32(exposure))
-            for total in weighted:
-                total[columns] += block
+        plain, *sums = (np.zeros((columns.stop - columns.start, rows), np.complex64) for _ in (total, *weighted))
+        for image, (x, y) in zip(images, phases, strict=True):
+            block = c2c(image.transformed[columns], axes=(1,))
+            if block.shape[1] > rows:
+                block = np.concatenate([block[:, :half], block[:, block.shape[1] - (rows - half) :]], axis=1)
+            block *= x[columns]
+            block *= y
+            plain += block
+            if decay is not None and any(image.wanted):
+                block *= np.exp(decay[columns] * np.float32(image.exposure))
+            for one, wanted in zip(sums, image.wanted, strict=True):
+                if wanted:
+                    one += block
+        for target, one in zip((total, *weighted), (plain, *sums), strict=True):
+            target[columns] += one
 
-    runBlocks(pool, len(totals[0]), COLUMNS, add)
+    runBlocks(pool, len(total), COLUMNS, add)
 
 
 def calcImage(transform: np.ndarray, shape: tuple[int, int], threads: int = 1) -> np.ndarray:
     """Return the float32 image (rows, columns) of a transform that is turned over and whose memory is overwritten."""
     c2c(transform, axes=(1,), forward=False, inorm=2, out=transform, nthreads=threads)
-    turned = c2r(transform, axes=(0,), lastsize=shape[1], forward=False, inorm=2, nthreads=threads)
-    return np.ascontiguousarray(turned.T)
+    image = np.empty(shape, np.float32)
+    c2r(transform, axes=(0,), lastsize=shape[1], forward=False, inorm=2, out=image.T, nthreads=threads)
+    return image
 
 
 def calcTransform(image: np.ndarray) -> np.ndarray:
