@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 import sinedon
+from tests.faults.test_daemon_kill import endStarted
 from tests.services.mariadb import MariaDB
 
 
@@ -21,3 +22,10 @@ def server(mariadb) -> Iterator[MariaDB]:
     else:
         mariadb.start(port=port)
     sinedon.closeConnections()
+
+
+@pytest.fixture(autouse=True)
+def noDaemonLeft() -> Iterator[None]:
+    """A test that fails leaves no daemon behind, which would be held against one that comes after it."""
+    yield
+    endStarted()

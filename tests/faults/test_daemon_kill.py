@@ -18,12 +18,25 @@ DAEMON = Path(__file__).with_name("daemon.py")
 ROOT = Path(__file__).parents[2]
 
 
+#: Daemons that a test has started; what one that fails leaves is ended after it.
+_started: list[subprocess.Popen] = []
+
+
 def start(folder, number, seconds, *options):
     command = [sys.executable, "-W", "error::ResourceWarning", str(DAEMON), str(folder), str(number), str(seconds)]
-    return subprocess.Popen(
+    daemon = subprocess.Popen(
         [*command, *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
         env=os.environ | {"PYTHONPATH": str(ROOT)},
     )  # fmt: skip
+    _started.append(daemon)
+    return daemon
+
+
+def endStarted():
+    """Kill the daemons that still run, and close what is open of them."""
+    while _started:
+        with _started.pop() as daemon:
+            daemon.kill()
 
 
 def finish(daemon, timeout=600):

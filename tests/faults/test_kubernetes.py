@@ -117,7 +117,8 @@ def test_what_a_daemon_left_is_removed_by_the_next_and_nothing_else(service, tmp
     waitFor(lambda: len(count(tmp_path, "start")) == 2)
     left = service.names("daskclusters")
     for child in findChildren(daemon.pid):  # what would remove it is killed first, as with the whole host
-        os.kill(child, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(child, signal.SIGKILL)
     daemon.kill()
     daemon.communicate()
     other = {"apiVersion": "v1", "kind": "Secret", "type": "Opaque", "data": {},

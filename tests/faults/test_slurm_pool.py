@@ -44,8 +44,7 @@ def test_P3_P4_daemon_killed_and_jobs_cancelled_on_slurm_every_exposure_stored_o
     assert not left & set(slurmdaemon.listJobs())  # what the killed one left was cancelled by its successor
     slurmdaemon.run("scancel", *map(str, slurmdaemon.listJobs()))
     waitFor(lambda: len(count(tmp_path, "marker")) >= 20)
-    worker = int([words for words in readNotes(tmp_path) if words[0] == "start"][-1][2])
-    os.kill(worker, signal.SIGKILL)
+    waitFor(lambda: killWorker(tmp_path))
     code, out, err = finish(daemon, timeout=600)
     assert (code, out) == (0, "nothing is left to do\n"), err
     checkOnce(tmp_path, number, lost=4)
@@ -71,6 +70,16 @@ def test_P6_jobs_of_a_killed_daemon_that_still_wait_are_cancelled(slurmdaemon, t
     daemon.communicate()
     go.touch()
     waitFor(lambda: set(slurmdaemon.listJobs()) == {other})
+
+
+def killWorker(folder):
+    """Kill the worker that began last, and say whether it was still there: those of cancelled jobs are gone."""
+    worker = int([words for words in readNotes(folder) if words[0] == "start"][-1][2])
+    try:
+        os.kill(worker, signal.SIGKILL)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def slowDown(slurm, folder, monkeypatch):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
@@ -111,6 +112,7 @@ def house(request, tmp_path, monkeypatch):
                           **{f"appion.keep.{key}": value for key, value in settings.items()}}):  # fmt: skip
         yield House(tmp_path, ledger)
     for pid in findProcesses(str(program)):
-        os.kill(pid, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
     while start._children:
         start._children.pop().wait()

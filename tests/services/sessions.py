@@ -17,6 +17,9 @@ from sinedon.models import leginondata, projectdata
 START = datetime.datetime(2026, 3, 19, 12, 0, 0)
 INTERVAL = datetime.timedelta(seconds=10)
 
+#: Rows of one statement: SQLite takes 32,766 values.
+AT_ONCE = 250
+
 
 @dataclass(frozen=True)
 class MadeSession:
@@ -159,12 +162,13 @@ def insertMany(model: Any, rows: Iterable[dict[str, Any]]) -> list[int]:
     fields = [(name, model._meta.get_field(name)) for name in rows[0]]
     fields = [(name, field) for name, field in fields if not isMissing(alias, table, field.column)]
     columns = ", ".join(connection.ops.quote_name(field.column) for _, field in fields)
-    marks = ", ".join(["%s"] * len(fields))
+    marks = f"({', '.join(['%s'] * len(fields))})"
     values = [[field.get_db_prep_save(row[name], connection) for name, field in fields] for row in rows]
-    quoted = connection.ops.quote_name(table)
+    start, ids = f"INSERT INTO {connection.ops.quote_name(table)} ({columns}) VALUES ", []
     with transaction.atomic(using=alias), connection.cursor() as cursor:
-        cursor.execute(f"SELECT MAX(DEF_id) FROM {quoted}")
-        last = cursor.fetchone()[0] or 0
-        cursor.executemany(f"INSERT INTO {quoted} ({columns}) VALUES ({marks})", values)
-        cursor.execute(f"SELECT DEF_id FROM {quoted} WHERE DEF_id > %s ORDER BY DEF_id", [last])
-        return [row[0] for row in cursor.fetchall()]
+        for some in (values[first : first + AT_ONCE] for first in range(0, len(values), AT_ONCE)):
+            # The statement itself says which ids these are: a daemon may be writing rows of the same table.
+            statement = f"{start}{', '.join([marks] * len(some))} RETURNING DEF_id"
+            cursor.execute(statement, [value for row in some for value in row])
+            ids += sorted(row[0] for row in cursor.fetchall())
+    return ids
