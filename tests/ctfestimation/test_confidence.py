@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from appion.base.failures import ImageFailure
 from appion.ctfestimation.calc.internal import calcCTFAnalysis, calcCTFConfidence
-from appion.ctfestimation.calc.internal.spectrum import calcTileSpectrum, calcWindow
+from appion.ctfestimation.calc.internal.spectrum import Workspace, calcTileSpectrum
 from appion.ctfestimation.records import CTFConfidence
 from tests.ctfestimation.simulated import simulateMicrograph
 
@@ -48,7 +48,7 @@ def test_wellFittingMicrographsHaveTheNumbersTheyAlwaysHad(name):
 
 def test_stagesOfTheAnalysis():
     micrograph = constructMicrograph("A")
-    tile = calcTileSpectrum(micrograph[:1024, :1024], calcWindow(1024), 512)
+    tile = calcTileSpectrum(micrograph[:1024, :1024], Workspace(1024), 512)
     assert (tile.mean(), tile.min(), tile.max()) == pytest.approx((8.414228, 7.371404, 10.38226), abs=1e-5)
     analysis = calcCTFAnalysis(micrograph, 1.0, 1.5e-6, 1.6e-6, 30, 2.7, 300e3, 0.07)
     assert analysis.spectrum.shape == (704, 704)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from appion.base.failures import ImageFailure
-from appion.ctfestimation.calc.internal import amplitude, ice, transforms
+from appion.ctfestimation.calc.internal import amplitude, ice
 from appion.ctfestimation.calc.internal.estimate import Estimate, Settings, constructFit, estimateCTF
 from appion.ctfestimation.calc.internal.grid import searchGrid
 from appion.ctfestimation.calc.internal.lens import Search, constructLens
@@ -230,15 +230,3 @@ def testSpectrumOfWhiteNoiseIsFlatAndMagnified():
     middle = spectrum.values[140:250, 10:120]
     assert middle.mean() == pytest.approx(7 * math.sqrt(math.pi) / 2, rel=0.05)  # mean of a Rayleigh distribution
     assert amplitude.calcAmplitudeSpectra(noise, 0.7, [256], resample=False)[0].pixelsize == 0.7
-
-
-def testTransformsByEitherLibrary(monkeypatch):
-    block = np.random.default_rng(3).normal(size=(12, 20)).astype(np.float32)
-    expected = np.fft.fft(np.fft.rfft(block, axis=1), axis=0)
-    compiled = transforms._loadPocketfft()
-    assert compiled is not None, "scipy keeps its compiled transforms elsewhere: the program starts more slowly"
-    for library in (None, compiled):
-        monkeypatch.setattr(transforms, "_pocketfft", library)
-        monkeypatch.setattr(transforms, "fft", np.fft, raising=False)
-        assert transforms.transformColumns(transforms.transformRows(block)) == pytest.approx(expected, abs=1e-4)
-    assert [transforms.calcGoodSize(length) for length in (1, 22, 3710, 4096)] == [2, 24, 3750, 4096]

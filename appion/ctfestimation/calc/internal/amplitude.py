@@ -12,9 +12,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from ducc0.fft import c2c, good_size, r2c
 
 from appion.base.failures import ImageFailure
-from appion.ctfestimation.calc.internal.transforms import calcGoodSize, transformColumns, transformRows
 
 #: Spectra of smaller pixels are magnified to this one, Å.
 FITTED_PIXELSIZE = 1.4
@@ -56,7 +56,7 @@ def calcAmplitudeSpectra(
         ImageFailure: the micrograph is constant or has values that are not finite.
     """
     low, high = _calcLimits(image)
-    rows, cols = calcGoodSize(image.shape[0]), calcGoodSize(image.shape[1])
+    rows, cols = (2 * good_size((length + 1) // 2) for length in image.shape)  # even, and quick to transform
     scales = [_calcScale(pixelsize, box) if resample else 1.0 for box in boxes]
     furthest = max(0.5 * scale + LOBES / min(box, cols) for box, scale in zip(boxes, scales, strict=True))
     kept = min(cols // 2 + 1, int(furthest * cols) + 2)
@@ -66,7 +66,7 @@ def calcAmplitudeSpectra(
             for at, box, scale in zip(wanted, boxes, scales, strict=True)]  # fmt: skip
     halves = [np.empty((box + 1, kept), np.float32) for box in boxes]
     for start in range(0, kept, COLUMNS):
-        block = np.fft.fftshift(transformColumns(transform[:, start : start + COLUMNS]), axes=0)
+        block = np.fft.fftshift(c2c(transform[:, start : start + COLUMNS], axes=(0,)), axes=0)
         amplitudes = np.sqrt(np.square(block.real) + np.square(block.imag))
         for half, kernels in zip(halves, down, strict=True):
             for kernel in kernels:
@@ -160,7 +160,7 @@ def _transformRows(image: np.ndarray, low: float, high: float, shape: tuple[int,
         filled -= mean
         filled *= across
         filled *= down[start : start + ROWS, None]
-        transform[start : start + len(part)] = transformRows(block[: len(part)])[:, :kept]
+        transform[start : start + len(part)] = r2c(block[: len(part)], axes=(1,))[:, :kept]
     return transform
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 import scipy.fft
+from ducc0.fft import c2r, r2c
 
 from appion.ctfestimation.calc.internal.rings import calcCentredGrid
 
@@ -24,11 +27,24 @@ def filterMirrored(data: np.ndarray, radius: float, high: bool = False) -> np.nd
     return scipy.fft.ifft(scipy.fft.ifftshift(transform)).real[: len(data)]
 
 
+@lru_cache(maxsize=1)
+def calcKept(size: int) -> np.ndarray:
+    """Return what is kept of each component of a square's half transform. Not to be written to.
+
+    The edge is a circle around a point half a component before the origin; of a real square only what is alike on
+    both sides of it counts.
+    """
+    y, x = calcCentredGrid(size)
+    kept = scipy.fft.ifftshift(0.5 - 0.5 * np.tanh(np.hypot(y, x) / 2 - 1.01 * size / 4))
+    opposite = -np.arange(size)
+    half = ((kept + kept[opposite][:, opposite]) / 2)[:, : size // 2 + 1].astype(np.float32)
+    half.flags.writeable = False
+    return half
+
+
 def filterCorners(spectrum: np.ndarray) -> np.ndarray:
     """Return a square array without the Fourier components in the corners of its transform."""
     size = len(spectrum)
-    y, x = calcCentredGrid(size)
-    kept = 0.5 - 0.5 * np.tanh(np.hypot(y, x) / 2 - 1.01 * size / 4)
-    transform = scipy.fft.fft2(spectrum, workers=1)
-    transform *= scipy.fft.ifftshift(kept).astype(np.float32)
-    return scipy.fft.ifft2(transform, workers=1, overwrite_x=True).real
+    transform = r2c(spectrum, axes=(0, 1), nthreads=1)
+    transform *= calcKept(size)
+    return c2r(transform, axes=(0, 1), lastsize=size, inorm=2, forward=False, nthreads=1)

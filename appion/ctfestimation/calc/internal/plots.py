@@ -62,7 +62,7 @@ def drawBackground(axes: Any, judged: Judged, limit: float) -> None:
     axes.plot(frequency, background.fit.blend, color="black", linewidth=1.2, label="background")
     setLimits(axes, shown, [judged.profile.values, background.fit.blend])
     axes.set_xlim(0, limit)
-    axes.set_title("Background", loc="left")
+    axes.set_title("Background", loc="left", y=1.0)
 
 
 def drawEnvelope(axes: Any, judged: Judged, limit: float) -> None:
@@ -75,7 +75,7 @@ def drawEnvelope(axes: Any, judged: Judged, limit: float) -> None:
     axes.plot(frequency, envelope.fit.blend, color="black", linewidth=1.2, label="envelope")
     setLimits(axes, shown, [envelope.signal, envelope.fit.blend])
     axes.set_xlim(0, limit)
-    axes.set_title("Envelope", loc="left")
+    axes.set_title("Envelope", loc="left", y=1.0)
 
 
 def drawProfile(axes: Any, judged: Judged, limit: float, alpha: float) -> None:
@@ -114,10 +114,10 @@ def drawJudged(figure: Figure, analysis: CTFAnalysis, judged: Judged) -> None:
     drawBackground(background, judged, limit)
     drawEnvelope(envelope, judged, limit)
     drawProfile(middle, judged, limit, 1.0)
-    middle.set_title(describeFit(analysis), loc="left")
+    middle.set_title(describeFit(analysis), loc="left", y=1.0)
     drawProfile(bottom, judged, limit, 0.35)
     drawResolutions(bottom, analysis, judged)
-    bottom.set_title("Resolution limits", loc="left")
+    bottom.set_title("Resolution limits", loc="left", y=1.0)
     for axes in (background, envelope):
         axes.set_xticks(np.linspace(0, limit, 7)[1:], [f"1/{1 / s:.1f} Å" for s in np.linspace(0, limit, 7)[1:]])
     for axes in (middle, bottom):

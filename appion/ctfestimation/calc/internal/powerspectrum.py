@@ -48,17 +48,14 @@ def calcNormalisedSpectrum(analysis: CTFAnalysis, judged: Judged, radius: int) -
     """Return the central part of the spectrum normalised like the profile, in its right half the profile; 0 to 1."""
     ratio = calcEllipseRatio(analysis.defocus, analysis.optics)
     ellipse = calcEllipticalRadius(2 * radius, ratio, analysis.defocus.angle) / math.sqrt(ratio)
+    left, right = ellipse[:, :radius] * analysis.frequency_step, ellipse[:, radius:] * analysis.frequency_step
     frequency, normalised = judged.profile.frequency, judged.normalised
-
-    def spread(values: np.ndarray) -> np.ndarray:
-        return np.interp(ellipse * analysis.frequency_step, frequency, values)
-
     envelope = normalised.envelope.fit.blend
-    picture = np.exp(trimSpectrum(analysis.spectrum, radius))
-    picture -= spread(np.exp(normalised.background.fit.blend) + envelope * normalised.lowest)
-    picture /= spread(envelope * normalised.highest)
-    average = calcStretched(spread(normalised.values), *AVERAGE_CLIP)
-    return np.where(np.arange(2 * radius) < radius, calcStretched(picture, *CLIP), average)
+    picture = np.exp(trimSpectrum(analysis.spectrum, radius)[:, :radius])
+    picture -= np.interp(left, frequency, np.exp(normalised.background.fit.blend) + envelope * normalised.lowest)
+    picture /= np.interp(left, frequency, envelope * normalised.highest)
+    average = np.interp(right, frequency, normalised.values)
+    return np.hstack([calcStretched(picture, *CLIP), calcStretched(average, *AVERAGE_CLIP)])
 
 
 def calcPicture(analysis: CTFAnalysis, radius: int) -> np.ndarray:

@@ -10,7 +10,7 @@ import math
 from functools import lru_cache
 
 import numpy as np
-import scipy.fft
+from ducc0.fft import r2c
 
 from appion.base.failures import ImageFailure
 from appion.ctfestimation.calc.internal.model import Defocus, Optics, calcPhase
@@ -21,6 +21,8 @@ WEIGHT_RESOLUTION = 5.0
 #: Resolution in Å to which spectra are analysed.
 OUTER_RESOLUTION = 3.0
 LEAST_WEIGHT = 1e-3
+#: Rows of a transform that are worked on together.
+ROWS = 32
 
 
 def calcFieldSize(shape: tuple[int, int]) -> int:
@@ -93,28 +95,53 @@ def trimSpectrum(spectrum: np.ndarray, radius: int) -> np.ndarray:
     return spectrum[half - radius : half + radius, half - radius : half + radius]
 
 
-def calcTileSpectrum(tile: np.ndarray, window: np.ndarray, radius: int) -> np.ndarray:
+class Workspace:
+    """What the transform of a tile of `size` needs: fresh memory for each tile would take as long as its transform."""
+
+    def __init__(self, size: int):
+        self.window = calcWindow(size)
+        self.windowed = np.empty((size, size), np.float32)
+        self.transform = np.empty((size, size // 2 + 1), np.complex64)
+        self.half = np.empty(self.transform.shape, np.float32)
+
+
+def calcTileSpectrum(tile: np.ndarray, work: Workspace, radius: int) -> np.ndarray:
     """Return the central 2 `radius` pixels of the log amplitude of `tile`, clipped by mean and deviation of the whole.
 
     The origin is between the four central pixels. Pixels right of and below it hold frequencies 1, 2, ...; those left
     and above hold 1 (in place of the 0 that windows and uneven illumination spoil), -1, -2, ...
     """
-    size = len(tile)
-    transform = scipy.fft.rfft2(tile * window, workers=1)
-    half = np.square(transform.real)
-    half += np.square(transform.imag)
-    np.maximum(half, np.finfo(np.float32).tiny, out=half)
-    np.log(half, out=half)
-    half *= 0.5
+    size, half = len(tile), work.half
+    np.multiply(tile, work.window, out=work.windowed)
+    r2c(work.windowed, axes=(0, 1), nthreads=1, out=work.transform)
+    total, total_square = calcLogAmplitude(work.transform, half)
     spectrum, hole = unfoldSpectrum(half, radius), max(int(0.005 * size), 1)
     y, x = calcCentredGrid(2 * hole)
     inside = np.square(y) + np.square(x) < int(0.005 * size) ** 2
     lost, shown = unfoldSpectrum(half, hole)[inside].astype(float), min(hole, radius)
     trimSpectrum(spectrum, shown)[trimSpectrum(inside, shown)] = 0
-    mean = (calcUnfoldedSum(half) - lost.sum()) / size**2
-    square = (calcUnfoldedSum(np.square(half)) - np.square(lost).sum()) / size**2
-    std = math.sqrt(max(square - mean**2, 0))
+    mean = (total - lost.sum()) / size**2
+    std = math.sqrt(max((total_square - np.square(lost).sum()) / size**2 - mean**2, 0))
     return np.clip(spectrum, mean - 1.5 * std, mean + 3 * std, out=spectrum)
+
+
+def calcLogAmplitude(transform: np.ndarray, half: np.ndarray) -> tuple[float, float]:
+    """Fill `half` with the log amplitude of a half transform; return the sums of all that it unfolds to and of squares.
+
+    A few rows at a time, which stay in the processor's cache: memory is what takes long.
+    """
+    sums, squares = np.zeros((2, half.shape[1]))
+    for start in range(0, len(half), ROWS):
+        values, part = transform[start : start + ROWS], half[start : start + ROWS]
+        np.square(values.real, out=part)
+        part += np.square(values.imag)
+        np.maximum(part, np.finfo(np.float32).tiny, out=part)
+        np.log(part, out=part)
+        part *= 0.5
+        sums += part.sum(axis=0, dtype=float)
+        squares += np.square(part).sum(axis=0, dtype=float)
+    ends = half[[0, 1, -1]].astype(float)
+    return calcUnfoldedSum(sums, ends), calcUnfoldedSum(squares, np.square(ends))
 
 
 def unfoldSpectrum(half: np.ndarray, radius: int) -> np.ndarray:
@@ -128,20 +155,27 @@ def unfoldSpectrum(half: np.ndarray, radius: int) -> np.ndarray:
     return spectrum
 
 
-def calcUnfoldedSum(half: np.ndarray) -> float:
-    """Return the sum of all pixels of the spectrum that `half` unfolds to, without unfolding it."""
-    columns, first, last = half[1:].sum(axis=0, dtype=float), half[1], half[-1]
-    right, left = columns + first, columns + last  # one row is there twice, in either half another
+def calcUnfoldedSum(sums: np.ndarray, ends: np.ndarray) -> float:
+    """Return the sum of all pixels of what a half spectrum unfolds to.
+
+    Args:
+        sums: of its columns. ends: its first, second and last row; the first is nowhere there, and the other two twice,
+            in either half another.
+    """
+    columns = sums - ends[0]
+    right, left = columns + ends[1], columns + ends[2]
     return float(right[1:].sum() + right[1] + left[1:-1].sum())
 
 
 def calcWeightModel(window: np.ndarray, frequency_step: float, defocus: Defocus, optics: Optics) -> np.ndarray:
     """Return the squared CTF in two dimensions, falling off like `window`, with mean 0 and variance 1."""
     y, x = calcCentredGrid(len(window))
-    phase = calcPhase(np.hypot(y, x) * frequency_step, defocus.along(np.arctan2(y, x)), optics)
-    model = np.square(np.sin(phase + math.asin(optics.amplitude_contrast)))
-    model *= window
-    return ((model - model.mean()) / model.std()).astype(np.float32)
+    lower = y[len(window) // 2 :]  # the upper half is the same, turned around
+    phase = calcPhase(np.hypot(lower, x) * frequency_step, defocus.along(np.arctan2(lower, x)), optics)
+    half = np.square(np.sin(phase + math.asin(optics.amplitude_contrast)))
+    half *= window[len(window) // 2 :]
+    half = ((half - half.mean()) / half.std()).astype(np.float32)
+    return np.concatenate([half[::-1, ::-1], half])
 
 
 def calcPowerSpectrum(micrograph: np.ndarray, pixelsize: float, defocus: Defocus, optics: Optics) -> np.ndarray:
@@ -153,32 +187,35 @@ def calcPowerSpectrum(micrograph: np.ndarray, pixelsize: float, defocus: Defocus
     size = calcFieldSize(micrograph.shape)
     step = 1 / (size * pixelsize)
     radius, outer = calcTrimRadius(size, step, WEIGHT_RESOLUTION), calcTrimRadius(size, step, OUTER_RESOLUTION)
-    window = calcWindow(size)
-    model = calcWeightModel(trimSpectrum(window, radius), step, defocus, optics)
+    work = Workspace(size)
+    model = calcWeightModel(trimSpectrum(work.window, radius), step, defocus, optics)
     spectra, agreement = [], []
     for row, column in calcTileCorners(micrograph.shape, size):
         tile = np.asarray(micrograph[row : row + size, column : column + size], np.float32)
         if np.ptp(tile) == 0:
             continue
-        spectrum = calcTileSpectrum(tile, window, max(radius, outer))
-        compared = trimSpectrum(spectrum, radius)
+        spectra.append(calcTileSpectrum(tile, work, outer))
+        compared = trimSpectrum(spectra[-1], radius)
         agreement.append(float((compared * model).mean() / compared.std()))
-        spectra.append(trimSpectrum(spectrum, outer).copy())
     if not spectra:
         raise ImageFailure("no part of the micrograph has any contrast", "look at the image")
     weight = np.maximum(agreement, LEAST_WEIGHT)
     weight /= weight.sum()
     kept = np.flatnonzero(weight >= weight.mean() - 1.5 * weight.std())
-    total = np.zeros((2 * outer, 2 * outer))
+    total, part = np.zeros((2, 2 * outer, 2 * outer))
     for i in kept:
-        total += weight[i] * spectra[i]
-    return total / len(kept)
+        total += np.multiply(spectra[i], weight[i], out=part)
+    return np.divide(total, len(kept), out=part)
 
 
 def removeSpikes(spectrum: np.ndarray) -> np.ndarray:
     """Return `spectrum` with the mean of the ring in place of pixels that stand out, as those of a lattice do."""
-    y, x = calcCentredGrid(len(spectrum))
-    radius = np.sqrt(np.square(y) + np.square(x) - 0.5)
-    means = calcRingMeans(spectrum, radius, 3.0)
+    half = len(spectrum) // 2
+    distance = np.arange(half) + 0.5
+    radius = np.sqrt(np.square(distance[:, None]) + np.square(distance) - 0.5)
+    folded = spectrum + spectrum[::-1]
+    folded = (folded + folded[:, ::-1])[half:, half:]  # of all pixels at the same distance, as is all from here on
+    means = calcRingMeans(folded / 4, radius, 3.0)
     usual = np.interp(radius, 3.0 * np.arange(len(means)), means)
-    return np.where(spectrum > usual + 4 * usual.std(), usual, spectrum)
+    limit = usual + 4 * usual.std()
+    return np.where(spectrum > mirrorQuarter(limit), mirrorQuarter(usual), spectrum)
