@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from appion.base.programs.ready import Copy
 from appion.base.store.files import createFile, writeAll
 
 #: Bytes that a program may print, or write into a file of text. Logs of MotionCor2 with many patches have less than a
@@ -27,7 +28,7 @@ LOOK = 1.0
 
 
 def collectOutput(
-    process: subprocess.Popen,
+    process: subprocess.Popen | Copy,
     source: int,
     keep: Callable[[bytes], object],
     deadline: float,

@@ -21,6 +21,7 @@ from appion.base.calc.place import findJob
 from appion.base.failures import ConfigurationFailure, Failure, InfrastructureFailure
 from appion.base.programs.environment import constructEnvironment
 from appion.base.programs.output import collectOutput, shortenOutput
+from appion.base.programs.ready import Copy, openCopy
 from appion.base.store.files import createFile, writeAll
 
 #: Errors of a program that is not there or is none.
@@ -136,8 +137,10 @@ def startProgram(
     stdout: int,
     noteStart: Callable[[int], object],
     environment: Mapping[str, str] | None = None,
-) -> Iterator[subprocess.Popen]:
+) -> Iterator[subprocess.Popen | Copy]:
     """Start a program in a session of its own for the time of a `with` block; see :func:`runProgram`.
+
+    Programs of this package are copies of a process that is kept ready, see :mod:`appion.base.programs.ready`.
 
     `stdin` and `stdout` (which takes the errors as well) are file descriptors or what subprocess has for them. At the
     end of the block the whole session is ended, by force if need be, and the exit code is known.
@@ -153,7 +156,7 @@ def startProgram(
             _tellGuard(guard, "done")
 
 
-def awaitEnd(process: subprocess.Popen, timeout: float) -> bool:
+def awaitEnd(process: subprocess.Popen | Copy, timeout: float) -> bool:
     """Wait for a program; return whether it ended in time."""
     try:
         process.wait(max(0.0, timeout))
@@ -189,7 +192,9 @@ def _tellGuard(guard: IO[str], line: str) -> None:
 
 def _openProcess(
     command: Sequence[str], cwd: Path, stdin: int, stdout: int, environment: Mapping[str, str] | None
-) -> subprocess.Popen:
+) -> subprocess.Popen | Copy:
+    if (copy := openCopy(command, cwd, stdin, stdout, environment)) is not None:
+        return copy
     try:
         process = subprocess.Popen(
             list(command), cwd=cwd, stdin=stdin, stdout=stdout, stderr=subprocess.STDOUT,
@@ -218,7 +223,7 @@ def explainStart(error: OSError, command: Sequence[str]) -> Failure:
     return ConfigurationFailure(reason, remedy, **about)
 
 
-def _endSession(process: subprocess.Popen) -> None:
+def _endSession(process: subprocess.Popen | Copy) -> None:
     """End every process of the session, politely first, then by force; return when all are gone."""
     for sign, patience in ((signal.SIGTERM, GRACE), (signal.SIGKILL, DEATH)):
         told: set[int] = set()
@@ -239,7 +244,7 @@ def _endSession(process: subprocess.Popen) -> None:
     process.wait()
 
 
-def _listGroups(process: subprocess.Popen) -> set[int]:
+def _listGroups(process: subprocess.Popen | Copy) -> set[int]:
     """Return the groups of the session in which a process runs; one that only waits to be collected does not."""
     process.poll()
     members = [(group, state) for group, session, state in _readProcesses() if session == process.pid]

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from appion.base.cli.numerics import prepareNumerics
 from appion.base.cli.screen import bearWithReader, replaceUnshowable
 from appion.base.failures import Failure
+from appion.base.records.ready import STAY
 from appion.base.records.stamp import readVersion
 from appion.ctfestimation.cli.ctffindquestions import Answers, WrongAnswer, askQuestions, isInteractive
 
@@ -34,11 +35,24 @@ Options: --version, --help, -j or --omp-num-threads THREADS (one thread is used,
 --fast (always so).
 Of CTFFIND's others, those for old-style input and for ready-made spectra are not supported."""
 
+#: What is loaded before a movie or micrograph is known, where the program is kept ready.
+NEEDED = (
+    "appion.base.retrieve.movies", "appion.ctfestimation.calc.internal.estimate",
+    "appion.ctfestimation.cli.ctffindfiles",
+)  # fmt: skip
+
 
 @bearWithReader
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the program; return its exit code."""
     argv = sys.argv[1:] if argv is None else list(argv)
+    if argv[:1] == [STAY] and len(argv) == 2:
+        from appion.base.cli.waiting import awaitCommand
+
+        found = awaitCommand(argv[1], NEEDED)
+        if found is None:
+            return 0
+        argv = found
     replaceUnshowable()
     if argv in (["--help"], ["-h"]):
         print(HELP)

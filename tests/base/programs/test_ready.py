@@ -1,0 +1,178 @@
+"""Programs that are kept ready: copies are as good as programs that were started, whatever becomes of whom."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import sysconfig
+import time
+from pathlib import Path
+
+import pytest
+
+from appion.base.programs import ready
+from appion.base.programs.environment import constructEnvironment
+from appion.base.programs.run import openPipe, runProgram, startProgram
+
+SCRIPTS = Path(sysconfig.get_path("scripts"))
+PROGRAM = str(SCRIPTS / "ctffind-cpu")
+
+#: Starts a program that hangs, and says which processes there are.
+HANGING = """\
+import os, sys, time
+from pathlib import Path
+from appion.base.programs import ready
+from appion.base.programs.run import startProgram
+theirs, ours = os.pipe()
+with startProgram([sys.argv[1]], Path("/"), theirs, os.open(os.devnull, os.O_WRONLY), lambda _: None) as process:
+    print(process.pid, process._waiting.process.pid, flush=True)
+    time.sleep(600)
+"""
+
+
+@pytest.fixture(autouse=True)
+def noneWaits():
+    ready.endWaiting()
+    yield
+    ready.endWaiting()
+
+
+def listIdle():
+    return [waiting.process.pid for some in ready._idle.values() for waiting in some]
+
+
+def isThere(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False
+
+
+def waitFor(condition):
+    deadline = time.monotonic() + 300
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def execute(folder, *words, program=PROGRAM):
+    started = []
+    run = runProgram([program, *words], folder, folder / "output.txt", 300, started.append)
+    return started[0], run.returncode, (folder / "output.txt").read_text()
+
+
+@pytest.mark.parametrize("words", [["--version"], ["--help"], ["--wrong"], []])
+@pytest.mark.parametrize("program", ["ctffind-cpu", "motioncor-cpu"])
+def test_aCopyPrintsAndEndsAsTheProgramDoes(tmp_path, program, words):
+    path = str(SCRIPTS / program)
+    done = subprocess.run(
+        [path, *words], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        env=constructEnvironment(path), timeout=300, check=False,
+    )  # fmt: skip
+    found = [execute(tmp_path, *words, program=path) for _ in range(2)]
+    assert len(listIdle()) == 1
+    assert len({pid for pid, _, _ in found} | set(listIdle())) == 3  # each is a process of its own
+    for _, code, text in found:
+        assert (code, withoutTimes(text)) == (done.returncode, withoutTimes(done.stdout))
+
+
+def withoutTimes(text):
+    return [line for line in text.splitlines() if "time" not in line.lower()]
+
+
+def test_folderVariablesAndFilesAreThoseAskedFor(tmp_path):
+    execute(tmp_path, "--version")
+    with openPipe() as (ours, theirs):
+        copy = ready.openCopy([PROGRAM], tmp_path, ours.fileno(), theirs.fileno(), {"LIKE": "this"})
+        assert Path(f"/proc/{copy.pid}/cwd").readlink() == tmp_path
+        assert os.getsid(copy.pid) == copy.pid
+        open_ = {path.name: str(path.readlink()) for path in Path(f"/proc/{copy.pid}/fd").iterdir()}
+        assert open_.keys() == {"0", "1", "2"}
+        assert open_["1"] == open_["2"] == str(Path(f"/proc/self/fd/{theirs.fileno()}").readlink())
+        os.killpg(copy.pid, signal.SIGKILL)
+        assert copy.wait() == -signal.SIGKILL
+
+
+def test_oneThatHangsEndsWithTheBlockAndTheNextIsMadeOfTheSame(tmp_path):
+    execute(tmp_path, "--version")
+    waiting = listIdle()
+    with openPipe() as (ours, theirs):
+        with startProgram([PROGRAM], tmp_path, ours.fileno(), theirs.fileno(), lambda _: None) as process:
+            assert process.poll() is None
+            with pytest.raises(subprocess.TimeoutExpired):
+                process.wait(0.01)
+            assert listIdle() == []
+        assert process.returncode == -signal.SIGTERM
+        assert not isThere(process.pid)
+    assert listIdle() == waiting
+    assert execute(tmp_path, "--version")[1] == 0
+
+
+def test_whereTheOneThatWaitsDiesItsCopyIsEndedAndAnotherIsStarted(tmp_path):
+    with openPipe() as (ours, theirs):
+        with startProgram([PROGRAM], tmp_path, ours.fileno(), theirs.fileno(), lambda _: None) as process:
+            process._waiting.process.kill()
+            waitFor(lambda: process.poll() is not None)
+        assert process.returncode == -signal.SIGKILL
+        assert not isThere(process.pid)
+    assert listIdle() == []
+    execute(tmp_path, "--version")
+    (first,) = listIdle()
+    os.kill(first, signal.SIGKILL)
+    assert execute(tmp_path, "--version")[1] == 0  # this once it is started as any other
+    execute(tmp_path, "--version")
+    assert first not in listIdle()
+
+
+def test_nothingIsLeftOfAKilledWorker():
+    worker = subprocess.Popen([sys.executable, "-c", HANGING, PROGRAM], stdout=subprocess.PIPE, text=True)
+    with worker:
+        pids = [int(word) for word in worker.stdout.readline().split()]
+        assert all(map(isThere, pids))
+        worker.kill()
+    waitFor(lambda: not any(map(isThere, pids)))
+
+
+def test_aForkOfAWorkerHasItsOwn(tmp_path):
+    execute(tmp_path, "--version")
+    waiting = listIdle()
+    child = os.fork()
+    if not child:
+        try:
+            assert listIdle() == []
+            assert execute(tmp_path, "--version")[1] == 0
+            assert listIdle() != waiting
+            ready.endWaiting()
+            os._exit(0)
+        finally:
+            os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert execute(tmp_path, "--version")[1] == 0
+    assert listIdle() == waiting
+
+
+def test_whatIsTooLongToAskForIsStartedAsAnyOther(tmp_path):
+    pid, code, _ = execute(tmp_path, *["-j", "1"] * 30_000, "--wrong")
+    assert code == 255
+    assert listIdle() == []
+    assert pid
+
+
+@pytest.mark.parametrize("path", ["ctffind-cpu", "/usr/bin/ctffind-cpu", "{folder}/ctffind-cpu", "{folder}/other"])
+def test_programsOfOthersAreStartedAsTheyAre(tmp_path, path):
+    (tmp_path / "other").symlink_to(PROGRAM)
+    path = path.format(folder=tmp_path)
+    if path.startswith(str(tmp_path)) and not path.endswith("other"):
+        Path(path).write_text("#!/bin/sh\nexit 3\n")
+        Path(path).chmod(0o755)
+        assert execute(tmp_path, program=path)[1] == 3
+    assert ready.openCopy([path], tmp_path, subprocess.DEVNULL, subprocess.DEVNULL, None) is None
+    assert listIdle() == []
+
+
+def test_aLinkToOursIsOurs(tmp_path):
+    (tmp_path / "ctffind-cpu").symlink_to(PROGRAM)
+    assert execute(tmp_path, "--version", program=str(tmp_path / "ctffind-cpu"))[1] == 0
+    assert len(listIdle()) == 1
