@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import gc
-import importlib
-import json
 import os
-import socket
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from appion.base.cli.numerics import prepareNumerics
-from appion.base.records.ready import LARGEST
+from appion.base.records.ready import LARGEST, STAY
+
+if TYPE_CHECKING:
+    import socket
+
+
+def readOptions(argv: Sequence[str] | None, modules: Sequence[str]) -> list[str] | None:
+    """Return the options of this program: what it is given, or what it is asked for after it has waited, if ever."""
+    options = sys.argv[1:] if argv is None else list(argv)
+    return awaitCommand(options[1], modules) if options[:1] == [STAY] and len(options) == 2 else options
 
 
 def awaitCommand(number: str, modules: Sequence[str]) -> list[str] | None:
@@ -23,6 +30,10 @@ def awaitCommand(number: str, modules: Sequence[str]) -> list[str] | None:
     Args:
         number: of the socket. modules: what is loaded before.
     """
+    import importlib
+    import json
+    import socket
+
     with socket.socket(fileno=int(number)) as asks:
         prepareNumerics()
         for name in modules:
@@ -39,21 +50,18 @@ def awaitCommand(number: str, modules: Sequence[str]) -> list[str] | None:
                 for file in files:
                     os.close(file)
                 _, status = os.waitpid(child, 0)
-                asks.send(str(os.waitstatus_to_exitcode(status)).encode())
+                asks.send(b"end %d" % os.waitstatus_to_exitcode(status))
             except ConnectionError:
                 return None
 
 
 def _become(asks: socket.socket, request: dict, files: Sequence[int]) -> list[str]:
     os.setsid()
-    asks.send(str(os.getpid()).encode())
-    if not asks.recv(8):  # whoever asked did not wait for it, and knows nothing of it
-        raise ConnectionAbortedError
+    os.chdir(request["cwd"])
     for file, number in zip((files[0], files[1], files[1]), range(3), strict=True):
         os.dup2(file, number)
     for file in files:
         os.close(file)
-    os.chdir(request["cwd"])
     os.environ.clear()
     os.environ.update(request["environment"])
     for number, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
@@ -62,4 +70,7 @@ def _become(asks: socket.socket, request: dict, files: Sequence[int]) -> list[st
             number, mode, buffering=1 if at_once else -1, encoding=old.encoding, errors=old.errors, closefd=False
         )
         setattr(sys, name, new)  # the old one has taken note of what it was open to
+    asks.send(b"copy %d" % os.getpid())
+    if not asks.recv(8):  # whoever asked did not wait for it, and knows nothing of it
+        raise ConnectionAbortedError
     return request["argv"]

@@ -41,17 +41,20 @@ class Waiting:
                 env=constructEnvironment(program), pass_fds=[theirs.fileno()], start_new_session=True,
             )  # fmt: skip
 
-    def receive(self, timeout: float | None) -> int | None:
-        """Return the number that it says within so many seconds, if any; raises EOFError if it is there no more."""
+    def receive(self, word: str, timeout: float | None) -> int | None:
+        """Return the number that it says after this word within so many seconds, if any.
+
+        Raises EOFError if it is there no more or says another word: a copy that ended before it was one.
+        """
         if not select.select([self.socket], [], [], timeout and max(0.0, timeout))[0]:
             return None
         try:
-            said = self.socket.recv(64)
+            said = self.socket.recv(64).decode().split()
         except ConnectionError:
-            said = b""
-        if not said:
+            said = []
+        if len(said) != 2 or said[0] != word:
             raise EOFError
-        return int(said)
+        return int(said[1])
 
     def end(self) -> None:
         self.socket.close()
@@ -75,7 +78,7 @@ class Copy:
             if stdin == subprocess.DEVNULL:
                 stdin = stack.enter_context(open(os.devnull, "rb")).fileno()
             socket.send_fds(waiting.socket, [request.encode()], [stdin, stdout])
-        pid = waiting.receive(PATIENCE)
+        pid = waiting.receive("copy", PATIENCE)
         if pid is None:
             raise TimeoutError(f"{command[0]} was not copied within {PATIENCE:g} s")
         self.pid = pid
@@ -91,7 +94,7 @@ class Copy:
         """Wait for its end and return the exit code; raises subprocess.TimeoutExpired."""
         if self.returncode is None:
             try:
-                self.returncode = self._waiting.receive(timeout)
+                self.returncode = self._waiting.receive("end", timeout)
             except EOFError:  # whoever tells is gone: so is this one, by the end of its session
                 self.returncode = -9
                 self._waiting.end()

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 from appion.base.cli.numerics import prepareNumerics
 from appion.base.cli.screen import bearWithReader, replaceUnshowable
+from appion.base.cli.waiting import readOptions
 from appion.base.failures import ConfigurationFailure, Failure, ImageFailure, InfrastructureFailure, NotReady
-from appion.base.records.ready import STAY
 from appion.base.records.stamp import readVersion
 from appion.motioncorrection.cli.motioncortags import CommandLine, formatHelp, formatValues, parseCommandLine
 
@@ -49,14 +49,9 @@ NEEDED = (
 @bearWithReader
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the program; return its exit code."""
-    argv = sys.argv[1:] if argv is None else list(argv)
-    if argv[:1] == [STAY] and len(argv) == 2:
-        from appion.base.cli.waiting import awaitCommand
-
-        found = awaitCommand(argv[1], NEEDED)
-        if found is None:
-            return 0
-        argv = found
+    argv = readOptions(argv, NEEDED)
+    if argv is None:
+        return 0
     replaceUnshowable()
     if [word.lower() for word in argv] == ["--version"]:
         print(f"motioncor-cpu version {readVersion()}")

@@ -8,10 +8,12 @@ import subprocess
 import sys
 import sysconfig
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from appion.base.failures import InfrastructureFailure
 from appion.base.programs import ready
 from appion.base.programs.environment import constructEnvironment
 from appion.base.programs.run import openPipe, runProgram, startProgram
@@ -23,6 +25,7 @@ PROGRAM = str(SCRIPTS / "ctffind-cpu")
 HANGING = """\
 import os, sys, time
 from pathlib import Path
+from appion.base.failures import InfrastructureFailure
 from appion.base.programs import ready
 from appion.base.programs.run import startProgram
 theirs, ours = os.pipe()
@@ -41,6 +44,13 @@ def noneWaits():
 
 def listIdle():
     return [waiting.process.pid for some in ready._idle.values() for waiting in some]
+
+
+@contextmanager
+def askingForEver():
+    """Files for a program's input, where never anything comes, and for its output."""
+    with openPipe() as (source, _), open(os.devnull, "wb") as sink:
+        yield source.fileno(), sink.fileno()
 
 
 def isThere(pid):
@@ -84,13 +94,15 @@ def withoutTimes(text):
 
 def test_folderVariablesAndFilesAreThoseAskedFor(tmp_path):
     execute(tmp_path, "--version")
-    with openPipe() as (ours, theirs):
-        copy = ready.openCopy([PROGRAM], tmp_path, ours.fileno(), theirs.fileno(), {"LIKE": "this"})
+    with askingForEver() as (source, sink):
+        copy = ready.openCopy([PROGRAM], tmp_path, source, sink, {"LIKE": "this"})
         assert Path(f"/proc/{copy.pid}/cwd").readlink() == tmp_path
         assert os.getsid(copy.pid) == copy.pid
-        open_ = {path.name: str(path.readlink()) for path in Path(f"/proc/{copy.pid}/fd").iterdir()}
-        assert open_.keys() == {"0", "1", "2"}
-        assert open_["1"] == open_["2"] == str(Path(f"/proc/self/fd/{theirs.fileno()}").readlink())
+        folder = Path(f"/proc/{copy.pid}/fd")
+        waitFor(lambda: {path.name for path in folder.iterdir()} == {"0", "1", "2"})  # not the socket any more
+        open_ = {path.name: str(path.readlink()) for path in folder.iterdir()}
+        assert open_["0"] == str(Path(f"/proc/self/fd/{source}").readlink())
+        assert open_["1"] == open_["2"] == os.devnull
         os.killpg(copy.pid, signal.SIGKILL)
         assert copy.wait() == -signal.SIGKILL
 
@@ -98,8 +110,8 @@ def test_folderVariablesAndFilesAreThoseAskedFor(tmp_path):
 def test_oneThatHangsEndsWithTheBlockAndTheNextIsMadeOfTheSame(tmp_path):
     execute(tmp_path, "--version")
     waiting = listIdle()
-    with openPipe() as (ours, theirs):
-        with startProgram([PROGRAM], tmp_path, ours.fileno(), theirs.fileno(), lambda _: None) as process:
+    with askingForEver() as (source, sink):
+        with startProgram([PROGRAM], tmp_path, source, sink, lambda _: None) as process:
             assert process.poll() is None
             with pytest.raises(subprocess.TimeoutExpired):
                 process.wait(0.01)
@@ -111,8 +123,8 @@ def test_oneThatHangsEndsWithTheBlockAndTheNextIsMadeOfTheSame(tmp_path):
 
 
 def test_whereTheOneThatWaitsDiesItsCopyIsEndedAndAnotherIsStarted(tmp_path):
-    with openPipe() as (ours, theirs):
-        with startProgram([PROGRAM], tmp_path, ours.fileno(), theirs.fileno(), lambda _: None) as process:
+    with askingForEver() as (source, sink):
+        with startProgram([PROGRAM], tmp_path, source, sink, lambda _: None) as process:
             process._waiting.process.kill()
             waitFor(lambda: process.poll() is not None)
         assert process.returncode == -signal.SIGKILL
@@ -158,6 +170,13 @@ def test_whatIsTooLongToAskForIsStartedAsAnyOther(tmp_path):
     assert code == 255
     assert listIdle() == []
     assert pid
+
+
+def test_aFolderThatIsGoneIsToldAsForAnyOther(tmp_path):
+    execute(tmp_path, "--version")
+    with pytest.raises(InfrastructureFailure, match="No such file or directory"):
+        runProgram([PROGRAM, "--version"], tmp_path / "gone", tmp_path / "output.txt", 300, lambda _: None)
+    assert execute(tmp_path, "--version")[1] == 0
 
 
 @pytest.mark.parametrize("path", ["ctffind-cpu", "/usr/bin/ctffind-cpu", "{folder}/ctffind-cpu", "{folder}/other"])
