@@ -92,19 +92,17 @@ def withoutTimes(text):
     return [line for line in text.splitlines() if "time" not in line.lower()]
 
 
-def test_folderVariablesAndFilesAreThoseAskedFor(tmp_path):
+def test_folderAndFilesAreThoseAskedFor(tmp_path):
     execute(tmp_path, "--version")
-    with askingForEver() as (source, sink):
-        copy = ready.openCopy([PROGRAM], tmp_path, source, sink, {"LIKE": "this"})
-        assert Path(f"/proc/{copy.pid}/cwd").readlink() == tmp_path
-        assert os.getsid(copy.pid) == copy.pid
-        folder = Path(f"/proc/{copy.pid}/fd")
-        waitFor(lambda: {path.name for path in folder.iterdir()} == {"0", "1", "2"})  # not the socket any more
-        open_ = {path.name: str(path.readlink()) for path in folder.iterdir()}
-        assert open_["0"] == str(Path(f"/proc/self/fd/{source}").readlink())
-        assert open_["1"] == open_["2"] == os.devnull
-        os.killpg(copy.pid, signal.SIGKILL)
-        assert copy.wait() == -signal.SIGKILL
+    with (
+        askingForEver() as (source, sink),
+        startProgram([PROGRAM], tmp_path, source, sink, lambda _: None) as process,
+    ):
+        folder = Path(f"/proc/{process.pid}")
+        assert os.getsid(process.pid) == process.pid
+        assert (folder / "cwd").readlink() == tmp_path
+        found = [str((folder / "fd" / str(number)).readlink()) for number in range(3)]
+        assert found == [str(Path(f"/proc/self/fd/{source}").readlink()), os.devnull, os.devnull]
 
 
 def test_oneThatHangsEndsWithTheBlockAndTheNextIsMadeOfTheSame(tmp_path):
