@@ -106,8 +106,8 @@ def house(request, tmp_path, monkeypatch):
     program.chmod(0o755)
     monkeypatch.setattr(start, "findCommand", lambda _name: str(program))
     monkeypatch.setattr(looking, "APPEARS", 0.3)
-    settings = {"profiles": [{"name": "all", "commands": [LINE]}], "folder": str(tmp_path / "keeper"), "backoff": 0.1,
-                "backoff_max": 0.4}  # fmt: skip
+    settings = {"profiles": [{"name": "all", "commands": [LINE]}], "folder": str(tmp_path / "keeper"), "backoff": 0.5,
+                "backoff_max": 2}  # fmt: skip
     with dask.config.set({"appion.motioncorrection.settle": 0, "appion.free_space": 0,
                           **{f"appion.keep.{key}": value for key, value in settings.items()}}):  # fmt: skip
         yield House(tmp_path, ledger)

@@ -62,7 +62,7 @@ def test_killed_at_any_step_it_starts_nothing_twice(house, killAt, number):
     with contextlib.suppress(Killed):
         house.turnUntil(lambda: house.keeper and house.states() == {"26nov27a": "running"})
     house.begin()
-    house.turnUntil(lambda: house.states() == {"26nov27a": "running"})
+    house.turnUntil(lambda: house.states() == {"26nov27a": "running"} and house.count()["locked 26nov27a"])
     assert house.count() == {"start 26nov27a": 1, "locked 26nov27a": 1}
     assert [path.name for path in (house.folder / "appion/26nov27a/ddstack").iterdir()] == ["ddstack1"]
 
@@ -76,7 +76,7 @@ def test_a_daemon_that_dies_is_started_again_later_and_later(house):
         house.turnUntil(lambda: house.states() == {"26nov27a": "backing off"})
         run = house.run("26nov27a")
         assert (run.starts, run.fails) == (starts, starts)
-        assert run.next_try - run.since == pytest.approx(0.1 * 2 ** (starts - 1), abs=0.02)
+        assert 0.5 < (run.next_try - run.since) / (0.5 * 2 ** (starts - 1)) <= 1, "less what it took to write it down"
         assert "signal 9" in run.reason
 
 
@@ -109,8 +109,7 @@ def test_what_a_person_has_to_mend_is_told_and_waits_until_somebody_asks(house):
     (told,) = readKeeping(house.keeper.folder).runs
     assert (told.state, told.reason, told.next_try) == ("refused", "something is to be mended", None)
     assert main(["keep", "--again", "26nov27a"]) == 0
-    house.turnUntil(lambda: house.states() == {"26nov27a": "running"})
-    assert house.count()["locked 26nov27a"] == 2
+    house.turnUntil(lambda: house.states() == {"26nov27a": "running"} and house.count()["locked 26nov27a"] == 2)
 
 
 @pytest.mark.parametrize(("ending", "again"), [("nothing to do for 180 min", 1), ("stopped, as its job was ended", 0)])
@@ -128,7 +127,7 @@ def test_a_run_that_ended_well_begins_again_with_new_exposures_unless_a_person_e
     house.turnUntil(lambda: house.states() == {"26nov27a": "running" if again else "ended"})
     house.turn()
     assert house.run("26nov27a").reason == ("" if again else ending)
-    assert house.count()["locked 26nov27a"] == 1 + again
+    house.turnUntil(lambda: house.count()["locked 26nov27a"] == 1 + again)
 
 
 def test_a_database_that_is_away_is_waited_for(house, monkeypatch):
