@@ -26,7 +26,7 @@ from sinedon.connection import closeConnections, countQueries, isDatabaseAway
 from sinedon.live import hasColumn, hasTable
 from sinedon.pages import readPages
 from sinedon.refusal import findRefusal
-from sinedon.rows import addRow, copyRow, insertRow, readRows, readWhole, refId, updateRow
+from sinedon.rows import addRow, addRows, copyRow, insertRow, readRows, readWhole, readWholeWith, refId, updateRow
 from sinedon.setup import addAppionDatabase, setup
 from sinedon.totals import Totals, readTotals
 
@@ -34,6 +34,7 @@ __all__ = [
     "Totals",
     "addAppionDatabase",
     "addRow",
+    "addRows",
     "closeConnections",
     "copyRow",
     "countQueries",
@@ -47,6 +48,7 @@ __all__ = [
     "readRows",
     "readTotals",
     "readWhole",
+    "readWholeWith",
     "refId",
     "setup",
     "updateRow",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -62,7 +62,16 @@ def addRow(model: Any, **fields: Any) -> int:
     Raises:
         SchemaError: as for :func:`insertRow`.
     """
-    return _insert(model, _constructValues(model, _resolveNames(model, fields), whole=True))
+    return addRows(model, [fields])
+
+
+def addRows(model: Any, rows: Sequence[dict[str, Any]]) -> int:
+    """Insert rows that cannot be there yet, in one statement; return the id of one of them.
+
+    Raises:
+        SchemaError: as for :func:`insertRow`.
+    """
+    return _insert(model, *(_constructValues(model, _resolveNames(model, fields), whole=True) for fields in rows))
 
 
 def readWhole(model: Any, def_id: int) -> tuple[Any, dict[str, Any]]:
@@ -71,20 +80,44 @@ def readWhole(model: Any, def_id: int) -> tuple[Any, dict[str, Any]]:
     Raises:
         model.DoesNotExist: there is no such row.
     """
-    alias = model._meta.app_label
-    connection = connections[alias]
+    connection = connections[model._meta.app_label]
     with connection.cursor() as cursor:
         cursor.execute(f"SELECT * FROM {_quote(connection, model._meta.db_table)} WHERE `DEF_id` = %s", [def_id])
         found = cursor.fetchone()
         columns = [column[0] for column in cursor.description]
     if found is None:
         raise model.DoesNotExist(f"{model.__name__} has no row {def_id}")
-    values = {column.lower(): value for column, value in zip(columns, found, strict=True)}
-    fields = [field for field in model._meta.concrete_fields if field.column.lower() in values]
-    row = model.from_db(
-        alias, [field.attname for field in fields], [_convert(values[f.column.lower()], f, connection) for f in fields]
-    )
-    return row, dict(zip(columns, found, strict=True))
+    return _constructRow(model, dict(zip(columns, found, strict=True)))
+
+
+def readWholeWith(model: Any, def_id: int, name: str) -> tuple[tuple[Any, dict[str, Any]], tuple[Any, dict[str, Any]]]:
+    """Return two rows, one and what its reference `name` is to, each as :func:`readWhole` does, in one statement.
+
+    Raises:
+        model.DoesNotExist: there is no such row, or not what it refers to.
+    """
+    connection, reference = connections[model._meta.app_label], model._meta.get_field(name)
+    other = reference.related_model
+    words = model._meta.db_table, other._meta.db_table, reference.column
+    one, two, column = (_quote(connection, word) for word in words)
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT one.*, 0 AS `|`, two.* FROM {one} one JOIN {two} two ON two.`DEF_id` = one.{column}"
+                       " WHERE one.`DEF_id` = %s", [def_id])  # fmt: skip
+        found = cursor.fetchone()
+        columns = [column[0] for column in cursor.description]
+    if found is None:
+        raise model.DoesNotExist(f"{model.__name__} has no row {def_id}, or not what its {name} refers to")
+    middle = columns.index("|")
+    return (_constructRow(model, dict(zip(columns[:middle], found[:middle], strict=True))),
+            _constructRow(other, dict(zip(columns[middle + 1 :], found[middle + 1 :], strict=True))))  # fmt: skip
+
+
+def _constructRow(model: Any, found: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+    """Return a row of these values by column, NULL where the table lacks one, and the values."""
+    connection, fields = connections[model._meta.app_label], model._meta.concrete_fields
+    values = {column.lower(): value for column, value in found.items()}
+    converted = [_convert(values.get(field.column.lower()), field, connection) for field in fields]
+    return model.from_db(connection.alias, [field.attname for field in fields], converted), found
 
 
 def _convert(value: Any, field: Any, connection: Any) -> Any:
@@ -220,14 +253,15 @@ def _findOrInsert(model: Any, values: dict[str, Any], compared: Collection[str] 
         return int(found) if found is not None else _insert(model, values)
 
 
-def _insert(model: Any, values: dict[str, Any]) -> int:
-    """Insert a row of these values by column and return its id."""
+def _insert(model: Any, *rows: dict[str, Any]) -> int:
+    """Insert rows of these values by column, which are the same for all, and return the id of one of them."""
     connection = connections[model._meta.app_label]
-    names = ", ".join(_quote(connection, column) for column in values)
-    marks = ", ".join(["%s"] * len(values))
+    names = ", ".join(_quote(connection, column) for column in rows[0])
+    marks = ", ".join([f"({', '.join(['%s'] * len(rows[0]))})"] * len(rows))
     table = _quote(connection, model._meta.db_table)
+    params = [value for row in rows for value in row.values()]
     with connection.cursor() as cursor:
-        cursor.execute(f"INSERT INTO {table} ({names}) VALUES ({marks})", list(values.values()))
+        cursor.execute(f"INSERT INTO {table} ({names}) VALUES {marks}", params)
         return int(cursor.lastrowid)
 
 

@@ -59,8 +59,8 @@ def storeResult(computed: ComputedCorrection, run: StackRun) -> tuple[str, ...]:
         ) from error
     except sinedon.errors.SchemaError as error:
         raise ConfigurationFailure(f"cannot store {origin.filename}: {error}") from error
-    for item, image_id in zip(sums, image_ids, strict=True):
-        rows.savePair(origin.image_id, image_id, run, item.anew)
+    anew = [item.anew for item in sums]
+    rows.savePairs(origin.image_id, list(zip(image_ids, anew, strict=True)), run)
     return tuple(f"{origin.image_path}/{item.name}.mrc" for item in sums)
 
 
@@ -120,8 +120,7 @@ def saveRows(computed: ComputedCorrection, run: StackRun, sums: tuple[Sum, ...])
     """Write all rows of a result but the markers; return the ids of the aligned images, the plain one first."""
     origin, result = computed.origin, computed.result
     try:
-        source, image = sinedon.readWhole(AcquisitionImageData, origin.image_id)
-        camera, shot = sinedon.readWhole(CameraEMData, source.camera_id)
+        (source, image), (camera, shot) = sinedon.readWholeWith(AcquisitionImageData, origin.image_id, "camera")
     except ObjectDoesNotExist:
         name = f"image {origin.image_id} ({origin.filename})"
         raise ImageFailure(f"{name} or its camera row is not in the database") from None

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
+
+from django.db.models import Value
 
 import sinedon
 from appion.motioncorrection.records import MotionCorrectionResult
@@ -150,16 +153,29 @@ def findId(model: Any, **fields: Any) -> int | None:
 
 def saveThickness(source_id: int, image_ids: list[int]) -> None:
     """Copy the newest ice thickness of the source image, of either kind, to its aligned images."""
-    for model in (ObjIceThicknessData, ZeroLossIceThicknessData):
-        rows = list(model.objects.filter(image_id__in=[source_id, *image_ids]).order_by("-def_id"))
-        newest = next((row for row in rows if row.image_id == source_id), None)
-        done = {row.image_id for row in rows}
+    models = ObjIceThicknessData, ZeroLossIceThicknessData
+    first, second = (
+        model.objects.filter(image_id__in=[source_id, *image_ids]).annotate(kind=Value(kind))
+        .values_list("kind", "def_id", "image_id") for kind, model in enumerate(models)
+    )  # fmt: skip
+    rows = sorted(first.union(second, all=True))
+    done = {(kind, image_id) for kind, _def_id, image_id in rows}
+    newest = {kind: def_id for kind, def_id, image_id in rows if image_id == source_id}
+    for kind, def_id in newest.items():
         for image_id in image_ids:
-            if newest is not None and image_id not in done:
-                sinedon.copyRow(model, newest.def_id, image_id=image_id)
+            if (kind, image_id) not in done:
+                sinedon.copyRow(models[kind], def_id, image_id=image_id)
 
 
-def savePair(source_id: int, image_id: int, run: StackRun, anew: bool) -> None:
-    """Write the row that says: this image is a result of the run, and all that belongs to it is stored."""
-    save = sinedon.addRow if anew else sinedon.insertRow
-    save(ApDDAlignImagePairData, source_id=source_id, result_id=image_id, ddstackrun_id=run.def_id)
+def savePairs(source_id: int, images: Sequence[tuple[int, bool]], run: StackRun) -> None:
+    """Write the rows that say: these images are results of the run, and all that belongs to them is stored.
+
+    Args:
+        images: (id, whether there is no such row yet).
+    """
+    rows = [{"source_id": source_id, "result_id": image_id, "ddstackrun_id": run.def_id} for image_id, _anew in images]
+    if all(anew for _image_id, anew in images):
+        sinedon.addRows(ApDDAlignImagePairData, rows)
+        return
+    for row in rows:
+        sinedon.insertRow(ApDDAlignImagePairData, **row)
