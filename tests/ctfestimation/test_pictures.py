@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from functools import cache
 
 import numpy as np
@@ -15,6 +16,7 @@ from appion.ctfestimation.calc.internal import (
     drawDiagnostic,
     drawPlots,
     drawPowerSpectrum,
+    pictures,
 )
 from tests.ctfestimation.simulated import simulateMicrograph
 
@@ -32,13 +34,10 @@ def readColours(path) -> np.ndarray:
 
 def test_plots(tmp_path):
     drawPlots(tmp_path / "a.png", constructAnalysis())
-    drawPlots(tmp_path / "b.png", constructAnalysis())
     picture = readColours(tmp_path / "a.png")
     assert picture.shape == (1440, 1920, 3)
     assert picture[0, 0].tolist() == [255, 255, 255]
     assert np.ptp(picture, axis=(0, 1)).min() > 250
-    # Nothing of the first figure is left in the second.
-    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
 
 
 def test_spectrumShowsRingsAndAxis(tmp_path):
@@ -75,11 +74,40 @@ def test_diagnosticSpectrumIsGrey(tmp_path):
     assert not (tmp_path / "b.jpg").exists()
 
 
-def test_rotationalAverage(tmp_path):
-    frequency = np.linspace(0, 0.5, 200)
+def constructAverages(highest: float = 0.5) -> np.ndarray:
+    frequency = np.linspace(0, highest, 200)
     wave = np.sin(300 * np.square(frequency)) ** 2
-    rows = np.array([frequency, wave, 0.2 * wave, wave, 1 - frequency, 0.1 + 0 * frequency])
-    drawAverageRotation(tmp_path / "a.png", rows)
+    return np.array([frequency, wave, 0.2 * wave, wave, 1 - frequency, 0.1 + 0 * frequency])
+
+
+def test_rotationalAverage(tmp_path):
+    drawAverageRotation(tmp_path / "a.png", constructAverages())
     picture = readColours(tmp_path / "a.png")
     assert picture.shape == (500, 1000, 3)
     assert np.count_nonzero(picture.min(axis=2) < 128) > 5000
+
+
+def test_nothingOfTheOneBeforeIsLeftInAPicture(tmp_path, monkeypatch):
+    """Axes are used again: after other ranges, a fit that was not judged and one that broke off, all is as at first."""
+    monkeypatch.setattr(pictures, "_ready", threading.local())
+    micrograph = simulateMicrograph((700, 800), 2.5, 2.4e-6, 2.0e-6, 40.0)
+    another = calcCTFAnalysis(micrograph, 2.5, 2.0e-6, 2.4e-6, 0.7, 2.7, 300e3, 0.07)
+    assert another.judged is not None
+
+    def draw(name, analysis, averages):
+        folder = tmp_path / name
+        folder.mkdir()
+        drawPowerSpectrum(folder / "powerspec.jpg", analysis)
+        drawPlots(folder / "plots.png", analysis)
+        drawAverageRotation(folder / "averages.png", averages)
+        return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+    first = draw("first", constructAnalysis(), constructAverages())
+    second = draw("second", another, constructAverages(0.2))
+    assert all(second[name] != first[name] for name in first)
+    draw("unjudged", constructAnalysis(1e-7, 1.1e-7), constructAverages())
+    with pytest.raises(OSError, match="nowhere"):
+        drawPlots(tmp_path / "nowhere" / "plots.png", another)
+    assert len(vars(pictures._ready)) == 2
+    assert draw("again", constructAnalysis(), constructAverages()) == first
+    assert draw("once more", constructAnalysis(), constructAverages()) == first

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib import rc_context
+from matplotlib.backend_bases import FigureCanvasBase
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
@@ -14,6 +19,26 @@ JPEG_QUALITY = 85
 
 #: Colours of a plot: with a palette its file takes a third of the time and of the space.
 COLOURS = 128
+
+#: Figures of this thread that stand ready, by the function that makes them.
+_ready = threading.local()
+
+
+@contextmanager
+def openFigure(construct: Callable[[], Figure]) -> Iterator[Figure]:
+    """Have a figure that `construct` made, with nothing in its axes; whatever is drawn sets limits and ticks of all.
+
+    Axes, ticks and their letters take longer to make than what is drawn into them, so the next one gets the same.
+    """
+    figures: dict[str, Figure] = vars(_ready)
+    name = f"{construct.__module__}.{construct.__qualname__}"
+    figure = figures.pop(name, None) or construct()
+    yield figure
+    for axes in figure.axes:
+        for artist in (*axes.lines, *axes.collections, *axes.patches, *axes.texts):
+            artist.remove()
+    FigureCanvasBase(figure)  # without the pixels
+    figures[name] = figure
 
 
 def drawFigure(figure: Figure) -> np.ndarray:
@@ -44,11 +69,20 @@ def drawDiagnostic(path: Path | str, spectrum: np.ndarray) -> None:
     Image.fromarray(grey.astype(np.uint8)).save(path, quality=JPEG_QUALITY)
 
 
-def setResolutionTicks(axes, limit: float, squared: bool) -> None:
+def setResolutionTicks(axes: Any, limit: float, squared: bool) -> None:
     """Label the x axis, which runs to `limit` (1/Å or its square), with resolutions."""
     positions = np.linspace(0, limit, 11)[1:]
     resolutions = 1 / (np.sqrt(positions) if squared else positions)
     axes.set_xticks(positions, [f"1/{value:.1f} Å" for value in resolutions])
+
+
+def constructAverages() -> Figure:
+    """Return a figure with the axes of rotational averages."""
+    figure = Figure(figsize=(10, 5), dpi=100)
+    axes = figure.subplots(gridspec_kw={"left": 0.07, "right": 0.97, "bottom": 0.11, "top": 0.98})
+    axes.set(xlabel="resolution", ylabel="amplitude, correlation")
+    axes.grid(alpha=0.3)
+    return figure
 
 
 def drawAverageRotation(path: Path | str, rows: np.ndarray) -> None:
@@ -60,15 +94,14 @@ def drawAverageRotation(path: Path | str, rows: np.ndarray) -> None:
     frequency, _, average, fit, quality = np.asarray(rows, np.float64)[:5, 1:]
     squared = np.square(frequency)
     highest = average[len(average) // 4 :].max()
-    figure = Figure(figsize=(10, 5), dpi=100)
-    axes = figure.subplots(gridspec_kw={"left": 0.07, "right": 0.97, "bottom": 0.11, "top": 0.98})
     scale = max(1.0, 0.5 / highest) if highest > 0 else 1.0
-    axes.plot(squared, average * scale, color="tab:blue", linewidth=1, label="rotational average")
-    axes.plot(squared, fit, color="black", linewidth=1, label="CTF fit")
-    axes.plot(squared, quality, color="tab:orange", linewidth=1, label="quality of fit")
     limit = min(1 / 3.5**2, float(squared[-1]))
-    axes.set(xlim=(squared[0], limit), ylim=(-0.1, 1.1), xlabel="resolution", ylabel="amplitude, correlation")
-    setResolutionTicks(axes, limit, squared=True)
-    axes.grid(alpha=0.3)
-    axes.legend(loc="upper right", framealpha=0.9)
-    savePlot(figure, path)
+    with openFigure(constructAverages) as figure:
+        (axes,) = figure.axes
+        axes.plot(squared, average * scale, color="tab:blue", linewidth=1, label="rotational average")
+        axes.plot(squared, fit, color="black", linewidth=1, label="CTF fit")
+        axes.plot(squared, quality, color="tab:orange", linewidth=1, label="quality of fit")
+        axes.set(xlim=(squared[0], limit), ylim=(-0.1, 1.1))
+        setResolutionTicks(axes, limit, squared=True)
+        axes.legend(loc="upper right", framealpha=0.9)
+        savePlot(figure, path)

@@ -10,10 +10,13 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
 from appion.ctfestimation.calc.internal.analysis import CTFAnalysis, Judged
-from appion.ctfestimation.calc.internal.pictures import savePlot, setResolutionTicks
+from appion.ctfestimation.calc.internal.pictures import openFigure, savePlot, setResolutionTicks
 from appion.ctfestimation.calc.internal.rings import calcCentredGrid, calcRingMeans
 from appion.ctfestimation.calc.internal.sections import SectionFit
 from appion.ctfestimation.calc.internal.spectrum import OUTER_RESOLUTION
+
+#: Size of the figure (inches), and its pixels per inch.
+SIZE, DPI = (12.8, 9.6), 150
 
 #: Where axes are in the figure, whose texts are of known size: laying it out by itself takes as long as drawing it.
 MARGINS = {"left": 0.04, "right": 0.977, "bottom": 0.032, "top": 0.972, "hspace": 0.22, "wspace": 0.13}
@@ -106,11 +109,18 @@ def describeFit(analysis: CTFAnalysis) -> str:
     )
 
 
+def constructCurves() -> Figure:
+    """Return a figure with the axes of background, envelope, profile and resolutions."""
+    figure = Figure(figsize=SIZE, dpi=DPI)
+    grid = figure.add_gridspec(3, 2, **MARGINS)
+    for place in (grid[0, 0], grid[0, 1], grid[1, :], grid[2, :]):
+        figure.add_subplot(place)
+    return figure
+
+
 def drawJudged(figure: Figure, analysis: CTFAnalysis, judged: Judged) -> None:
     limit = calcLimit(analysis, judged)
-    grid = figure.add_gridspec(3, 2, **MARGINS)
-    background, envelope = figure.add_subplot(grid[0, 0]), figure.add_subplot(grid[0, 1])
-    middle, bottom = figure.add_subplot(grid[1, :]), figure.add_subplot(grid[2, :])
+    background, envelope, middle, bottom = figure.axes
     drawBackground(background, judged, limit)
     drawEnvelope(envelope, judged, limit)
     drawProfile(middle, judged, limit, 1.0)
@@ -139,9 +149,11 @@ def drawUnjudged(figure: Figure, analysis: CTFAnalysis) -> None:
 
 def drawPlots(path: Path | str, analysis: CTFAnalysis) -> None:
     """Write the curves of an analysis to the PNG file `path`, 1920 x 1440 pixels."""
-    figure = Figure(figsize=(12.8, 9.6), dpi=150)
     if analysis.judged:
-        drawJudged(figure, analysis, analysis.judged)
-    else:
-        drawUnjudged(figure, analysis)
+        with openFigure(constructCurves) as figure:
+            drawJudged(figure, analysis, analysis.judged)
+            savePlot(figure, path)
+        return
+    figure = Figure(figsize=SIZE, dpi=DPI)
+    drawUnjudged(figure, analysis)
     savePlot(figure, path)

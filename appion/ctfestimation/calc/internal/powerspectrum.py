@@ -13,7 +13,7 @@ from PIL import Image
 
 from appion.ctfestimation.calc.internal.analysis import CTFAnalysis, Judged
 from appion.ctfestimation.calc.internal.model import calcExtrema
-from appion.ctfestimation.calc.internal.pictures import JPEG_QUALITY, drawFigure
+from appion.ctfestimation.calc.internal.pictures import JPEG_QUALITY, drawFigure, openFigure
 from appion.ctfestimation.calc.internal.profile import calcEllipseRatio
 from appion.ctfestimation.calc.internal.rings import calcEllipticalRadius
 from appion.ctfestimation.calc.internal.spectrum import trimSpectrum
@@ -124,6 +124,13 @@ def drawTexts(axes: Any, analysis: CTFAnalysis, radius: int) -> None:
     axes.text(diagonal, -diagonal, f"{circle} Å", fontsize=13, color="dodgerblue", ha="left", va="bottom", bbox=box)
 
 
+def constructOverlay() -> Figure:
+    """Return a figure of nothing but axes that are not seen."""
+    figure = Figure(figsize=(SIDE / 100, SIDE / 100), dpi=100, facecolor="none")
+    figure.add_axes((0, 0, 1, 1)).set_axis_off()
+    return figure
+
+
 def drawPowerSpectrum(path: Path | str, analysis: CTFAnalysis) -> None:
     """Write the spectrum of an analysis to the JPEG file `path`, 1200 x 1200 pixels.
 
@@ -132,13 +139,12 @@ def drawPowerSpectrum(path: Path | str, analysis: CTFAnalysis) -> None:
     radius = calcShownRadius(analysis)
     grey = Image.fromarray((255 * calcPicture(analysis, radius)).astype(np.uint8))
     grey = grey.resize((SIDE, SIDE), Image.Resampling.BICUBIC)
-    figure = Figure(figsize=(SIDE / 100, SIDE / 100), dpi=100, facecolor="none")
-    axes = figure.add_axes((0, 0, 1, 1))
-    axes.set_axis_off()
-    drawRings(axes, analysis, radius)
-    drawAxis(axes, analysis, radius)
-    drawTexts(axes, analysis, radius)
-    axes.set(xlim=(-radius, radius), ylim=(radius, -radius))
+    with openFigure(constructOverlay) as figure:
+        (axes,) = figure.axes
+        drawRings(axes, analysis, radius)
+        drawAxis(axes, analysis, radius)
+        drawTexts(axes, analysis, radius)
+        axes.set(xlim=(-radius, radius), ylim=(radius, -radius))
+        overlay = Image.fromarray(drawFigure(figure))
     # Laid over the spectrum here: matplotlib would scale and colour each of its pixels, for longer than all else takes.
-    picture = Image.alpha_composite(grey.convert("RGBA"), Image.fromarray(drawFigure(figure)))
-    picture.convert("RGB").save(path, "jpeg", quality=JPEG_QUALITY)
+    Image.alpha_composite(grey.convert("RGBA"), overlay).convert("RGB").save(path, "jpeg", quality=JPEG_QUALITY)
