@@ -25,16 +25,10 @@ from appion.ctfestimation.records import CTFOptions, CTFTask, PhaseSearch
 from tests.base.programs.disks import fillDisk, mountDisk
 from tests.ctfestimation.micrographs import makeOrigin, makeParams, saveMicrograph
 from tests.ctfestimation.simulated import simulateMicrograph
+from tests.services.waiting import isRunning
 
 FAKE = Path(__file__).parent / "fakectffind.py"
 SHORT = "26nov22a_02gr_012enn-a"
-
-
-def isRunning(pid):
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
-    except OSError:
-        return False
 
 
 @pytest.fixture

@@ -21,8 +21,8 @@ from appion.base.records.runfolder import eventsPath, journalPath, seriesPath
 from appion.base.records.steps import Column, RegisteredStep, loadSteps
 from sinedon.models import appiondata
 from tests.ctfestimation.sessions import addAligned, makeDDStackRun
-from tests.faults.test_daemon_kill import waitFor
 from tests.services.sessions import makeSession
+from tests.services.waiting import waitFor
 from tests.web.serving import runServer
 
 ROOT = Path(__file__).parents[2]

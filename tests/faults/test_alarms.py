@@ -16,7 +16,8 @@ import yaml
 from appion.base.retrieve.events import readEvents
 from appion.base.retrieve.memory import readMemory
 from appion.base.retrieve.series import readSeries
-from tests.faults.test_daemon_kill import count, finish, start, waitFor
+from tests.faults.test_daemon_kill import count, finish, start
+from tests.services.waiting import isRunning, waitFor
 
 ROOT = Path(__file__).parents[2]
 FAR = {"name": "far", "number": "drift", "last": 10, "above_session": 2}
@@ -154,7 +155,7 @@ def test_receivers_that_hang_fail_or_print_rubbish_delay_nobody_and_are_named(si
         waitFor(lambda: {"fails", "floods"} <= set(readMemory(folder / "run").refusals))
     finally:
         kill(daemon)
-    waitFor(lambda: not isThere(hanging))
+    waitFor(lambda: not isRunning(hanging))
     refusals = readMemory(folder / "run").refusals
     assert refusals["fails"].why == r"exit code 3: \x1b[2Jrubbish"
     assert refusals["floods"].why == "it printed more than 16 MB"
@@ -168,10 +169,6 @@ def test_receivers_that_hang_fail_or_print_rubbish_delay_nobody_and_are_named(si
     assert alarm(folder / "run").returncode == 0
     assert [letter["what"] for letter in readLetters(folder / "hangs")] == ["begins", "over"]
     assert [letter["what"] for letter in readLetters(told)] == ["begins", "over"]
-
-
-def isThere(pid):
-    return Path(f"/proc/{pid}").exists() and Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
 
 
 def waitForTry(rundir, name):

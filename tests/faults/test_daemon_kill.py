@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.services.waiting import isRunning, waitFor
+
 DAEMON = Path(__file__).with_name("daemon.py")
 ROOT = Path(__file__).parents[2]
 
@@ -56,20 +58,6 @@ def readNotes(folder):
 
 def count(folder, what):
     return Counter(int(words[1]) for words in readNotes(folder) if words[0] == what)
-
-
-def waitFor(condition, timeout=600):
-    deadline = time.monotonic() + timeout
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come about"
-        time.sleep(0.02)
-
-
-def isRunning(pid):
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
-    except OSError:
-        return False
 
 
 def checkOnce(folder, number, lost=0):

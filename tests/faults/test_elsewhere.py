@@ -10,9 +10,10 @@ import pytest
 
 from sinedon.models import appiondata
 from tests.faults.test_daemon import Daemon, makeExposures, writeMovies
-from tests.faults.test_daemon_kill import checkOnce, count, finish, readNotes, start, waitFor
+from tests.faults.test_daemon_kill import checkOnce, count, finish, readNotes, start
 from tests.faults.test_slurm_pool import readEvents
 from tests.services.daskscheduler import DaskScheduler, asVariables, canBlind, saveCertificate
+from tests.services.waiting import waitFor
 
 
 @pytest.fixture

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.faults.test_daemon_kill import checkOnce, count, finish, start, waitFor
+from tests.faults.test_daemon_kill import checkOnce, count, finish, start
+from tests.services.waiting import waitFor
 
 SETTINGS = {
     "DASK_APPION__CLUSTER": "sge",

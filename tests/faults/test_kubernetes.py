@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.test_daemon_kill import checkOnce, count, finish, start, waitFor
+from tests.faults.test_daemon_kill import checkOnce, count, finish, start
 from tests.faults.test_slurm_pool import readEvents
 from tests.services.daskscheduler import asVariables
 from tests.services.kubernetes import TOKEN, Kubernetes, constructStatus, constructUnschedulable
+from tests.services.waiting import waitFor
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ import sinedon
 from appion.base.retrieve.events import readEvents
 from sinedon.models import leginondata
 from tests.faults.test_daemon import FRAMES, SIDE, Daemon, makeExposures, renameMovies, writeMovies
-from tests.faults.test_daemon_kill import waitFor
+from tests.services.waiting import waitFor
 
 GOLDEN = Path(__file__).parent / "data" / "explain.txt"
 

@@ -18,8 +18,9 @@ from sinedon.models import appiondata
 from tests.base.fakes import fast, inline
 from tests.faults.daemon import constructStep, makeFolders
 from tests.faults.test_daemon import Daemon, checkStoredOnce, makeExposures, writeMovies
-from tests.faults.test_daemon_kill import checkOnce, count, finish, readNotes, rng, start, waitFor
+from tests.faults.test_daemon_kill import checkOnce, count, finish, readNotes, rng, start
 from tests.faults.test_slurm_pool import slurmdaemon
+from tests.services.waiting import waitFor
 
 __all__ = ["fast", "inline", "rng", "slurmdaemon"]
 

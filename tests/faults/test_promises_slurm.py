@@ -21,8 +21,9 @@ from appion.base.failures import ConfigurationFailure
 from appion.base.retrieve.events import readEvents
 from appion.base.retrieve.status import readStatus
 from appion.base.store.metrics import metricsPath
-from tests.faults.test_daemon_kill import checkOnce, count, finish, readNotes, start, waitFor
+from tests.faults.test_daemon_kill import checkOnce, count, finish, readNotes, start
 from tests.faults.test_slurm_pool import slurmdaemon
+from tests.services.waiting import waitFor
 
 __all__ = ["slurmdaemon"]
 

@@ -8,7 +8,8 @@ import signal
 
 import pytest
 
-from tests.faults.test_daemon_kill import checkOnce, count, finish, readNotes, start, waitFor
+from tests.faults.test_daemon_kill import checkOnce, count, finish, readNotes, start
+from tests.services.waiting import waitFor
 
 SETTINGS = {
     "DASK_APPION__CLUSTER": "slurm",

@@ -6,7 +6,6 @@ import os
 import shlex
 import signal
 import subprocess
-import time
 from importlib import resources
 
 import pytest
@@ -16,6 +15,7 @@ from appion.keep.programs import start
 from appion.keep.programs.start import nameUnit, startRun
 from appion.keep.records import SYSTEMD, OwnRun
 from appion.keep.retrieve.condition import lookAt, readExit
+from tests.services.waiting import waitFor
 
 SCRIPT = str(resources.files("appion.keep").joinpath("run.sh"))
 
@@ -36,13 +36,6 @@ def run(tmp_path):
     (rundir / ".appion").mkdir(parents=True)
     return OwnRun("1-enn-motioncor2.py-0", 1, "26nov27a", 1, "all", "enn", "motioncor2.py", str(rundir), "ddstack1", [],
                   SYSTEMD, starts=3, environment={"DASK_APPION__QUIT_AFTER_IDLE": "60"})  # fmt: skip
-
-
-def waitFor(condition):
-    deadline = time.monotonic() + 600
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 @pytest.mark.parametrize("code", [0, 1, 2, 77])

@@ -32,15 +32,9 @@ from appion.motioncorrection.retrieve.params import constructFiles
 from tests.base.programs.disks import fillDisk, mountDisk
 from tests.motioncorrection.movies import writeEER
 from tests.motioncorrection.samples import makeOptions, makeOrigin, makeParams
+from tests.services.waiting import isRunning
 
 FAKE = Path(__file__).parent / "fakemotioncor.py"
-
-
-def isRunning(pid):
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
-    except OSError:
-        return False
 
 
 @pytest.fixture

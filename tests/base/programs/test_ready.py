@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import sysconfig
-import time
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from appion.base.failures import InfrastructureFailure
 from appion.base.programs import ready
 from appion.base.programs.environment import constructEnvironment
 from appion.base.programs.run import openPipe, runProgram, startProgram
+from tests.services.waiting import isRunning, waitFor
 
 SCRIPTS = Path(sysconfig.get_path("scripts"))
 PROGRAM = str(SCRIPTS / "ctffind-cpu")
@@ -51,20 +51,6 @@ def askingForEver():
     """Files for a program's input, where never anything comes, and for its output."""
     with openPipe() as (source, _), open(os.devnull, "wb") as sink:
         yield source.fileno(), sink.fileno()
-
-
-def isThere(pid):
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
-    except OSError:
-        return False
-
-
-def waitFor(condition):
-    deadline = time.monotonic() + 300
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def execute(folder, *words, program=PROGRAM):
@@ -115,7 +101,7 @@ def test_oneThatHangsEndsWithTheBlockAndTheNextIsMadeOfTheSame(tmp_path):
                 process.wait(0.01)
             assert listIdle() == []
         assert process.returncode == -signal.SIGTERM
-        assert not isThere(process.pid)
+        assert not isRunning(process.pid)
     assert listIdle() == waiting
     assert execute(tmp_path, "--version")[1] == 0
 
@@ -126,7 +112,7 @@ def test_whereTheOneThatWaitsDiesItsCopyIsEndedAndAnotherIsStarted(tmp_path):
             process._waiting.process.kill()
             waitFor(lambda: process.poll() is not None)
         assert process.returncode == -signal.SIGKILL
-        assert not isThere(process.pid)
+        assert not isRunning(process.pid)
     assert listIdle() == []
     execute(tmp_path, "--version")
     (first,) = listIdle()
@@ -140,9 +126,9 @@ def test_nothingIsLeftOfAKilledWorker():
     worker = subprocess.Popen([sys.executable, "-c", HANGING, PROGRAM], stdout=subprocess.PIPE, text=True)
     with worker:
         pids = [int(word) for word in worker.stdout.readline().split()]
-        assert all(map(isThere, pids))
+        assert all(map(isRunning, pids))
         worker.kill()
-    waitFor(lambda: not any(map(isThere, pids)))
+    waitFor(lambda: not any(map(isRunning, pids)))
 
 
 def test_aForkOfAWorkerHasItsOwn(tmp_path):

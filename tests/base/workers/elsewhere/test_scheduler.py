@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import time
 
 import dask.config
 import pytest
@@ -21,6 +20,7 @@ from appion.doctor.finding import runCheck
 from appion.doctor.slurm import checkSlurm, nameScheduler
 from tests.base.workers.test_cluster import awaitFile, collect
 from tests.services.daskscheduler import DaskScheduler, saveCertificate
+from tests.services.waiting import waitFor
 
 
 @pytest.fixture(scope="module")
@@ -53,13 +53,6 @@ def bench(service, tmp_path):
         for lock in locks:
             lock.release()
     service.stopWorkers()
-
-
-def waitFor(condition, timeout=600):
-    deadline = time.monotonic() + timeout
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come about"
-        time.sleep(0.05)
 
 
 def openPool(pool):

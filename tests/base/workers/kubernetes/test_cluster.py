@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import time
 
 import dask.config
 import pytest
@@ -20,6 +19,7 @@ from appion.doctor.finding import runCheck
 from appion.doctor.slurm import checkSlurm, nameScheduler
 from tests.base.workers.test_cluster import awaitFile, collect
 from tests.services.kubernetes import Kubernetes
+from tests.services.waiting import waitFor
 
 #: What is needed so many workers for, each exposure a minute.
 SCALING = {"appion.jobs.latency": 60, "appion.jobs.hold": 0.5, "appion.jobs.maximum": 3, "appion.pause": 0.1,
@@ -46,13 +46,6 @@ def pool(service, tmp_path):
         yield pool
         pool.close(at_once=True)
     lock.release()
-
-
-def waitFor(condition, timeout=300):
-    deadline = time.monotonic() + timeout
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come about"
-        time.sleep(0.05)
 
 
 def need(pool, number):
