@@ -7,7 +7,11 @@ that is raised is sorted by :func:`classifyException`.
 from __future__ import annotations
 
 import traceback
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import TypeVar
+
+T = TypeVar("T")
 
 
 @dataclass
@@ -81,3 +85,14 @@ def classifyException(error: BaseException, host: str = "") -> Failure:
         remedy = f"look after the disks and the memory of {host or 'this host'}; it is tried again"
         return InfrastructureFailure(reason, remedy, host=host, log_tail=tail)
     return ImageFailure(reason, host=host, log_tail=tail)
+
+
+def tryEach(ids: Iterable[int], construct: Callable[[int], T]) -> dict[int, T | Failure]:
+    """Return what `construct` makes of each image, or its failure: one odd row must not keep others from being read."""
+    found: dict[int, T | Failure] = {}
+    for image_id in ids:
+        try:
+            found[image_id] = construct(image_id)
+        except Exception as error:
+            found[image_id] = classifyException(error)
+    return found

@@ -8,7 +8,7 @@ from typing import Any
 
 import sinedon
 from appion.base.calc.cameras import classifyCamera
-from appion.base.failures import Failure, classifyException
+from appion.base.failures import Failure, tryEach
 from appion.base.retrieve.paths import constructFrameFolder, constructMovieFormats, listMovies
 from appion.base.retrieve.relatives import divide, readRelatives
 from appion.base.retrieve.rows import getRow
@@ -27,18 +27,15 @@ def retrieveIngestParams(
     At most 10 queries. No file is looked at.
     """
     rows = readMicrographs(ids, with_best=False, movies=True)
-    result: dict[int, CTFTask | Failure] = {}
-    for image_id in ids:
-        try:
-            task = constructTask(image_id, rows, context)
-            exposure = rows.findExposure(rows.images[image_id])
-            movies = tuple(listMoviePaths(exposure, rows, framepath))
-            origin = replace(task.origin, exposure=exposure.filename, exposure_id=exposure.def_id, movies=movies,
-                             defocus_init=0.0)  # fmt: skip
-            result[image_id] = replace(task, origin=origin)
-        except Exception as error:  # one odd row must not keep the others from being read
-            result[image_id] = classifyException(error)
-    return result
+
+    def construct(image_id: int) -> CTFTask:
+        task = constructTask(image_id, rows, context)
+        exposure = rows.findExposure(rows.images[image_id])
+        origin = replace(task.origin, exposure=exposure.filename, exposure_id=exposure.def_id,
+                         movies=tuple(listMoviePaths(exposure, rows, framepath)), defocus_init=0.0)  # fmt: skip
+        return replace(task, origin=origin)
+
+    return tryEach(ids, construct)
 
 
 def listMoviePaths(exposure: Any, rows: Rows, framepath: str) -> Iterable[str]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import sinedon
 from appion.base.calc.cameras import classifyCamera
-from appion.base.failures import Failure, ImageFailure, classifyException
+from appion.base.failures import Failure, ImageFailure, tryEach
 from appion.base.records.program import Program
 from appion.base.retrieve.micrographs import calcImagePixelSize
 from appion.base.retrieve.paths import (
@@ -65,13 +65,7 @@ def retrieveParams(ids: Sequence[int], context: ParamsContext) -> dict[int, CTFT
     options = context.options
     with_best = options.nominal is None and (options.bestdb or not context.is_gctffind)
     rows = readMicrographs(ids, options.ddstackid, with_best=with_best)
-    result: dict[int, CTFTask | Failure] = {}
-    for image_id in ids:
-        try:
-            result[image_id] = constructTask(image_id, rows, context)
-        except Exception as error:  # one odd row must not keep the others from being read
-            result[image_id] = classifyException(error)
-    return result
+    return tryEach(ids, lambda image_id: constructTask(image_id, rows, context))
 
 
 def constructTask(image_id: int, rows: Rows, context: ParamsContext) -> CTFTask:

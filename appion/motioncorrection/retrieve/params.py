@@ -11,7 +11,7 @@ from typing import Any
 import sinedon
 from appion.base.calc.cameras import calcFrameCount, classifyCamera
 from appion.base.calc.pixelsize import calcPixelSize, selectPixelSize
-from appion.base.failures import ConfigurationFailure, Failure, ImageFailure, classifyException
+from appion.base.failures import ConfigurationFailure, Failure, ImageFailure, tryEach
 from appion.base.records.runfolder import driftPlotPath, thumbnailPath
 from appion.base.retrieve.paths import (
     constructFrameFolder,
@@ -79,13 +79,7 @@ def retrieveParams(ids: Sequence[int], context: ParamsContext) -> dict[int, Moti
     At most 12 queries. Of files, only the existence of movies is looked at where the rows leave several possible.
     """
     rows = readExposures(ids, context.options.refimgid)
-    result: dict[int, MotionCorrectionTask | Failure] = {}
-    for image_id in ids:
-        try:
-            result[image_id] = constructTask(image_id, rows, context)
-        except Exception as error:  # one odd row must not keep the others from being read
-            result[image_id] = classifyException(error)
-    return result
+    return tryEach(ids, lambda image_id: constructTask(image_id, rows, context))
 
 
 def constructTask(image_id: int, rows: Rows, context: ParamsContext) -> MotionCorrectionTask:

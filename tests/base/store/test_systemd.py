@@ -131,7 +131,7 @@ def test_a_daemon_is_ready_alive_and_ends_and_is_silent_while_it_stands_still(se
     words = service.readRest()
     assert words[0] == "READY=1"
     assert words.count("READY=1") == words.count("STOPPING=1") == 1
-    assert words[-1] == "STOPPING=1"
+    assert not set(words[words.index("STOPPING=1") + 1 :]) - {"WATCHDOG=1"}  # it may take a while to end
 
 
 @pytest.mark.parametrize("words", [["web", "--port=0"], ["keep"]], ids=lambda words: words[0])
@@ -151,7 +151,8 @@ def test_pages_and_keeper_are_ready_alive_and_end(service, tmp_path, monkeypatch
         service.waitFor("WATCHDOG=1", 3)
     finally:
         assert service.end(process) == 0
-    assert service.readRest()[-1] == "STOPPING=1"
+    words = service.readRest()
+    assert not set(words[words.index("STOPPING=1") + 1 :]) - {"WATCHDOG=1"}
 
 
 def test_nobody_else_speaks_for_the_service(service, monkeypatch):

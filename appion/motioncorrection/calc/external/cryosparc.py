@@ -11,13 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from appion.base.calc.cryosparc import calcFramePositions, calcLength, findUnit
-from appion.base.calc.orientation import ORIENTATIONS, calcOrientation
 from appion.base.calc.thumbnail import calcThumbnail
 from appion.base.failures import ConfigurationFailure, ImageFailure
 from appion.base.records.cryosparc import CryosparcImage, CryosparcMotion
 from appion.base.retrieve.cryosparc.arrays import readTrajectory
 from appion.base.store.files import moveFile
 from appion.base.store.scratch import workInScratch
+from appion.motioncorrection.calc.external.orientation import compareOrientation, describeOrientation
 from appion.motioncorrection.calc.external.pictures import savePictures
 from appion.motioncorrection.calc.external.sums import readMrc, saveSum
 from appion.motioncorrection.calc.internal.geometry import orientToLeginon
@@ -156,24 +156,16 @@ def checkTurn(params: MotionCorrectionParams, image: NDArray) -> tuple[int | Non
     Raises:
         ConfigurationFailure: another orientation than that of the sum fits the picture.
     """
-    if not params.picture:
-        return None, (), []
-    try:
-        picture = readMrc(Path(params.picture), f"picture {params.picture}")[0]
-    except (OSError, ImageFailure) as error:
-        return None, (), [f"orientation not checked: {error}"]
-    orientation, scores = calcOrientation(image, picture)
+    orientation, scores, warnings = compareOrientation(params, image)
     if not orientation:
-        return orientation, scores, []
+        return orientation, scores, warnings
     # Flipping the rows before a quarter turn is flipping the columns after it.
     expected = FLIPPED if params.frame_rotate % 2 == 0 else FLIPPED + 2
     word = "without --as-stored" if params.options.as_stored else "with --as-stored"
     remedy = f"begin again {word}, in another run" if orientation == expected else (
         "check flip and rotation of the camera in Leginon")  # fmt: skip
-    raise ConfigurationFailure(
-        f"ORIENTATION: CryoSPARC's sum of {params.name} fits Leginon's picture when {ORIENTATIONS[orientation]}"
-        f" (correlation {scores[orientation]:.2f}, as it is {scores[0]:.2f}): it is not stored", remedy,
-    )  # fmt: skip
+    found = describeOrientation("CryoSPARC's sum", params.name, orientation, scores)
+    raise ConfigurationFailure(f"{found}: it is not stored", remedy)
 
 
 def followFrames(params: MotionCorrectionParams, motion: CryosparcMotion) -> MotionCorrectionParams:

@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from appion.base.calc.orientation import ORIENTATIONS, calcOrientation
 from appion.base.calc.thumbnail import calcThumbnail
 from appion.base.failures import ImageFailure
 from appion.base.programs.blame import explainFailure
@@ -35,8 +34,9 @@ from appion.motioncorrection.calc.external.command import (
 from appion.motioncorrection.calc.external.failure import classifyRun
 from appion.motioncorrection.calc.external.log import findWarnings, parseMotionCorLog, parsePatchShifts
 from appion.motioncorrection.calc.external.movie import checkMovie, followMovie
+from appion.motioncorrection.calc.external.orientation import compareOrientation, describeOrientation
 from appion.motioncorrection.calc.external.pictures import savePictures
-from appion.motioncorrection.calc.external.sums import readMrc, readSum, saveSum
+from appion.motioncorrection.calc.external.sums import readSum, saveSum
 from appion.motioncorrection.calc.internal.frames import calcRenderedFrameCount, isIntegrated
 from appion.motioncorrection.calc.internal.geometry import orientToLeginon
 from appion.motioncorrection.calc.internal.trajectory import calcLocalMotion, calcPositions, constructShiftLog
@@ -205,17 +205,8 @@ def _checkOrientation(
     params: MotionCorrectionParams, image: NDArray
 ) -> tuple[int | None, tuple[float, ...], list[str]]:
     """Compare a sum with the picture, if there is one; return the orientation that fits, the scores, and warnings."""
-    if not params.picture:
-        return None, (), []
-    try:
-        picture = readMrc(Path(params.picture), f"picture {params.picture}")[0]
-    except (OSError, ImageFailure) as error:
-        return None, (), [f"orientation not checked: {error}"]
-    orientation, scores = calcOrientation(image, picture)
-    if not orientation:
-        return orientation, scores, []
-    return orientation, scores, [
-        f"ORIENTATION: the sum of {params.name} fits Leginon's picture when {ORIENTATIONS[orientation]}"
-        f" (correlation {scores[orientation]:.2f}, as it is {scores[0]:.2f}): check flip and rotation of the camera"
-        " and the setting motioncorrection.undo_eer_flip"
-    ]
+    orientation, scores, warnings = compareOrientation(params, image)
+    if orientation:
+        found = describeOrientation("the sum", params.name, orientation, scores)
+        warnings = [f"{found}: check flip and rotation of the camera and the setting motioncorrection.undo_eer_flip"]
+    return orientation, scores, warnings
