@@ -147,6 +147,7 @@ def test_sessionIsDoneOnce(session, tmp_path, capsys):
     assert readRows() == rows
 
 
+@on_mariadb
 def test_reprocessAddsRowsForPoorImagesOnly(session, tmp_path):
     first, second, third = session.image_ids
     assert run(session, tmp_path, f"--startimgid={second}") == 0
@@ -165,6 +166,7 @@ def test_reprocessAddsRowsForPoorImagesOnly(session, tmp_path):
     assert len(readRows()) == 4
 
 
+@on_mariadb
 def test_badMicrographsLeaveTheGoodOnesAlone(session, tmp_path, capsys):
     folder = Path(session.image_path)
     image = np.ones((SIDE, SIDE))
@@ -294,6 +296,7 @@ def test_noCommitKeepsResultsInTheRunFolder(session, tmp_path, monkeypatch, caps
     assert readRows() == []
 
 
+@on_mariadb
 def test_resultsOfOtherOptionsAreNotStoredAsIfAskedFor(session, tmp_path, capsys):
     assert run(session, tmp_path, "--no-commit") == 0
     assert run(session, tmp_path, "--exhaust") == 0
@@ -301,6 +304,7 @@ def test_resultsOfOtherOptionsAreNotStoredAsIfAskedFor(session, tmp_path, capsys
     assert len(readRows()) == 3
 
 
+@on_sqlite
 def test_gctf(session, tmp_path, capsys):
     words = [
         "--ampcontrast=0.07", "--defstep=0.1", "--dast=0.1", "--resmin=50", "--resmax=4", "--fieldsize=1024",

@@ -327,7 +327,7 @@ def testCtrlCEndsItCleanlyAndItIsReported(sqlitedatabase, tmp_path):
     command = [f"{sysconfig.get_path('scripts')}/appion", "demo", f"--config={sqlitedatabase.folder}",
                f"--dir={folder}"]  # fmt: skip
     process = subprocess.Popen(
-        [*command, "--appiondb=ap1", "--exposures=50", "--every=1", "--frames=4"], cwd=tmp_path, text=True,
+        [*command, "--appiondb=ap1", "--exposures=50", "--every=4", "--frames=4"], cwd=tmp_path, text=True,
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
     )  # fmt: skip
     said = []

@@ -146,7 +146,7 @@ def checkStoredOnce(made: MadeSession, daemon: Daemon) -> None:
     assert not list((daemon.rundir / ".appion" / "journal").glob("*.json"))
 
 
-@pytest.mark.usefixtures("anydatabase")
+@pytest.mark.usefixtures("mariadatabase")
 def test_bad_movies_leave_the_good_ones_alone(tmp_path):
     made = makeExposures(tmp_path, 12)
     writeMovies(made, missing=1, truncated=1, broken=1)

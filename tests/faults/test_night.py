@@ -12,33 +12,33 @@ from tests.faults.night import Night, checkJobs, checkNothingLeft, checkRuns, ch
 from tests.faults.test_daemon import checkStoredOnce
 from tests.services.mariadb import MariaDB
 
-NUMBER = 200
+NUMBER = 120
 
 
 def passNight(night: Night, server: MariaDB) -> None:
     """What happens and when, in terms of what is done."""
-    night.expose(50)
+    night.expose(30)
     night.start()
-    night.waitForStored(8)
+    night.waitForStored(6)
     with night.holdPrograms():
         night.killBusyWorkers(1)
-    night.expose(50)
-    night.waitForStored(25)
+    night.expose(30)
+    night.waitForStored(15)
     night.cancelJobs(1)
-    night.waitForStored(40)
+    night.waitForStored(25)
     loseSlurmAndDaemon(night)
-    night.expose(50)
-    night.waitForStored(80)
+    night.expose(30)
+    night.waitForStored(50)
     loseDatabase(night, server)
     night.expose(NUMBER - len(night.made.image_ids))
-    night.waitForStored(110)
+    night.waitForStored(65)
     loseDatabaseAndDaemon(night, server)
-    night.waitForStored(140)
+    night.waitForStored(85)
     night.cancelJobs(4)
-    night.waitForStored(160)
+    night.waitForStored(95)
     with night.holdPrograms():
         night.killBusyWorkers(2)
-    night.waitForStored(180)
+    night.waitForStored(108)
     night.killAnyWorkers(3)
     night.waitForStored(NUMBER)
     night.end()

@@ -61,11 +61,11 @@ def readTable(model):
     return {row[0]: dict(zip(fields, row[1:], strict=True)) for row in model.objects.values_list("pk", *names)}
 
 
-@pytest.mark.usefixtures("anydatabase")
+@pytest.mark.usefixtures("mariadatabase")
 def test_P3_killed_daemon_leaves_the_database_of_an_undisturbed_one(tmp_path, rng):
     """Killed three times while it works, then left alone; nothing that was computed is computed again."""
     folders = tmp_path / "killed", tmp_path / "undisturbed"
-    made = makeExposures(folders[0], 24)
+    made = makeExposures(folders[0], 12)
     writeMovies(made)
     daemon = Daemon(folders[0], made)
     for _ in range(3):
@@ -85,11 +85,11 @@ def test_P3_killed_daemon_leaves_the_database_of_an_undisturbed_one(tmp_path, rn
         line = f"start {names[image_id]}.frames.mrc"
         assert after[line] == before[line], f"{names[image_id]} was computed again"
 
-    other = makeExposures(folders[1], 24, name="26mar20b")
+    other = makeExposures(folders[1], 12, name="26mar20b")
     writeMovies(other)
     Daemon(folders[1], other).finish("--no-wait")
     content = readContent(folders[1], other.name)
-    assert sum("ApDDAlignImagePairData" in text for text in content) == 48
+    assert sum("ApDDAlignImagePairData" in text for text in content) == 24
     assert readContent(folders[0], made.name) == content
 
 
@@ -128,14 +128,14 @@ def hasEnded(child) -> bool:
 
 @pytest.mark.parametrize("way", ["exit", "kill", "segfault"])
 def test_P4_lost_workers_cost_one_more_run_of_what_they_had_and_blame_no_image(tmp_path, way):
-    """Of 200 exposures ten take a worker with them, five a moment after they are done."""
-    code, out, err = finish(start(tmp_path, 200, 0.01, f"die={way}"), timeout=300)
+    """Of 80 exposures four take a worker with them, two a moment after they are done."""
+    code, out, err = finish(start(tmp_path, 80, 0.01, f"die={way}"), timeout=300)
     assert (code, out) == (0, "nothing is left to do\n"), err
-    checkOnce(tmp_path, 200, lost=10)
+    checkOnce(tmp_path, 80, lost=4)
     deaths = len(list((tmp_path / "deaths").iterdir()))
-    assert deaths == 10
+    assert deaths == 4
     started = count(tmp_path, "start")
-    assert started.total() <= 200 + 2 * deaths, "the one it had is run once more, and the one being fetched at most"
+    assert started.total() <= 80 + 2 * deaths, "the one it had is run once more, and the one being fetched at most"
     assert max(started.values()) <= 3
     failed = [event for event in readEvents(tmp_path) if event["what"] in ("failed", "set aside")]
     assert {(event["what"], event["class"], event["attempt"]) for event in failed} <= {("failed", "infrastructure", 0)}

@@ -47,7 +47,7 @@ def start(main, words, capsys):
     return code, capsys.readouterr().err
 
 
-@pytest.mark.usefixtures("anydatabase")
+@pytest.mark.usefixtures("mariadatabase")
 def test_P15_motion_correction_goes_on_with_the_same_options_only(tmp_path, capsys, useProgram):
     made = makeExposures(tmp_path, 3)
     writeMovies(made)
@@ -84,7 +84,7 @@ def test_P15_motion_correction_goes_on_with_the_same_options_only(tmp_path, caps
     assert runOptionsPath(rundir).exists()
 
 
-@pytest.mark.usefixtures("anydatabase")
+@pytest.mark.parametrize("anydatabase", ["mariadb"], indirect=True)
 def test_P15_ctf_estimation_goes_on_with_the_same_options_only(session, tmp_path, capsys):
     def run(*words):
         words = {word.partition("=")[0]: word for word in (*ctf.constructArguments(session, tmp_path), *words)}

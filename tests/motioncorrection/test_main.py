@@ -24,6 +24,10 @@ from tests.services.sessions import makeSession
 
 FRAMES = 5
 
+#: What has to do with the kind of database is tried on both, the rest on either.
+on_sqlite = pytest.mark.parametrize("anydatabase", ["sqlite"], indirect=True)
+on_mariadb = pytest.mark.parametrize("anydatabase", ["mariadb"], indirect=True)
+
 
 @pytest.fixture
 def session(anydatabase, tmp_path, monkeypatch):
@@ -119,6 +123,7 @@ def test_wrongOptionsEndWithTwo(tmp_path, capsys):
     assert not (tmp_path / "run").exists()
 
 
+@on_sqlite
 def test_aMovieMayAppearWhereItWasNotExpected(session, tmp_path):
     """Rows that do not tell the format: a movie that is not there yet is looked for in all of them."""
     sinedon.updateRow(leginondata.CameraEMData, sinedon.readRows(
@@ -141,6 +146,7 @@ def test_aMovieMayAppearWhereItWasNotExpected(session, tmp_path):
     assert appiondata.ApDDAlignImagePairData.objects.filter(source=session.image_ids[0]).count() == 2
 
 
+@on_mariadb
 def test_framesThatMayBeMissing(session, tmp_path, capsys):
     """Without the setting such a movie is waited for, and its message names the setting; with it the rows follow."""
     movie = tmp_path / "frames" / session.name / "rawdata" / f"{session.filenames[0]}.frames.tif"
@@ -160,6 +166,7 @@ def test_framesThatMayBeMissing(session, tmp_path, capsys):
         FRAMES - 1, FRAMES, FRAMES, FRAMES, FRAMES]
 
 
+@on_sqlite
 def test_anUnknownDoseIsCountedAndWarnedOfOnce(session, tmp_path, capsys):
     presets = leginondata.PresetData.objects.values_list("pk", flat=True)
     for preset in presets:
@@ -179,7 +186,7 @@ def readPlaces(tmp_path, made):
     return status, list((tmp_path / "leginon" / made.name).glob("*/*-a*"))
 
 
-@pytest.mark.parametrize("anydatabase", ["sqlite"], indirect=True)
+@on_sqlite
 @pytest.mark.parametrize(
     ("model", "values", "said"),
     [
@@ -206,7 +213,7 @@ def test_valuesThatCannotBeStopARunBeforeItsFirstProgram(session, tmp_path, caps
     assert not list((tmp_path / "appion").rglob("*.motioncor2.txt"))
 
 
-@pytest.mark.parametrize("anydatabase", ["sqlite"], indirect=True)
+@on_sqlite
 @pytest.mark.parametrize("odd", [0, 1, 2])
 def test_oneOddExposureDoesNotStopTheOthers(session, tmp_path, capsys, odd):
     """Whichever it is, were it the first that is looked at; mended, it is done at the next start."""
@@ -223,6 +230,7 @@ def test_oneOddExposureDoesNotStopTheOthers(session, tmp_path, capsys, odd):
     assert readPlaces(tmp_path, session)[0]["counts"]["done"] == 3
 
 
+@on_sqlite
 def test_noCommitKeepsResultsInTheRunFolder(session, tmp_path):
     temporary = tmp_path / "fast"
     assert main(constructArguments(session, tmp_path, "--no-commit", "--limit=2", f"--tempdir={temporary}")) == 0
@@ -235,6 +243,7 @@ def test_noCommitKeepsResultsInTheRunFolder(session, tmp_path):
     assert not appiondata.ApAppionJobData.objects.exists()
 
 
+@on_mariadb
 def test_resultsOfOtherOptionsAreNotStored(session, tmp_path, capsys):
     def run(*more):
         assert main(constructArguments(session, tmp_path, *more)) == 0
@@ -261,6 +270,7 @@ def test_resultsOfOtherOptionsAreNotStored(session, tmp_path, capsys):
     assert logs[2].stat().st_mtime_ns > again
 
 
+@on_sqlite
 def test_gainFileThatDoesNotFitStopsTheRun(session, tmp_path, capsys):
     job = sinedon.insertRow(appiondata.ApAppionJobData, name="ddstack1.appionsub.job", status="Q").def_id
     gain, rundir = tmp_path / "gain.mrc", tmp_path / "appion" / session.name / "ddstack" / "ddstack1"
@@ -303,6 +313,7 @@ def test_dryRunWritesNothing(session, tmp_path, capsys):
     assert not appiondata.ApPathData.objects.exists()
 
 
+@on_sqlite
 def test_printConfig(session, tmp_path, capsys):
     assert main(constructArguments(session, tmp_path, "--print-config")) == 0
     text = capsys.readouterr().out

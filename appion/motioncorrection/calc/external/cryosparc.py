@@ -164,8 +164,10 @@ def checkTurn(params: MotionCorrectionParams, image: NDArray) -> tuple[int | Non
     word = "without --as-stored" if params.options.as_stored else "with --as-stored"
     remedy = f"begin again {word}, in another run" if orientation == expected else (
         "check flip and rotation of the camera in Leginon")  # fmt: skip
-    found = describeOrientation("CryoSPARC's sum", params.name, orientation, scores)
-    raise ConfigurationFailure(f"{found}: it is not stored", remedy)
+    raise ConfigurationFailure(
+        f"ORIENTATION: CryoSPARC's sum of {params.name} fits Leginon's picture when"
+        f" {describeOrientation(orientation, scores)}: it is not stored", remedy,
+    )  # fmt: skip
 
 
 def followFrames(params: MotionCorrectionParams, motion: CryosparcMotion) -> MotionCorrectionParams:

@@ -207,6 +207,9 @@ def _checkOrientation(
     """Compare a sum with the picture, if there is one; return the orientation that fits, the scores, and warnings."""
     orientation, scores, warnings = compareOrientation(params, image)
     if orientation:
-        found = describeOrientation("the sum", params.name, orientation, scores)
-        warnings = [f"{found}: check flip and rotation of the camera and the setting motioncorrection.undo_eer_flip"]
+        warnings = [
+            f"ORIENTATION: the sum of {params.name} fits Leginon's picture when"
+            f" {describeOrientation(orientation, scores)}: check flip and rotation of the camera"
+            " and the setting motioncorrection.undo_eer_flip"
+        ]
     return orientation, scores, warnings

@@ -29,7 +29,6 @@ def compareOrientation(
     return (*calcOrientation(image, picture), [])
 
 
-def describeOrientation(whose: str, name: str, orientation: int, scores: tuple[float, ...]) -> str:
-    """Return in words which other orientation fits."""
-    return (f"ORIENTATION: {whose} of {name} fits Leginon's picture when {ORIENTATIONS[orientation]}"
-            f" (correlation {scores[orientation]:.2f}, as it is {scores[0]:.2f})")  # fmt: skip
+def describeOrientation(orientation: int, scores: tuple[float, ...]) -> str:
+    """Return in words which other orientation fits, and how much better."""
+    return f"{ORIENTATIONS[orientation]} (correlation {scores[orientation]:.2f}, as it is {scores[0]:.2f})"
