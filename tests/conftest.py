@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 import sinedon
 from appion.base.programs.identify import askProgram
@@ -26,6 +27,9 @@ from tests.services.slurm import INSTALL, Slurm, findSlurm
 #: What takes long: it drives whole daemons, schedulers, a browser.
 LONG = ("tests/faults/", "tests/base/workers/", "tests/runjob/", "tests/webpages/", "tests/demo/", "tests/test_docs.py",
         "tests/web/browser/", "tests/export/", "tests/examples/")  # fmt: skip
+
+# The same examples each time and no deadline; --hypothesis-profile=default looks for other ones.
+settings.load_profile("ci")
 
 #: Whose tests share a session that takes long to make: they run in one process.
 SHARING = "tests/webpages/"

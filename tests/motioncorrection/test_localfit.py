@@ -84,10 +84,11 @@ def test_a_mirrored_movie_has_a_mirrored_field(seed):
     shifts, found = fit(frames)
     _, mirrored = fit(np.ascontiguousarray(frames[:, :, ::-1]), shifts * (-1, 1))
     signs = np.array([(-1) ** a for a, _ in ORDERS])
-    np.testing.assert_allclose(mirrored.coefficients, found.coefficients * np.stack([-signs, signs]), atol=0.06)
+    # Blocks of 8 pixels, between which the field leaps in so small a frame, lie elsewhere in a mirrored one.
+    np.testing.assert_allclose(mirrored.coefficients, found.coefficients * np.stack([-signs, signs]), atol=0.15)
     _, turned = fit(np.ascontiguousarray(frames.swapaxes(1, 2)), shifts[:, ::-1])
     order = [ORDERS.index((b, a)) for a, b in ORDERS]
-    np.testing.assert_allclose(turned.coefficients, found.coefficients[:, ::-1, order], atol=0.06)
+    np.testing.assert_allclose(turned.coefficients, found.coefficients[:, ::-1, order], atol=0.05)
 
 
 def test_twice_the_dose_halves_the_squared_error():

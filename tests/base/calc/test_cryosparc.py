@@ -70,7 +70,8 @@ def test_positionsBeginInTheMiddleAndKeepTheirSteps(path, factor, upside_down):
     assert found[len(path) // 2] == (0, 0)
     assert calcLength(found) == pytest.approx(calcLength(path) / factor, abs=1e-9)
     assert found[0][0] == pytest.approx((path[0][0] - path[len(path) // 2][0]) / factor)
-    assert (found[0][1] * (path[0][1] - path[len(path) // 2][1]) <= 0) == upside_down or found[0][1] == 0
+    sign = -1 if upside_down else 1
+    assert found[0][1] == pytest.approx(sign * (path[0][1] - path[len(path) // 2][1]) / factor)
 
 
 @given(st.floats(-90, 90), st.integers(0, 7))

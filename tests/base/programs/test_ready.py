@@ -122,6 +122,26 @@ def test_whereTheOneThatWaitsDiesItsCopyIsEndedAndAnotherIsStarted(tmp_path):
     assert first not in listIdle()
 
 
+def test_aCopyThatDiesBeforeItIsTheProgramSpoilsNoOther(tmp_path, monkeypatch):
+    execute(tmp_path, "--version")
+    receive = ready.Waiting.receive
+
+    def receiveAndKill(self, word, timeout):
+        said = receive(self, word, timeout)
+        if word == "copy":
+            os.kill(said, signal.SIGKILL)
+            waitFor(lambda: not isRunning(said))  # before it is told to go on
+        return said
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ready.Waiting, "receive", receiveAndKill)
+        _, code, text = execute(tmp_path, "--version")
+    assert (code, text) == (-signal.SIGKILL, "")
+    for _ in range(3):
+        assert execute(tmp_path, "--version")[1] == 0
+    assert len(listIdle()) == 1
+
+
 def test_nothingIsLeftOfAKilledWorker():
     worker = subprocess.Popen([sys.executable, "-c", HANGING, PROGRAM], stdout=subprocess.PIPE, text=True)
     with worker:

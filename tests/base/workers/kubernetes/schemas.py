@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from importlib import resources
 from pathlib import Path
 
@@ -29,12 +30,18 @@ def validate(manifest: dict) -> None:
 
 def validateDaskCluster(manifest: dict, version: str) -> None:
     """Raise an error unless a DaskCluster is what its schema says, and its pods and service what Kubernetes takes."""
+    constructValidator(version).validate(manifest)
+
+
+@cache
+def constructValidator(version: str) -> jsonschema.Draft7Validator:
     package = resources.files("kubernetes_validate").joinpath("kubernetes-json-schema")
     folder = next(one for one in package.iterdir() if one.name.startswith(f"v{version}") and "strict" in one.name)
 
+    @cache
     def retrieve(name: str) -> referencing.Resource:
         contents = json.loads(folder.joinpath(name.rpartition("/")[2]).read_text())
         return referencing.jsonschema.DRAFT7.create_resource(contents)
 
     schema = yaml.safe_load(DASKCLUSTER.read_text())
-    jsonschema.Draft7Validator(schema, registry=referencing.Registry(retrieve=retrieve)).validate(manifest)
+    return jsonschema.Draft7Validator(schema, registry=referencing.Registry(retrieve=retrieve))
