@@ -5,8 +5,9 @@ from __future__ import annotations
 import ctypes
 import os
 
-#: glibc's parameters of malloc (malloc.h): to keep what was freed, to ask for it so much at a time, never to map it.
-KEEP, AT_ONCE, NEVER_MAP = (-1, 1 << 30), (-2, 16 << 20), (-4, 0)
+#: glibc's parameters of malloc (malloc.h): to keep what was freed, to ask for it so much at a time, never to map it, to
+#: have one store for all threads.
+KEEP, AT_ONCE, NEVER_MAP, TOGETHER = (-1, 1 << 30), (-2, 16 << 20), (-4, 0), (-8, 1)
 
 
 def prepareNumerics() -> None:
@@ -19,5 +20,5 @@ def prepareNumerics() -> None:
         os.environ[name] = "1"
     change = getattr(ctypes.CDLL(None), "mallopt", None)
     if change is not None:
-        for parameter in (KEEP, AT_ONCE, NEVER_MAP):
+        for parameter in (KEEP, AT_ONCE, NEVER_MAP, TOGETHER):
             change(*parameter)

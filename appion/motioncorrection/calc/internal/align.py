@@ -12,7 +12,6 @@ over the power of the noise, both measured from the frames (rings of equal frequ
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import Executor
 
 import numpy as np
 
@@ -23,9 +22,11 @@ from appion.motioncorrection.calc.internal.bands import (
     calcEnvelope,
     calcRingWeights,
     cropBand,
-    shiftFrame,
+    sumMoved,
+    sumPower,
 )
 from appion.motioncorrection.calc.internal.search import calcCoherence, chainShifts, searchShifts
+from appion.motioncorrection.calc.internal.threads import ALONE, Threads
 
 #: Highest frequency (cycles per pixel) and smoothing (frames) of the coarse maps; frequency of the first fine steps.
 COARSE = ((1 / 32, 3.0), (1 / 16, 2.0))
@@ -42,7 +43,7 @@ def beSilent(line: str) -> None:
 
 
 def alignFrames(band: Band, shape: tuple[int, int], bfactor: float, iterations: int = 7, tolerance: float = 0.5,
-                report: Report = beSilent, pool: Executor | None = None) -> np.ndarray:
+                report: Report = beSilent, pool: Threads = ALONE) -> np.ndarray:
     """Return the shifts (frames, 2) as (x, y) in full-frame pixels to be applied to the frames; the first is 0.
 
     Arguments:
@@ -54,7 +55,7 @@ def alignFrames(band: Band, shape: tuple[int, int], bfactor: float, iterations: 
     """
     if len(band.transforms) < 2:
         return np.zeros((len(band.transforms), 2))
-    middle = cropBand(band, shape, MIDDLE)
+    middle = cropBand(band, shape, MIDDLE, pool)
     shifts = _startShifts(middle, shape, bfactor, pool)
     _refineShifts(middle, bfactor, shifts, iterations, tolerance, None, pool)
     del middle
@@ -62,35 +63,31 @@ def alignFrames(band: Band, shape: tuple[int, int], bfactor: float, iterations: 
     return shifts - shifts[0]
 
 
-def _startShifts(middle: Band, shape: tuple[int, int], bfactor: float, pool: Executor | None) -> np.ndarray:
+def _startShifts(middle: Band, shape: tuple[int, int], bfactor: float, pool: Threads) -> np.ndarray:
     """Return the better of two coarse solutions: from the sum of all frames (faint ones), and from frame to frame."""
     together = np.zeros((len(middle.transforms), 2))
     for limit, smoothing in COARSE:
-        coarse = cropBand(middle, shape, limit)
+        coarse = cropBand(middle, shape, limit, pool)
         searchShifts(coarse, shape, bfactor, together, pool, smoothing)
     chained = chainShifts(coarse, shape, bfactor, pool)
     searchShifts(coarse, shape, bfactor, chained, pool, 0.5)
-    better = calcCoherence(middle, chained, limit) - calcCoherence(middle, together, limit)
+    better = calcCoherence(middle, chained, limit, pool) - calcCoherence(middle, together, limit, pool)
     return chained if better > CLEARLY else together
 
 
 def _refineShifts(band: Band, bfactor: float, shifts: np.ndarray, iterations: int, tolerance: float,
-                  report: Report | None, pool: Executor | None) -> None:
+                  report: Report | None, pool: Threads) -> None:
     """Improve `shifts` in place by Newton steps on each frame's correlation with the sum of the others."""
     nframes = len(shifts)
     envelope, rings = calcEnvelope(band, bfactor), Rings(band)
     ry, rx = band.frequencies
     basisy = np.stack([np.ones_like(ry), ry, ry**2]).astype(np.float32)
     basisx = np.stack([np.ones_like(rx), rx, rx**2], axis=1).astype(np.float32)
-    power = np.zeros(envelope.shape, np.float32)
-    for transform in band.transforms:
-        power += transform.real**2 + transform.imag**2
+    power = sumPower(band, pool)
     framepower = rings.calcMeans(power / nframes)
     polish = 2
     for iteration in range(1, iterations + polish + 1):
-        total = np.zeros_like(band.transforms[0])
-        for i in range(nframes):
-            total += shiftFrame(band, i, shifts[i])
+        total = sumMoved(band, shifts, pool)
         sumpower = rings.calcMeans(total.real**2 + total.imag**2)
         weights = envelope * rings.spread(calcRingWeights(framepower, sumpower, nframes), envelope.shape)
         reference = (total * weights).conj()
@@ -100,10 +97,13 @@ def _refineShifts(band: Band, bfactor: float, shifts: np.ndarray, iterations: in
             # The phases of the shift go into the small matrices, so that the frame itself is gone through once.
             y = basisy * fourier.calcPhases(ry, shift[1])
             x = basisx * fourier.calcPhases(rx, shift[0])[:, None]
-            moments = y @ (band.transforms[i] * reference @ x)
+            moments = np.zeros((3, 3), np.complex64)
+            for start in range(0, len(reference), fourier.ROWS):
+                rows = slice(start, start + fourier.ROWS)
+                moments += y[:, rows] @ (band.transforms[i, rows] * reference[rows] @ x)
             return calcNewtonStep(moments.imag, moments.real - selfmoments)
 
-        steps = np.array(list((pool.map if pool else map)(calcStep, range(nframes), shifts.copy())))
+        steps = np.array(pool.map(calcStep, range(nframes), shifts.copy()))
         # All move at once: a full step of each towards the others would overshoot.
         shifts += steps * (nframes - 1) / nframes
         shifts -= shifts.mean(axis=0)

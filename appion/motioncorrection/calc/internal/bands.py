@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from appion.motioncorrection.calc.internal import fourier
+from appion.motioncorrection.calc.internal.threads import ALONE, Threads
 
 #: The envelope below which coefficients are not kept; the smallest picture worth having.
 FAINTEST = 0.02
@@ -29,7 +30,7 @@ class Band:
     @property
     def radii(self) -> np.ndarray:
         y, x = self.frequencies
-        return np.hypot(y[:, None], x[None]).astype(np.float32)
+        return np.sqrt(np.add.outer(y**2, x**2)).astype(np.float32)
 
 
 def calcBandShape(shape: tuple[int, int], bfactor: float, nframes: int = 1) -> tuple[int, int]:
@@ -61,15 +62,14 @@ def _calcShape(shape: tuple[int, int], limit: float) -> tuple[int, int]:
     return rows, cols
 
 
-def cropBand(band: Band, shape: tuple[int, int], limit: float) -> Band:
+def cropBand(band: Band, shape: tuple[int, int], limit: float, pool: Threads = ALONE) -> Band:
     """Return the part of the band below `limit` cycles per pixel, for frames of `shape`."""
     cropped = _calcShape(shape, limit)
     if cropped[0] >= band.cropped[0] and cropped[1] >= band.cropped[1]:
         return band
     cropped = min(cropped[0], band.cropped[0]), min(cropped[1], band.cropped[1])
     transforms = np.empty((len(band.transforms), cropped[0], cropped[1] // 2 + 1), np.complex64)
-    for transform, out in zip(band.transforms, transforms, strict=True):
-        out[...] = fourier.cropTransform(transform, cropped)
+    pool.map(lambda transform, out: fourier.cropTransform(transform, cropped, out), band.transforms, transforms)
     return Band(transforms, fourier.calcFrequencies(shape, cropped), cropped)
 
 
@@ -111,6 +111,34 @@ def calcRingWeights(framepower: np.ndarray, sumpower: np.ndarray, nframes: int) 
     noise = np.maximum(framepower - signal, 1e-3 * framepower + 1e-30)
     ratio = (nframes - 1) * signal / noise
     return ratio / (1 + ratio) / noise
+
+
+def sumPower(band: Band, pool: Threads = ALONE) -> np.ndarray:
+    """Return the sum of the squared amplitudes of all frames, float32."""
+    total = np.zeros(band.transforms.shape[1:], np.float32)
+
+    def add(rows: slice) -> None:
+        for transform in band.transforms[:, rows]:
+            total[rows] += transform.real**2 + transform.imag**2
+
+    fourier.runBlocks(pool, len(total), fourier.ROWS, add)
+    return total
+
+
+def sumMoved(band: Band, shifts: np.ndarray, pool: Threads = ALONE) -> np.ndarray:
+    """Return the sum of all frames, moved by `shifts` (frames, 2) in full-frame pixels."""
+    total = np.zeros_like(band.transforms[0])
+    x, y = (np.stack([fourier.calcPhases(along, shift) for shift in shifts[:, axis]])
+            for axis, along in enumerate(reversed(band.frequencies)))
+
+    def add(rows: slice) -> None:
+        for i, transform in enumerate(band.transforms[:, rows]):
+            moved = transform * x[i]
+            moved *= y[i, rows, None]
+            total[rows] += moved
+
+    fourier.runBlocks(pool, len(total), fourier.ROWS, add)
+    return total
 
 
 def shiftFrame(band: Band, index: int, shift: np.ndarray) -> np.ndarray:

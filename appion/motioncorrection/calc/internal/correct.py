@@ -7,7 +7,6 @@ alignment needs, and to add them up in register. Reading again is cheaper than k
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -24,6 +23,7 @@ from appion.motioncorrection.calc.internal import (
     warp,
 )
 from appion.motioncorrection.calc.internal.field import Field, selectOrders
+from appion.motioncorrection.calc.internal.threads import Threads
 
 #: Local motion of so many pixels is none: the frames are moved in Fourier space, which loses nothing.
 NEGLIGIBLE = 0.02
@@ -95,7 +95,7 @@ def correctMovie(readFrames: Callable[[], Iterable[np.ndarray]], correction: Cor
     Raises:
         ImageFailure: its frames, or its pixels, are such that there is no sum.
     """
-    with ThreadPoolExecutor(correction.threads) as pool:
+    with Threads(correction.threads) as pool:
         report("Detect bad and hot pixels.")
         statistics: list[oddframes.FrameStatistics] = []
         total = _sumFrames(readFrames(), correction, pool, statistics)
@@ -105,13 +105,13 @@ def correctMovie(readFrames: Callable[[], Iterable[np.ndarray]], correction: Cor
         usable = oddframes.selectUsable(odd, correction.nframes, correction.first, correction.leave_out_odd)
         if len(usable) < correction.nframes:
             return _correctUsable(readFrames, usable, correction, report)
-        mask, hot, dead = _findDefects(total, correction)
+        mask, hot, dead = _findDefects(total, correction, pool)
         del total
-        report(f"Hot pixels: {hot}, dead pixels: {dead}, all defective pixels: {int(mask.sum())}\n")
-        shifts, field = np.zeros((correction.nframes, 2)), None
+        report(f"Hot pixels: {hot}, dead pixels: {dead}, all defective pixels: {np.count_nonzero(mask)}\n")
+        shifts, field, filler = np.zeros((correction.nframes, 2)), None, detect.Filler(mask)
         if correction.align:
-            shifts, field = _alignMovie(readFrames(), mask, correction, report, pool)
-        sums = _addFrames(readFrames(), mask, shifts, field, correction, pool)
+            shifts, field = _alignMovie(readFrames(), filler, correction, report, pool)
+        sums = _addFrames(readFrames(), filler, shifts, field, correction, pool)
     return Corrected(shifts, field, *sums, hot=hot, dead=dead)
 
 
@@ -148,17 +148,16 @@ def correctPixels(frame: np.ndarray, correction: Correction, where) -> np.ndarra
     return image
 
 
-def _transformFrames(frames: Iterable[np.ndarray], mask: np.ndarray, ncolumns: int, correction: Correction,
-                     pool: Executor, mover: warp.Mover | None = None, kept: int = 1) -> Iterator[np.ndarray]:
+def _transformFrames(frames: Iterable[np.ndarray], filler: detect.Filler, ncolumns: int, correction: Correction,
+                     pool: Threads, mover: warp.Mover | None = None, kept: int = 1) -> Iterator[np.ndarray]:
     """Yield each frame, corrected and filled, with its rows transformed: `kept` arrays (`ncolumns`, rows) in turn.
 
     `mover` resamples the frame, number i of them, before it is transformed.
     """
-    filler = detect.Filler(mask)
     rows, columns = filler.pixels
     buffers = [np.empty((ncolumns, correction.shape[0]), np.complex64) for _ in range(kept)]
-    for i, frame in enumerate(frames):
-        values = correctPixels(frame, correction, filler.drawDonors())
+    for i, frame in enumerate(pool.readAhead(frames)):
+        values = correctPixels(frame, correction, filler.drawDonors(i))
 
         def prepare(block: slice, frame: np.ndarray = frame, values: np.ndarray = values) -> np.ndarray:
             image = correctPixels(frame, correction, block)
@@ -170,11 +169,11 @@ def _transformFrames(frames: Iterable[np.ndarray], mask: np.ndarray, ncolumns: i
         yield buffers[i % kept]
 
 
-def _sumFrames(frames: Iterable[np.ndarray], correction: Correction, pool: Executor,
+def _sumFrames(frames: Iterable[np.ndarray], correction: Correction, pool: Threads,
                statistics: list[oddframes.FrameStatistics]) -> np.ndarray:
     """Return the sum of the frames as they are, float32, and append what each is like to `statistics`."""
     total = np.zeros(correction.shape, np.float32)
-    for frame in frames:
+    for frame in pool.readAhead(frames):
         statistics.append(oddframes.calcStatistics(frame))
 
         def add(rows: slice, frame: np.ndarray = frame) -> None:
@@ -185,7 +184,7 @@ def _sumFrames(frames: Iterable[np.ndarray], correction: Correction, pool: Execu
     return total
 
 
-def _findDefects(total: np.ndarray, correction: Correction) -> tuple[np.ndarray, int, int]:
+def _findDefects(total: np.ndarray, correction: Correction, pool: Threads) -> tuple[np.ndarray, int, int]:
     """Return the mask of defective pixels, how many hot and how many dead ones were found; `total` is changed."""
     if correction.dark is not None:
         total -= correction.nframes * correction.dark
@@ -194,11 +193,11 @@ def _findDefects(total: np.ndarray, correction: Correction) -> tuple[np.ndarray,
         total *= correction.gain
         unseen = ~(np.isfinite(correction.gain) & (correction.gain > 0))
         known = unseen if known is None else known | unseen
-    return detect.detectDefects(total, known)
+    return detect.detectDefects(total, known, pool=pool)
 
 
-def _alignMovie(frames: Iterable[np.ndarray], mask: np.ndarray, correction: Correction, report: Report,
-                pool: Executor) -> tuple[np.ndarray, Field | None]:
+def _alignMovie(frames: Iterable[np.ndarray], filler: detect.Filler, correction: Correction, report: Report,
+                pool: Threads) -> tuple[np.ndarray, Field | None]:
     shape = correction.shape
     size = bands.calcGroupSize(shape, correction.bfactor, correction.nframes, correction.group)
     groups = integration.calcAlignGroups(correction.nframes, size)
@@ -209,7 +208,7 @@ def _alignMovie(frames: Iterable[np.ndarray], mask: np.ndarray, correction: Corr
         report(f"Frequencies up to {cropped[0] / shape[0] / 2:.2f} cycles per pixel are compared, to save memory.")
     transforms = np.zeros((len(groups), cropped[0], cropped[1] // 2 + 1), np.complex64)
     owners = [owner for owner, (first, last) in enumerate(groups) for _ in range(first, last)]
-    images = _transformFrames(frames, mask, transforms.shape[2], correction, pool)
+    images = _transformFrames(frames, filler, transforms.shape[2], correction, pool)
     for owner, image in zip(owners, images, strict=True):
         fourier.cropColumns(image, transforms[owner], pool)
     report("Full-frame alignment has been started.")
@@ -251,15 +250,15 @@ def spreadShifts(shifts: np.ndarray, groups: list[tuple[int, int]]) -> np.ndarra
     return shifts[left] + part[:, None] * (shifts[left + 1] - shifts[left])
 
 
-def _addFrames(frames: Iterable[np.ndarray], mask: np.ndarray, shifts: np.ndarray, field: Field | None,
-               correction: Correction, pool: Executor) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None]:
+def _addFrames(frames: Iterable[np.ndarray], filler: detect.Filler, shifts: np.ndarray, field: Field | None,
+               correction: Correction, pool: Threads) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None]:
     shape = correction.shape
     binned = fourier.calcCroppedShape(shape, correction.bin)
     frequencies = fourier.calcFrequencies(shape, binned)
     half = binned[1] // 2 + 1, binned[0]
     exposures, decay, inrange = correction.exposures, None, np.zeros(len(shifts), bool)
     if exposures is not None:
-        decay = doseweight.calcDecay(binned, correction.pixelsize * shape[0] / binned[0], correction.kv)
+        decay = doseweight.calcDecay(binned, correction.pixelsize * shape[0] / binned[0], correction.kv, pool)
         if correction.sumrange is not None:
             inrange = (exposures >= correction.sumrange[0]) & (exposures <= correction.sumrange[1])
     total = np.zeros(half, np.complex64)
@@ -271,7 +270,7 @@ def _addFrames(frames: Iterable[np.ndarray], mask: np.ndarray, shifts: np.ndarra
         shifts = np.zeros_like(shifts)
     kept = max(1, min(TOGETHER, TOGETHER_BYTES // (8 * half[0] * shape[0])))
     weights = [one for one in (weighted, ranged) if one is not None]
-    images = _transformFrames(frames, mask, half[0], correction, pool, mover, kept)
+    images = _transformFrames(frames, filler, half[0], correction, pool, mover, kept)
     waiting: list[fourier.Moved] = []
     for i, (image, shift) in enumerate(zip(images, shifts, strict=True)):
         wanted = (True, bool(inrange[i]))[: len(weights)]
@@ -283,11 +282,11 @@ def _addFrames(frames: Iterable[np.ndarray], mask: np.ndarray, shifts: np.ndarra
 
     def finish(transform: np.ndarray, exposed: np.ndarray | None) -> np.ndarray:
         if exposed is not None and decay is not None:
-            doseweight.normalizeWeighted(transform, decay, exposed)
+            doseweight.normalizeWeighted(transform, decay, exposed, pool)
         transform *= scale
         if mover is not None:
             warp.restore(transform.T, frequencies)
-        return fourier.calcImage(transform, binned, correction.threads)
+        return fourier.calcImage(transform, binned, pool)
 
     return (finish(total, None), None if weighted is None else finish(weighted, exposures),
             None if ranged is None or exposures is None else finish(ranged, exposures[inrange]))

@@ -5,13 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from appion.base.failures import ImageFailure
+from appion.motioncorrection.calc.internal.threads import ALONE, Threads
 
 BLOCK = 32
 REACH = 5
 
 
-def detectDefects(total: np.ndarray, known: np.ndarray | None = None,
-                  sigmas: float = 6.0) -> tuple[np.ndarray, int, int]:
+def detectDefects(total: np.ndarray, known: np.ndarray | None = None, sigmas: float = 6.0,
+                  pool: Threads = ALONE) -> tuple[np.ndarray, int, int]:
     """Find hot and dead pixels in the sum of all frames.
 
     A pixel is compared with the mean of the 11 x 11 pixels around it, so that thick ice and grid bars are no defects.
@@ -32,11 +33,11 @@ def detectDefects(total: np.ndarray, known: np.ndarray | None = None,
         mask |= known
     filler = Filler(mask)
     total[filler.pixels] = total[filler.drawDonors()]
-    means, spread = _calcBlocks(total)
+    means, spread = _calcBlocks(total, pool)
     if not spread > 0:
         return mask, 0, 0
     # Few pixels lie 4 sigmas from the mean of their block: only these are looked at closely.
-    rows, cols = _findCandidates(total, means, 4 * spread)
+    rows, cols = _findCandidates(total, means, 4 * spread, pool)
     centres = _calcSurroundings(total, rows, cols)
     difference = total[rows, cols] - centres
     hot = difference > sigmas * spread
@@ -46,26 +47,30 @@ def detectDefects(total: np.ndarray, known: np.ndarray | None = None,
     return mask, int((hot & found).sum()), int((dead & found).sum())
 
 
-def _calcBlocks(total: np.ndarray) -> tuple[np.ndarray, float]:
+def _calcBlocks(total: np.ndarray, pool: Threads) -> tuple[np.ndarray, float]:
     """Return the means of blocks and the median of their standard deviations."""
     starts = [np.arange(0, n, BLOCK) for n in total.shape]
     sizes = [np.diff(np.append(start, n)) for start, n in zip(starts, total.shape, strict=True)]
     sums = np.empty((2, len(starts[0]), len(starts[1])))
-    for i, start in enumerate(starts[0]):
-        rows = total[start : start + BLOCK]
+
+    def add(i: int) -> None:
+        rows = total[i * BLOCK : (i + 1) * BLOCK]
         sums[0, i] = np.add.reduceat(rows.sum(axis=0, dtype=np.float64), starts[1])
         sums[1, i] = np.add.reduceat(np.einsum("ij,ij->j", rows, rows).astype(np.float64), starts[1])
+
+    pool.map(add, range(len(starts[0])))
     sums /= np.outer(*sizes)
     return sums[0], float(np.sqrt(np.median(np.maximum(sums[1] - sums[0] ** 2, 0))))
 
 
-def _findCandidates(total: np.ndarray, means: np.ndarray, threshold: float) -> tuple[np.ndarray, np.ndarray]:
-    found = []
-    for i, row in enumerate(means.astype(np.float32)):
+def _findCandidates(total: np.ndarray, means: np.ndarray, threshold: float,
+                    pool: Threads) -> tuple[np.ndarray, np.ndarray]:
+    def find(i: int, row: np.ndarray) -> np.ndarray:
         rows = total[i * BLOCK : (i + 1) * BLOCK]
         difference = np.abs(rows - np.repeat(row, BLOCK)[: total.shape[1]])
-        found.append(np.argwhere((difference > threshold) | (rows == 0)) + np.array((i * BLOCK, 0)))
-    rows, cols = np.concatenate(found).T
+        return np.argwhere((difference > threshold) | (rows == 0)) + np.array((i * BLOCK, 0))
+
+    rows, cols = np.concatenate(pool.map(find, range(len(means)), means.astype(np.float32))).T
     return rows, cols
 
 
@@ -81,7 +86,7 @@ def _calcSurroundings(total: np.ndarray, rows: np.ndarray, cols: np.ndarray) -> 
 
 
 class Filler:
-    """Fills defective pixels with the value of a good pixel near by, another in each frame.
+    """Fills defective pixels with the value of a good pixel near by, another in each frame, the same each time.
 
     A single value keeps the noise that an average would smooth away, and drawing anew for each frame leaves no pattern
     that stays where it is while the specimen moves.
@@ -90,24 +95,23 @@ class Filler:
         pixels: (rows, columns) of the defective pixels, in reading order.
     """
 
-    def __init__(self, mask: np.ndarray, seed: int = 0):
-        self._random = np.random.default_rng(seed)
-        self._good = ~mask
-        self.pixels = np.nonzero(mask)
+    def __init__(self, mask: np.ndarray):
+        self._mask = mask
+        self.pixels = np.divmod(np.flatnonzero(mask), mask.shape[1])  # much faster than nonzero of both
         if len(self.pixels[0]) == mask.size:
             raise ImageFailure("every pixel is defective", "look at the gain reference and the defect map")
 
-    def drawDonors(self) -> tuple[np.ndarray, np.ndarray]:
+    def drawDonors(self, frame: int = 0) -> tuple[np.ndarray, np.ndarray]:
         """Return (rows, columns) of a good pixel for each of `pixels`, in a window that grows until one is found."""
-        donors = self.pixels[0].copy(), self.pixels[1].copy()
+        random, donors = np.random.default_rng(frame), (self.pixels[0].copy(), self.pixels[1].copy())
         missing = np.arange(len(donors[0]))
         reach = 2.0
         while len(missing):
             span = int(reach)
-            y, x = (np.clip(places[missing] + self._random.integers(-span, span + 1, len(missing)), 0, n - 1)
-                    for places, n in zip(self.pixels, self._good.shape, strict=True))
-            found = self._good[y, x]
+            y, x = (np.clip(places[missing] + random.integers(-span, span + 1, len(missing)), 0, n - 1)
+                    for places, n in zip(self.pixels, self._mask.shape, strict=True))
+            found = ~self._mask[y, x]
             donors[0][missing[found]], donors[1][missing[found]] = y[found], x[found]
             missing = missing[~found]
-            reach = min(reach * 1.25, float(max(self._good.shape)))
+            reach = min(reach * 1.25, float(max(self._mask.shape)))
         return donors

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from appion.motioncorrection.calc.internal import fourier
+from appion.motioncorrection.calc.internal.threads import ALONE, Threads
+
 #: Nc(k) = A k^B + C at 300 kV (Grant & Grigorieff 2015, equation 3).
 CRITICAL_DOSE = (0.245, -1.665, 2.81)
 #: Voltages in kV and how much of the critical dose at 300 kV is left; 200 kV after the paper, 100 kV by the ratio of
@@ -29,7 +32,7 @@ def calcCriticalDose(frequency: np.ndarray, kv: float) -> np.ndarray:
         return calcVoltageFactor(kv) * (a * frequency**b + c)
 
 
-def calcDecay(shape: tuple[int, int], pixelsize: float, kv: float) -> np.ndarray:
+def calcDecay(shape: tuple[int, int], pixelsize: float, kv: float, pool: Threads = ALONE) -> np.ndarray:
     """Return -1 / (2 Nc) in Å²/e at every coefficient of an image's half-plane transform turned over, float32.
 
     Arguments:
@@ -44,9 +47,13 @@ def calcDecay(shape: tuple[int, int], pixelsize: float, kv: float) -> np.ndarray
     table = (-0.5 / calcCriticalDose(radii, kv)).astype(np.float32)
     step, places = radii[1], np.arange(len(radii))
     decay = np.empty((len(x), shape[0]), np.float32)
-    for i in range(len(x)):
-        decay[i, :half] = np.interp(np.hypot(y, x[i]) / step, places, table)
-    decay[:, half:] = decay[:, shape[0] - half : 0 : -1]
+
+    def fill(columns: slice) -> None:
+        part = decay[columns]
+        part[:, :half] = np.interp(np.hypot(y, x[columns, None]) / step, places, table)
+        part[:, half:] = part[:, shape[0] - half : 0 : -1]
+
+    fourier.runBlocks(pool, len(x), fourier.COLUMNS, fill)
     return decay
 
 
@@ -55,7 +62,7 @@ def calcExposures(doses: np.ndarray | list[float], initial: float = 0.0) -> np.n
     return initial + np.cumsum(np.asarray(doses, dtype=float))
 
 
-def normalizeWeighted(total: np.ndarray, decay: np.ndarray, exposures: np.ndarray) -> None:
+def normalizeWeighted(total: np.ndarray, decay: np.ndarray, exposures: np.ndarray, pool: Threads = ALONE) -> None:
     """Divide the weighted sum of frames by the root mean square of their weights, in place.
 
     That leaves the noise as strong at every frequency as in the plain sum, and the mean intensity as it is.
@@ -69,7 +76,10 @@ def normalizeWeighted(total: np.ndarray, decay: np.ndarray, exposures: np.ndarra
     table = np.maximum(table, np.finfo(np.float32).tiny)
     rows = decay.shape[1]
     half = rows // 2 + 1
-    for column, values in zip(total, decay, strict=True):
-        factors = np.interp(values[:half], steps, table).astype(np.float32)
-        column[:half] /= factors
-        column[half:] /= factors[rows - half : 0 : -1]
+
+    def divide(columns: slice) -> None:
+        factors = np.interp(decay[columns, :half], steps, table).astype(np.float32)
+        total[columns, :half] /= factors
+        total[columns, half:] /= factors[:, rows - half : 0 : -1]
+
+    fourier.runBlocks(pool, len(total), fourier.COLUMNS, divide)

@@ -13,24 +13,24 @@ that alone halves the time. The transforms are ducc0's, whose import takes a hun
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import Executor
 from dataclasses import dataclass
 
 import numpy as np
 from ducc0.fft import c2c, c2r, r2c
 
+from appion.motioncorrection.calc.internal.threads import ALONE, Threads
+
 #: Rows, and columns, that are worked on at a time.
 ROWS, COLUMNS = 64, 16
 
 
-def runBlocks(pool: Executor | None, total: int, block: int, function: Callable[[slice], None]) -> None:
-    """Call function(slice) for slices of length `block` that cover `total`, on the pool's threads if there is one."""
+def runBlocks(pool: Threads, total: int, block: int, function: Callable[[slice], None]) -> None:
+    """Call function(slice) for slices of length `block` that cover `total`, on the pool's threads."""
     slices = [slice(start, min(start + block, total)) for start in range(0, total, block)]
-    for _ in (pool.map if pool else map)(function, slices):
-        pass
+    pool.map(function, slices)
 
 
-def transformRows(prepare: Callable[[slice], np.ndarray], out: np.ndarray, pool: Executor | None = None) -> None:
+def transformRows(prepare: Callable[[slice], np.ndarray], out: np.ndarray, pool: Threads = ALONE) -> None:
     """Fill `out`, (columns kept, rows) complex64, with the transforms along the rows that prepare(slice of rows) gives.
 
     `prepare` returns float32 (rows of the slice, columns of the image).
@@ -45,7 +45,7 @@ def transformRows(prepare: Callable[[slice], np.ndarray], out: np.ndarray, pool:
     runBlocks(pool, out.shape[1], ROWS, transform)
 
 
-def cropColumns(transformed: np.ndarray, out: np.ndarray, pool: Executor | None = None) -> None:
+def cropColumns(transformed: np.ndarray, out: np.ndarray, pool: Threads = ALONE) -> None:
     """Add to `out`, (rows, columns), the low-frequency part of the transform of an image whose rows are transformed."""
     rows = len(out)
     half = (rows + 1) // 2
@@ -74,7 +74,7 @@ class Moved:
 
 def addColumns(images: Sequence[Moved], total: np.ndarray, weighted: Sequence[np.ndarray],
                frequencies: tuple[np.ndarray, np.ndarray], decay: np.ndarray | None = None,
-               pool: Executor | None = None) -> None:
+               pool: Threads = ALONE) -> None:
     """Add images, moved, to `total` and to sums of them weighted; the more at a time, the less often these are fetched.
 
     Arguments:
@@ -106,11 +106,18 @@ def addColumns(images: Sequence[Moved], total: np.ndarray, weighted: Sequence[np
     runBlocks(pool, len(total), COLUMNS, add)
 
 
-def calcImage(transform: np.ndarray, shape: tuple[int, int], threads: int = 1) -> np.ndarray:
+def calcImage(transform: np.ndarray, shape: tuple[int, int], pool: Threads = ALONE) -> np.ndarray:
     """Return the float32 image (rows, columns) of a transform that is turned over and whose memory is overwritten."""
-    c2c(transform, axes=(1,), forward=False, inorm=2, out=transform, nthreads=threads)
     image = np.empty(shape, np.float32)
-    c2r(transform, axes=(0,), lastsize=shape[1], forward=False, inorm=2, out=image.T, nthreads=threads)
+
+    def turnColumns(columns: slice) -> None:
+        c2c(transform[columns], axes=(1,), forward=False, inorm=2, out=transform[columns])
+
+    def turnRows(rows: slice) -> None:
+        c2r(transform[:, rows], axes=(0,), lastsize=shape[1], forward=False, inorm=2, out=image[rows].T)
+
+    runBlocks(pool, len(transform), COLUMNS, turnColumns)
+    runBlocks(pool, shape[0], ROWS, turnRows)
     return image
 
 
@@ -132,12 +139,12 @@ def calcCroppedShape(shape: tuple[int, int], factor: float) -> tuple[int, int]:
     return rows, cols
 
 
-def cropTransform(transform: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    """Return the low-frequency part of a half-plane transform that belongs to an image of `shape`, not rescaled."""
+def cropTransform(transform: np.ndarray, shape: tuple[int, int], out: np.ndarray | None = None) -> np.ndarray:
+    """Return (in `out`, if given) the low frequencies of a transform, those of an image of `shape`, not rescaled."""
     rows, cols = shape
     half = (rows + 1) // 2
     kept = transform[:, : cols // 2 + 1]
-    return np.concatenate([kept[:half], kept[len(kept) - (rows - half) :]])
+    return np.concatenate([kept[:half], kept[len(kept) - (rows - half) :]], out=out)
 
 
 def calcFrequencies(shape: tuple[int, int], cropped: tuple[int, int] | None = None) -> tuple[np.ndarray, np.ndarray]:

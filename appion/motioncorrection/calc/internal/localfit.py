@@ -10,12 +10,11 @@ place by place. Gauss-Newton rounds go from coarse to fine, so that motion of ma
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import Executor
 
 import numpy as np
 
 from appion.motioncorrection.calc.internal import fourier, warp
-from appion.motioncorrection.calc.internal.bands import Band, Rings, calcEnvelope, calcRingWeights, cropBand
+from appion.motioncorrection.calc.internal.bands import Band, Rings, calcEnvelope, calcRingWeights, cropBand, sumPower
 from appion.motioncorrection.calc.internal.field import (
     Field,
     calcPolynomials,
@@ -24,6 +23,7 @@ from appion.motioncorrection.calc.internal.field import (
     fitCoefficients,
     projectModes,
 )
+from appion.motioncorrection.calc.internal.threads import ALONE, Threads
 
 #: Highest frequencies (cycles per pixel) of the rounds, and how many there are at most at each; the last is the whole
 #: band. Steps in pixels that are not worth another round.
@@ -37,7 +37,7 @@ Report = Callable[[str], None]
 
 
 def fitField(band: Band, shape: tuple[int, int], shifts: np.ndarray, bfactor: float,
-             orders: tuple[tuple[int, int], ...], report: Report, pool: Executor | None = None) -> Field:
+             orders: tuple[tuple[int, int], ...], report: Report, pool: Threads = ALONE) -> Field:
     """Return the field of local motion of frames that the whole-frame `shifts` (frames, 2) bring into register.
 
     Arguments:
@@ -51,7 +51,7 @@ def fitField(band: Band, shape: tuple[int, int], shifts: np.ndarray, bfactor: fl
         return Field(orders, coefficients)
     spread = np.tile(calcSpread(orders), 2)
     for limit, rounds in LEVELS:
-        part = cropBand(band, shape, limit)
+        part = cropBand(band, shape, limit, pool)
         level = _Level(part, shape, shifts, bfactor, orders, pool)
         for turn in range(rounds):
             information, force = level.calcForces(coefficients)
@@ -84,7 +84,7 @@ class _Level:
     """
 
     def __init__(self, band: Band, shape: tuple[int, int], shifts: np.ndarray, bfactor: float,
-                 orders: tuple[tuple[int, int], ...], pool: Executor | None):
+                 orders: tuple[tuple[int, int], ...], pool: Threads):
         self._band, self._shifts, self._orders, self._pool = band, shifts, orders, pool
         cropped = band.cropped
         self._envelope, self._rings = calcEnvelope(band, bfactor), Rings(band)
@@ -92,28 +92,42 @@ class _Level:
         self._places = warp.calcCentres(cropped)
         self._polynomials = [calcPolynomials(places) for places in self._places]
         self._mask = _maskEdges(cropped, self._scale * (np.abs(shifts).max(axis=0) + EDGE))
-        response = [warp.calcResponse(f / scale)
-                    for f, scale in zip(band.frequencies, self._scale[::-1], strict=True)]
+        response = np.multiply.outer(*(warp.calcResponse(f / scale)
+                                       for f, scale in zip(band.frequencies, self._scale[::-1], strict=True)))
         npixels = int(np.prod(cropped))
         self._images = [transform.view(np.float32).reshape(-1)[:npixels].reshape(cropped)
                         for transform in band.transforms]
-        power = np.zeros(self._envelope.shape, np.float32)
-        for transform, image in zip(band.transforms, self._images, strict=True):
-            power += transform.real**2 + transform.imag**2
-            image[...] = fourier.calcInverse(transform / np.multiply.outer(*response), cropped)
-        self._framepower = self._rings.calcMeans(power / len(self._images))
+        self._framepower = self._rings.calcMeans(sumPower(band, pool) / len(self._images))
 
-    def _move(self, index: int, coefficients: np.ndarray, out: np.ndarray) -> None:
-        fields = [evaluateModes(self._orders, values, *self._polynomials) for values in coefficients]
-        dx, dy = ((field + shift) * scale
-                  for field, shift, scale in zip(fields, self._shifts[index], self._scale, strict=True))
-        warp.warpImage(self._images[index], dx.astype(np.float32), dy.astype(np.float32), out, self._pool)
+        def turnBack(transform: np.ndarray, image: np.ndarray) -> None:
+            image[...] = fourier.calcInverse(transform / response, cropped)
+
+        pool.map(turnBack, band.transforms, self._images)
+
+    def _move(self, coefficients: np.ndarray, use: Callable[[int, np.ndarray, slice], None]) -> None:
+        """Call use(frame, moved frame, rows of blocks) for all frames, and all rows that it is to look at."""
+        moved = np.empty(self._band.cropped, np.float32)  # of each frame no more than some rows at a time
+        fields = []
+        for shifts, frame in zip(self._shifts, coefficients, strict=True):
+            modes = [evaluateModes(self._orders, values, *self._polynomials) for values in frame]
+            fields.append([((mode + shift) * scale).astype(np.float32)
+                           for mode, shift, scale in zip(modes, shifts, self._scale, strict=True)])
+
+        def move(blocks: slice) -> None:
+            for i, (image, (dx, dy)) in enumerate(zip(self._images, fields, strict=True)):
+                warp.warpBlocks(image, dx, dy, moved, blocks)
+                use(i, moved, blocks)
+
+        fourier.runBlocks(self._pool, len(self._mask), warp.ROWS, move)
 
     def _addUp(self, coefficients: np.ndarray) -> np.ndarray:
-        total, moved = np.zeros((2, *self._band.cropped), np.float32)
-        for i in range(len(self._images)):
-            self._move(i, coefficients[i], moved)
-            total += moved
+        total = np.zeros(self._band.cropped, np.float32)
+
+        def add(_: int, moved: np.ndarray, blocks: slice) -> None:
+            rows = slice(blocks.start * warp.BLOCK, blocks.stop * warp.BLOCK)
+            total[rows] += moved[rows]
+
+        self._move(coefficients, add)
         return total
 
     def calcAgreement(self, coefficients: np.ndarray) -> float:
@@ -126,15 +140,17 @@ class _Level:
     def calcForces(self, coefficients: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the information (modes of x and y, same) and the forces (frames, modes of x and y) on the modes."""
         gradients, information = self._calcReference(fourier.calcTransform(self._addUp(coefficients)))
-        moved, nframes = np.empty(self._band.cropped, np.float32), len(self._images)
-        forces = np.empty((nframes, 2, len(self._orders)))
-        for i in range(nframes):
+        sums = np.zeros((len(self._images), 2, *self._mask.shape), np.float32)
+
+        def pull(i: int, moved: np.ndarray, blocks: slice) -> None:
             # A frame is part of the mean, but where it lies exactly on itself its noise pulls nowhere.
-            self._move(i, coefficients[i], moved)
-            for gradient, force in zip(gradients, forces[i], strict=True):
-                sums = self._mask * warp.sumProducts(moved, gradient)
-                force[:] = projectModes(self._orders, sums, *self._polynomials)
-        return information, forces.reshape(nframes, -1)
+            for gradient, out in zip(gradients, sums[i], strict=True):
+                warp.sumBlocks(moved, gradient, out, blocks)
+
+        self._move(coefficients, pull)
+        forces = [[projectModes(self._orders, self._mask * values, *self._polynomials) for values in frame]
+                  for frame in sums]
+        return information, np.reshape(forces, (len(sums), -1))
 
     def _calcReference(self, total: np.ndarray) -> tuple[list[np.ndarray], np.ndarray]:
         """Return the gradients of the weighted mean along x and y, and the information of one frame on the modes."""

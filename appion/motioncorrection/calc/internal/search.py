@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import math
-from concurrent.futures import Executor
 
 import numpy as np
 
 from appion.motioncorrection.calc.internal import fourier
-from appion.motioncorrection.calc.internal.bands import Band, Rings, calcEnvelope, calcRingWeights, shiftFrame
+from appion.motioncorrection.calc.internal.bands import (
+    Band,
+    Rings,
+    calcEnvelope,
+    calcRingWeights,
+    shiftFrame,
+    sumMoved,
+    sumPower,
+)
+from appion.motioncorrection.calc.internal.threads import ALONE, Threads
 
 #: Part of the frame's size beyond which no frame is looked for.
 FARTHEST = 0.15
@@ -17,17 +25,16 @@ PRIORS = (60.0, 15.0)
 
 
 class _Maps:
-    """Log-likelihood maps of one band."""
+    """Log-likelihood maps of one band, of lags as far as a frame is looked for, and one more each way."""
 
-    def __init__(self, band: Band, shape: tuple[int, int], bfactor: float, pool: Executor | None):
+    def __init__(self, band: Band, shape: tuple[int, int], bfactor: float, pool: Threads):
         self.band, self._pool = band, pool
         self._envelope, self._rings = calcEnvelope(band, bfactor), Rings(band)
-        power = np.zeros(self._envelope.shape, np.float32)
-        for transform in band.transforms:
-            power += transform.real**2 + transform.imag**2
-        self._framepower = self._rings.calcMeans(power / len(band.transforms))
+        self._framepower = self._rings.calcMeans(sumPower(band, pool) / len(band.transforms))
         self.scale = np.array([shape[1] / band.cropped[1], shape[0] / band.cropped[0]])
-        self._lags = [np.fft.fftfreq(n, 1 / m) for n, m in zip(band.cropped, shape, strict=True)]
+        near = [np.array([i for i in range(n) if min(i, n - i) <= FARTHEST * n + 1]) for n in band.cropped]
+        self._near = np.ix_(*near)
+        self._lags = [np.fft.fftfreq(n, 1 / m)[i] for n, m, i in zip(band.cropped, shape, near, strict=True)]
         self._forbidden = np.logical_or.outer(
             *(np.abs(lag) > FARTHEST * m for lag, m in zip(self._lags, shape, strict=True)))
 
@@ -44,11 +51,10 @@ class _Maps:
         """Return the log-likelihood of each lag for each image against the sum of the others."""
         total = images.sum(axis=0)
         weights = self.calcWeights(total)
+        return self._pool.map(lambda image: self.calcMap(weights * (total - image) * image.conj()), images)
 
-        def calc(image: np.ndarray) -> np.ndarray:
-            return fourier.calcInverse(weights * (total - image) * image.conj(), self.band.cropped)
-
-        return list((self._pool.map if self._pool else map)(calc, images))
+    def calcMap(self, transform: np.ndarray) -> np.ndarray:
+        return fourier.calcInverse(transform, self.band.cropped)[self._near]
 
     def findStep(self, likelihood: np.ndarray, expected: np.ndarray, width: float) -> np.ndarray:
         """Return the best (x, y), pixels, near the expected one."""
@@ -56,7 +62,7 @@ class _Maps:
         return findPeak(np.where(self._forbidden, -np.inf, likelihood - prior)) * self.scale
 
 
-def searchShifts(band: Band, shape: tuple[int, int], bfactor: float, shifts: np.ndarray, pool: Executor | None,
+def searchShifts(band: Band, shape: tuple[int, int], bfactor: float, shifts: np.ndarray, pool: Threads,
                  smoothing: float, rounds: int = 6) -> None:
     """Improve `shifts` (frames, 2) in place.
 
@@ -72,11 +78,13 @@ def searchShifts(band: Band, shape: tuple[int, int], bfactor: float, shifts: np.
     for turn in range(rounds):
         width = PRIORS[0] if turn == 0 and not shifts.any() else PRIORS[1]
         expected = _calcMedians(shifts) - shifts
-        likelihoods = maps.calcMaps(np.stack([shiftFrame(band, i, shifts[i]) for i in range(nframes)]))
-        steps = np.empty((nframes, 2))
-        for i in range(nframes):
-            around = np.sum([w * likelihoods[i + j] for j, w in neighbours if 0 <= i + j < nframes], axis=0)
-            steps[i] = maps.findStep(around, expected[i], width)
+        likelihoods = maps.calcMaps(np.stack(pool.map(shiftFrame, [band] * nframes, range(nframes), shifts)))
+
+        def findStep(i: int, likelihoods=likelihoods, expected=expected, width=width) -> np.ndarray:
+            around = sum(w * likelihoods[i + j] for j, w in neighbours if 0 <= i + j < nframes)
+            return maps.findStep(around, expected[i], width)
+
+        steps = np.array(pool.map(findStep, range(nframes)))
         # All move at once: a full step of each towards the others would overshoot.
         shifts += steps * (nframes - 1) / nframes
         shifts -= shifts.mean(axis=0)
@@ -84,7 +92,7 @@ def searchShifts(band: Band, shape: tuple[int, int], bfactor: float, shifts: np.
             break
 
 
-def chainShifts(band: Band, shape: tuple[int, int], bfactor: float, pool: Executor | None) -> np.ndarray:
+def chainShifts(band: Band, shape: tuple[int, int], bfactor: float, pool: Threads) -> np.ndarray:
     """Return shifts (frames, 2) found frame by frame, each against the sum of those before it, near the last one's.
 
     That needs more signal in a frame than :func:`searchShifts`, but no sum that shows anything before it has begun.
@@ -95,25 +103,21 @@ def chainShifts(band: Band, shape: tuple[int, int], bfactor: float, pool: Execut
     weights = maps.calcWeights(np.zeros_like(band.transforms[0])) * (nframes - 1)
     total = band.transforms[0].copy()
     for i in range(1, nframes):
-        likelihood = fourier.calcInverse(weights / i * total * band.transforms[i].conj(), band.cropped)
+        likelihood = maps.calcMap(weights / i * total * band.transforms[i].conj())
         shifts[i] = maps.findStep(likelihood, shifts[i - 1], PRIORS[1])
         total += shiftFrame(band, i, shifts[i])
     return shifts - shifts.mean(axis=0)
 
 
-def calcCoherence(band: Band, shifts: np.ndarray, above: float) -> float:
+def calcCoherence(band: Band, shifts: np.ndarray, above: float, pool: Threads = ALONE) -> float:
     """Return by how many standard deviations frames agree more than noise would, at frequencies that found no shift.
 
     Arguments:
         above: frequency (cycles per pixel) beyond which the band is looked at: noise that agrees because it was brought
             to agree below is not seen there.
     """
-    total = np.zeros_like(band.transforms[0])
-    power = np.zeros(total.shape, np.float32)
-    for i, shift in enumerate(shifts):
-        total += shiftFrame(band, i, shift)
-        power += band.transforms[i].real ** 2 + band.transforms[i].imag ** 2
-    ratio = (total.real**2 + total.imag**2) / np.maximum(power, 1e-30)
+    total = sumMoved(band, shifts, pool)
+    ratio = (total.real**2 + total.imag**2) / np.maximum(sumPower(band, pool), 1e-30)
     ratio = ratio[(calcEnvelope(band, 0) > 0) & (band.radii > above)]
     return float((ratio.mean(dtype=np.float64) - 1) * np.sqrt(ratio.size)) if ratio.size else 0.0
 

@@ -8,14 +8,15 @@ Images go on periodically at their edges, as they do when they are moved in Four
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
-from concurrent.futures import Executor
 from functools import cache
 from typing import Any
 
 import numpy as np
 
 from appion.motioncorrection.calc.internal import fourier
+from appion.motioncorrection.calc.internal.threads import ALONE, Threads
 
 #: Pixels of a block each way; points of the kernel; into how many parts a pixel is divided.
 BLOCK, POINTS, PARTS = 8, 8, 2048
@@ -61,21 +62,30 @@ def calcCentres(shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
     return x, y
 
 
-def warpImage(image: np.ndarray, dx: np.ndarray, dy: np.ndarray, out: np.ndarray, pool: Executor | None = None) -> None:
+def warpImage(image: np.ndarray, dx: np.ndarray, dy: np.ndarray, out: np.ndarray, pool: Threads = ALONE) -> None:
     """Fill `out` with `image`, both (rows, columns) float32, moved by (dx, dy) pixels.
 
     Arguments:
         dx, dy: of each block of `out`, float32 of the shape :func:`countBlocks` says.
     """
-    run, kernel = _getCompiled("warp", _warpBlocks), calcKernel()
-    fourier.runBlocks(pool, len(dx), ROWS, lambda rows: run(image, kernel, dx, dy, out, rows.start, rows.stop))
+    fourier.runBlocks(pool, len(dx), ROWS, lambda blocks: warpBlocks(image, dx, dy, out, blocks))
+
+
+def warpBlocks(image: np.ndarray, dx: np.ndarray, dy: np.ndarray, out: np.ndarray, blocks: slice) -> None:
+    """Fill no more of `out` than some rows of blocks, see :func:`warpImage`."""
+    _getCompiled("warp", _warpBlocks)(image, calcKernel(), dx, dy, out, blocks.start, blocks.stop)
 
 
 def sumProducts(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """Return the sum of the products of two float32 images over each block, float32."""
     sums = np.zeros(countBlocks(first.shape), np.float32)
-    _getCompiled("sum", _sumBlocks)(first, second, sums)
+    sumBlocks(first, second, sums, slice(0, len(sums)))
     return sums
+
+
+def sumBlocks(first: np.ndarray, second: np.ndarray, sums: np.ndarray, blocks: slice) -> None:
+    """Add to some rows of `sums`, see :func:`sumProducts`."""
+    _getCompiled("sum", _sumBlocks)(first, second, sums, blocks.start, blocks.stop)
 
 
 def restore(transform: np.ndarray, frequencies: tuple[np.ndarray, np.ndarray]) -> None:
@@ -96,7 +106,7 @@ class Mover:
         self._frame, self._moved = np.empty((2, *shape), np.float32)
 
     def move(self, index: int, prepare: Callable[[slice], np.ndarray],
-             pool: Executor | None) -> Callable[[slice], np.ndarray]:
+             pool: Threads) -> Callable[[slice], np.ndarray]:
         """Take a frame by blocks of rows, as `prepare` gives them, and return a function that gives it moved."""
 
         def take(rows: slice) -> None:
@@ -110,20 +120,22 @@ class Mover:
 
 
 _compiled: dict[str, Callable[..., None]] = {}
+_compiling = threading.Lock()
 
 
 def _getCompiled(name: str, function: Callable[..., None]) -> Callable[..., None]:
     # numba is imported and the loops compiled only when there is local motion to correct; without any folder to keep
     # the compiled code in they are compiled in every process.
-    if name not in _compiled:
-        import numba
+    with _compiling:
+        if name not in _compiled:
+            import numba
 
-        options: dict[str, Any] = {"nogil": True, "nopython": True, "fastmath": True, "error_model": "numpy"}
-        try:
-            _compiled[name] = numba.jit(cache=True, **options)(function)
-        except RuntimeError:
-            _compiled[name] = numba.jit(**options)(function)
-    return _compiled[name]
+            options: dict[str, Any] = {"nogil": True, "nopython": True, "fastmath": True, "error_model": "numpy"}
+            try:
+                _compiled[name] = numba.jit(cache=True, **options)(function)
+            except RuntimeError:
+                _compiled[name] = numba.jit(**options)(function)
+        return _compiled[name]
 
 
 def _warpBlocks(image, kernel, dx, dy, out, first, last):
@@ -169,9 +181,9 @@ def _warpBlocks(image, kernel, dx, dy, out, first, last):
                     out[i * BLOCK + y, j * BLOCK + x] = result[y, x]
 
 
-def _sumBlocks(first, second, sums):
+def _sumBlocks(first, second, sums, start, stop):
     nrows, ncols = first.shape
-    for row in range(nrows):
+    for row in range(start * BLOCK, min(nrows, stop * BLOCK)):
         for j in range(sums.shape[1]):
             total, left = np.float32(0), j * BLOCK
             if left + BLOCK <= ncols:
