@@ -1,4 +1,4 @@
-"""From raw frames to motion-corrected sums, holding one frame at full size at a time.
+"""From raw frames to motion-corrected sums, holding one frame at full size at a time, and the next one as it is read.
 
 The frames are gone through three times: to find defective pixels in their sum, to collect the low frequencies that the
 alignment needs, and to add them up in register. Reading again is cheaper than keeping them as floats.
